@@ -1,0 +1,12 @@
+//! Wire formats of Hanse and nothing else: no logic, no conversions, no defaults.
+//!
+//! The `.proto` files beside this crate are the documentation of every message.
+
+/// The API between agents, providers, people and the federation, version 1.
+pub mod hanse {
+    /// Version 1.
+    #[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated from .proto files")]
+    pub mod v1 {
+        tonic::include_proto!("hanse.v1");
+    }
+}
