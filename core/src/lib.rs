@@ -1,0 +1,21 @@
+//! The rules of Hanse: types, validation and decisions.
+//!
+//! This crate is the one place where a rule lives, so that the plan that Terraform shows and the
+//! decision that the federation takes can never disagree. It decides; others execute. It never
+//! does IO, reads no clock, spawns nothing, and knows neither gRPC nor protobuf.
+
+pub mod admission;
+pub mod check;
+pub mod cidr;
+pub mod command;
+pub mod duration;
+pub mod endpoint;
+pub mod finding;
+pub mod inventory;
+pub mod key;
+pub mod mesh;
+pub mod name;
+pub mod object;
+pub mod size;
+pub mod state;
+pub mod wireguard;

@@ -1,0 +1,1 @@
+//! Decides the smallest change that turns a WireGuard device into what a plan wants.
