@@ -1,0 +1,18 @@
+//! Why this crate exists: the programs of Hanse are proved from outside, by running the real
+//! binaries, the real Terraform and real WireGuard on hosts that behave like hosts.
+//!
+//! * [`laboratory`] raises N hosts as network namespaces, without root, and can cut their links,
+//!   freeze them and take their power away.
+//! * [`Agent`] and [`Operator`] run the binary `hanse`; [`Terraform`] runs the real Terraform with
+//!   our provider.
+//! * [`wait_until`] is the one place that polls.
+//!
+//! What it never does: import a crate that it tests. What only works from inside the code is not
+//! proved here.
+
+pub mod laboratory;
+pub mod wait;
+pub mod wireguard;
+
+pub use laboratory::{Host, Laboratory, Output, Process};
+pub use wait::wait_until;
