@@ -10,9 +10,17 @@
 //! What it never does: import a crate that it tests. What only works from inside the code is not
 //! proved here.
 
+pub mod agent;
+pub mod binaries;
+pub mod demonstration;
 pub mod laboratory;
+pub mod operator;
+pub mod terraform;
 pub mod wait;
 pub mod wireguard;
 
+pub use agent::Agent;
 pub use laboratory::{Host, Laboratory, Output, Process};
+pub use operator::Operator;
+pub use terraform::Terraform;
 pub use wait::wait_until;

@@ -127,6 +127,15 @@ impl Invocation {
         })
     }
 
+    /// Runs it to its end in full view of the person at the terminal.
+    pub(super) fn run_shown(&self, enter: &[OsString]) -> Result<ExitStatus> {
+        let description = self.description();
+        self.entering(enter, self.time_limit)
+            .stdin(Stdio::null())
+            .status()
+            .with_context(|| format!("unable to start `{description}`"))
+    }
+
     /// The command, ready to be started in the background.
     pub(super) fn background(&self, enter: &[OsString]) -> Command {
         self.entering(enter, None)

@@ -26,6 +26,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -109,6 +110,15 @@ impl Laboratory {
     /// When it can't be started; how it ended is in the output.
     pub fn exec(&self, invocation: impl Into<Invocation>) -> Result<Output> {
         self.core.exec(&invocation.into())
+    }
+
+    /// Runs a command as the operator, in full view: what it says goes to the caller's own output.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be started.
+    pub fn exec_shown(&self, invocation: impl Into<Invocation>) -> Result<ExitStatus> {
+        invocation.into().run_shown(&self.core.enter()?)
     }
 
     /// Starts a background process as the operator; `name` names its log.

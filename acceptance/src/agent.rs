@@ -1,0 +1,195 @@
+//! The agent `hanse` on a host: enrolled once, then started, killed and started again.
+
+use std::path::PathBuf;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::binaries;
+use crate::laboratory::{Host, Invocation, Laboratory, Output, Process};
+use crate::operator::Operator;
+
+/// The API's port on voters in the laboratory.
+pub const API_PORT: u16 = 7443;
+
+/// How long an agent may take to end by itself.
+const STOP_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// An enrolled node; its process is killed when dropped, its mesh is not.
+#[derive(Debug)]
+pub struct Agent<'l> {
+    host: &'l Host,
+    node: String,
+    process: Option<Process>,
+}
+
+impl<'l> Agent<'l> {
+    /// Founds `federation` on the host, whose node is called as the host is; the returned operator
+    /// holds the first credentials. Nothing runs yet.
+    ///
+    /// # Errors
+    ///
+    /// When `hanse bootstrap` fails.
+    pub fn bootstrap(
+        laboratory: &'l Laboratory,
+        host: &'l Host,
+        federation: &str,
+        member_cluster: &str,
+    ) -> Result<(Self, Operator<'l>)> {
+        let agent = Self {
+            host,
+            node: host.name().to_owned(),
+            process: None,
+        };
+        let address = format!("{}:{API_PORT}", host.ipv4());
+        let credentials = laboratory.folder().join("credentials.pem");
+        agent
+            .run(
+                Invocation::new(binaries::hanse()?)
+                    .args([
+                        "bootstrap",
+                        "--federation",
+                        federation,
+                        "--cluster",
+                        member_cluster,
+                    ])
+                    .args(["--node", &agent.node, "--listen", &address])
+                    .arg("--data-dir")
+                    .arg(agent.data_dir())
+                    .arg("--credentials-out")
+                    .arg(&credentials),
+            )?
+            .success()
+            .context("unable to bootstrap the federation")?;
+        Ok((agent, Operator::new(laboratory, &address, &credentials)))
+    }
+
+    /// Enrols the host with `token`; the node is called as the host is. Nothing runs yet.
+    ///
+    /// # Errors
+    ///
+    /// When `hanse join` fails.
+    pub fn join(host: &'l Host, token: &str) -> Result<Self> {
+        let agent = Self {
+            host,
+            node: host.name().to_owned(),
+            process: None,
+        };
+        agent
+            .run(
+                Invocation::new(binaries::hanse()?)
+                    .args([
+                        "join",
+                        "--token",
+                        token,
+                        "--node",
+                        &agent.node,
+                        "--data-dir",
+                    ])
+                    .arg(agent.data_dir()),
+            )?
+            .success()
+            .with_context(|| format!("unable to enrol {}", agent.node))?;
+        Ok(agent)
+    }
+
+    /// Starts the agent; a running one is killed first.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be started.
+    pub fn start(&mut self) -> Result<()> {
+        self.kill()?;
+        let invocation = Invocation::new(binaries::hanse()?)
+            .args(["agent", "--data-dir"])
+            .arg(self.data_dir());
+        self.process = Some(self.host.spawn("agent", invocation)?);
+        Ok(())
+    }
+
+    /// Kills the agent as `kill -9` does.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be killed.
+    pub fn kill(&mut self) -> Result<()> {
+        match self.process.take() {
+            Some(mut process) => process.kill().map(|_| ()),
+            None => Ok(()),
+        }
+    }
+
+    /// Asks the agent to end, and waits for it.
+    ///
+    /// # Errors
+    ///
+    /// When it does not run, or does not end.
+    pub fn stop(&mut self) -> Result<ExitStatus> {
+        let mut process = self.process.take().context("the agent does not run")?;
+        process.terminate()?;
+        process.wait(STOP_TIMEOUT)
+    }
+
+    /// Waits until the federation calls this node live.
+    ///
+    /// # Errors
+    ///
+    /// When it does not for a minute; the message holds the agent's log.
+    pub fn wait_until_live(&self, operator: &Operator) -> Result<()> {
+        operator
+            .wait_until_live(&self.node)
+            .with_context(|| self.story())
+    }
+
+    /// Waits until this voter answers.
+    ///
+    /// # Errors
+    ///
+    /// When it does not for a minute; the message holds the agent's log.
+    pub fn wait_until_answered(&self, operator: &Operator) -> Result<()> {
+        operator.wait_until_answered().with_context(|| self.story())
+    }
+
+    /// Runs `hanse` on the node, as an administrator who logged in there would.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be started; how it ended is in the output.
+    pub fn hanse<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Result<Output> {
+        self.run(Invocation::new(binaries::hanse()?).args(arguments))
+    }
+
+    /// The agent's process, while it runs.
+    pub fn process(&mut self) -> Option<&mut Process> {
+        self.process.as_mut()
+    }
+
+    /// The node's name.
+    #[must_use]
+    pub fn node(&self) -> &str {
+        &self.node
+    }
+
+    /// The host that it runs on.
+    #[must_use]
+    pub fn host(&self) -> &'l Host {
+        self.host
+    }
+
+    /// The agent's data folder.
+    #[must_use]
+    pub fn data_dir(&self) -> PathBuf {
+        self.host.data_dir().join("hanse")
+    }
+
+    fn run(&self, invocation: Invocation) -> Result<Output> {
+        self.host.exec(invocation)
+    }
+
+    fn story(&self) -> String {
+        let log = self.process.as_ref().and_then(|process| process.log().ok());
+        let log = log.unwrap_or_else(|| "(it does not run)".to_owned());
+        format!("the agent on {} says:\n{log}", self.host.name())
+    }
+}

@@ -1,0 +1,85 @@
+//! Where the programs under test and the tools of the test lie.
+//!
+//! Never on PATH: a program of the same name that happens to be installed is not what is tested.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+
+/// The folder of the binaries under test.
+const BINARIES_VARIABLE: &str = "HANSE_BIN_DIR";
+
+/// The folder in which the scripts keep what they downloaded.
+const CACHE_VARIABLE: &str = "HANSE_CACHE";
+
+/// The agent and command line `hanse`.
+///
+/// # Errors
+///
+/// When it was not built.
+pub fn hanse() -> Result<PathBuf> {
+    built("hanse", "hanse")
+}
+
+/// The Terraform provider.
+///
+/// # Errors
+///
+/// When it was not built.
+pub fn provider() -> Result<PathBuf> {
+    built("terraform-provider-hanse", "terraform-provider-hanse")
+}
+
+/// The real Terraform that `scripts/tools` installed.
+///
+/// # Errors
+///
+/// When it was not installed.
+pub fn terraform() -> Result<PathBuf> {
+    let path = cache()?.join("tools/terraform");
+    if !path.is_file() {
+        bail!(
+            "Terraform is missing at {}: run `scripts/tools`",
+            path.display()
+        );
+    }
+    Ok(path)
+}
+
+fn built(name: &str, package: &str) -> Result<PathBuf> {
+    let folder = match std::env::var_os(BINARIES_VARIABLE) {
+        Some(folder) => PathBuf::from(folder),
+        None => beside_this_program()?,
+    };
+    let path = folder.join(name);
+    if !path.is_file() {
+        bail!(
+            "{} is missing: run `cargo build -p {package}`, or set {BINARIES_VARIABLE} to its folder",
+            path.display()
+        );
+    }
+    path.canonicalize()
+        .with_context(|| format!("unable to resolve {}", path.display()))
+}
+
+/// Tests lie in `deps`, one folder below the binaries of their profile.
+fn beside_this_program() -> Result<PathBuf> {
+    let program = std::env::current_exe().context("unable to find this program")?;
+    let folder = program.parent().context("this program lies in no folder")?;
+    Ok(if folder.ends_with("deps") {
+        folder.join("..")
+    } else {
+        folder.to_owned()
+    })
+}
+
+fn cache() -> Result<PathBuf> {
+    if let Some(cache) = std::env::var_os(CACHE_VARIABLE) {
+        return Ok(cache.into());
+    }
+    let base = match std::env::var_os("XDG_CACHE_HOME") {
+        Some(base) => PathBuf::from(base),
+        None => PathBuf::from(std::env::var_os("HOME").context("HOME is not set")?).join(".cache"),
+    };
+    Ok(base.join("hanse"))
+}

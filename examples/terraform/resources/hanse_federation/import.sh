@@ -1,0 +1,2 @@
+# By the federation's name.
+terraform import hanse_federation.example baltic
