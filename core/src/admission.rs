@@ -1,1 +1,472 @@
-//! x
+//! Whether a request may be committed, and with which effects.
+//!
+//! Pure: the caller has authenticated and authorised whoever asks, and verified what needs a
+//! clock or a key.
+
+use crate::check::{self, Missing};
+use crate::command::{AddressChange, Command, Entry, Request, TokenClaim, TokenUse};
+use crate::finding::{Finding, Path};
+use crate::inventory::{Inventory, NodeRecord};
+use crate::mesh::addresses::{self, PoolExhausted};
+use crate::name::NodeName;
+use crate::object::{Object, ObjectRef};
+use crate::state::FederationState;
+
+/// How long uses of an ended token are remembered, so that clocks may differ, in seconds.
+const TOKEN_MEMORY_S: u64 = 24 * 3600;
+
+/// A request that may go on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Admission {
+    /// It was committed before, or would change nothing.
+    Already {
+        /// The revision that carries it.
+        revision: u64,
+    },
+    /// It is to be committed.
+    Commit {
+        /// What to commit.
+        entry: Box<Entry>,
+        /// What is worth saying.
+        warnings: Vec<Finding>,
+    },
+}
+
+/// Why a request may not go on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Of what kind.
+    pub kind: RefusalKind,
+    /// What is wrong and where; never empty.
+    pub findings: Vec<Finding>,
+}
+
+/// The kinds of refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefusalKind {
+    /// The request itself is wrong.
+    Invalid,
+    /// It names something that does not exist.
+    NotFound,
+    /// It exists already.
+    AlreadyExists,
+    /// Somebody else changed it since it was read.
+    Conflict,
+    /// A token was used up.
+    TokenUsed,
+}
+
+impl Refusal {
+    fn one(kind: RefusalKind, path: Path, summary: &str, detail: impl Into<String>) -> Self {
+        Self {
+            kind,
+            findings: vec![Finding::error(path, summary, detail)],
+        }
+    }
+}
+
+/// Decides on a request.
+///
+/// # Errors
+///
+/// The request may not be committed.
+pub fn admit(
+    state: &FederationState,
+    request_id: &str,
+    request: Request,
+) -> Result<Admission, Refusal> {
+    if let Some(revision) = state.committed_at(request_id) {
+        return Ok(Admission::Already { revision });
+    }
+    let decided = match request {
+        Request::Apply {
+            object,
+            expected_revision,
+        } => admit_apply(state, object, expected_revision)?,
+        Request::Delete {
+            reference,
+            expected_revision,
+        } => admit_delete(state, reference, expected_revision)?,
+        Request::Enroll {
+            node,
+            cluster,
+            voter,
+            advertise,
+            token,
+        } => {
+            let record = NodeRecord {
+                cluster,
+                voter,
+                advertise,
+                meshes: Default::default(),
+            };
+            Some((admit_enroll(state, node, record, token)?, Vec::new()))
+        }
+        Request::SetKey {
+            node,
+            mesh,
+            public_key,
+        } => {
+            let place = state
+                .inventory()
+                .nodes
+                .get(&node)
+                .and_then(|n| n.meshes.get(&mesh));
+            match place {
+                Some(place) if place.public_key == Some(public_key) => None,
+                Some(_) => Some((
+                    Command::SetKey {
+                        node,
+                        mesh,
+                        public_key,
+                    },
+                    Vec::new(),
+                )),
+                None => {
+                    let detail =
+                        format!("The node `{node}` has no place in the VPN mesh `{mesh}`.");
+                    let kind = RefusalKind::NotFound;
+                    return Err(Refusal::one(kind, Path::root(), "Not in this mesh", detail));
+                }
+            }
+        }
+    };
+    Ok(match decided {
+        None => Admission::Already {
+            revision: state.revision(),
+        },
+        Some((command, warnings)) => Admission::Commit {
+            entry: Box::new(Entry {
+                request_id: request_id.to_owned(),
+                command,
+            }),
+            warnings,
+        },
+    })
+}
+
+type Decided = Option<(Command, Vec<Finding>)>;
+
+fn admit_apply(
+    state: &FederationState,
+    object: Object,
+    expected_revision: u64,
+) -> Result<Decided, Refusal> {
+    let inventory = state.inventory();
+    let reference = object.reference();
+    if let Some(finding) = check::wrong_federation(inventory, &object) {
+        return Err(Refusal {
+            kind: RefusalKind::Invalid,
+            findings: vec![finding],
+        });
+    }
+    let current = inventory.get(&reference).filter(|stored| !stored.retiring);
+    match &current {
+        Some(_) if expected_revision == 0 => {
+            return Err(Refusal::one(
+                RefusalKind::AlreadyExists,
+                Path::of("name"),
+                "Already declared",
+                format!("The {reference} exists already. Import it, or choose another name."),
+            ));
+        }
+        Some(stored) if stored.revision != expected_revision => {
+            return Err(changed_since(
+                &reference,
+                expected_revision,
+                stored.revision,
+            ));
+        }
+        None if expected_revision != 0 => return Err(not_found(&reference)),
+        Some(_) | None => {}
+    }
+    if current.is_some_and(|stored| stored.spec == object) {
+        return Ok(None);
+    }
+    let mut next = inventory.clone();
+    next.put(object.clone(), state.revision() + 1);
+    let findings = check::object(&next, &reference, Missing::Refuse);
+    if findings.iter().any(Finding::is_error) {
+        return Err(Refusal {
+            kind: RefusalKind::Invalid,
+            findings,
+        });
+    }
+    let addresses = assign(&next)?;
+    Ok(Some((Command::Put { object, addresses }, findings)))
+}
+
+fn admit_delete(
+    state: &FederationState,
+    reference: ObjectRef,
+    expected_revision: u64,
+) -> Result<Decided, Refusal> {
+    match state.inventory().get(&reference) {
+        None => Ok(None),
+        Some(stored) if stored.retiring => Ok(None),
+        Some(stored) if expected_revision != 0 && stored.revision != expected_revision => Err(
+            changed_since(&reference, expected_revision, stored.revision),
+        ),
+        Some(_) => Ok(Some((Command::Remove { reference }, Vec::new()))),
+    }
+}
+
+fn admit_enroll(
+    state: &FederationState,
+    node: NodeName,
+    record: NodeRecord,
+    token: Option<TokenClaim>,
+) -> Result<Command, Refusal> {
+    let inventory = state.inventory();
+    if inventory.nodes.contains_key(&node) {
+        let detail = format!(
+            "A node called `{node}` is enrolled already. Choose another name for this one, or \
+             remove the old node first."
+        );
+        let kind = RefusalKind::AlreadyExists;
+        return Err(Refusal::one(kind, Path::of("node"), "Name taken", detail));
+    }
+    let used = |claim: &TokenClaim| {
+        state
+            .tokens()
+            .get(&claim.id)
+            .map_or(0, |record| record.uses)
+    };
+    if let Some(claim) = token.as_ref().filter(|claim| used(claim) >= claim.uses_max) {
+        let detail = format!(
+            "It was good for {} and has let in that many. Make a new one with `hanse token create`.",
+            if claim.uses_max == 1 {
+                "one node".to_owned()
+            } else {
+                format!("{} nodes", claim.uses_max)
+            }
+        );
+        return Err(Refusal::one(
+            RefusalKind::TokenUsed,
+            Path::of("token"),
+            "Token used up",
+            detail,
+        ));
+    }
+    let forget_tokens = token.as_ref().map_or_else(Vec::new, |claim| {
+        let ended = |expires: u64| expires.saturating_add(TOKEN_MEMORY_S) < claim.shown_unix_s;
+        let tokens = state.tokens().iter();
+        tokens
+            .filter(|(_, t)| ended(t.expires_unix_s))
+            .map(|(id, _)| id.clone())
+            .collect()
+    });
+    let mut next: Inventory = inventory.clone();
+    next.nodes.insert(node.clone(), record.clone());
+    let addresses = assign(&next)?;
+    let token = token.map(|claim| TokenUse {
+        id: claim.id,
+        expires_unix_s: claim.expires_unix_s,
+    });
+    let NodeRecord {
+        cluster,
+        voter,
+        advertise,
+        meshes: _,
+    } = record;
+    Ok(Command::Enroll {
+        node,
+        cluster,
+        voter,
+        advertise,
+        token,
+        forget_tokens,
+        addresses,
+    })
+}
+
+fn assign(next: &Inventory) -> Result<Vec<AddressChange>, Refusal> {
+    addresses::assign(next).map_err(|PoolExhausted { mesh, pool, node }| {
+        let detail = format!(
+            "Pool {pool} of the VPN mesh `{mesh}` has no address left for the node `{node}`. \
+             Add a larger pool."
+        );
+        let path = Path::of("address_pools").index(pool);
+        Refusal::one(RefusalKind::Invalid, path, "Pool too small", detail)
+    })
+}
+
+fn changed_since(reference: &ObjectRef, expected: u64, found: u64) -> Refusal {
+    Refusal::one(
+        RefusalKind::Conflict,
+        Path::root(),
+        "Changed by somebody else",
+        format!(
+            "The {reference} is at revision {found}; this change was planned against revision \
+             {expected}. Nothing was changed. Plan again, read the difference, then apply."
+        ),
+    )
+}
+
+fn not_found(reference: &ObjectRef) -> Refusal {
+    Refusal::one(
+        RefusalKind::NotFound,
+        Path::root(),
+        "Not found",
+        format!("The {reference} does not exist any more. Plan again to create it."),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Builder, cluster, mesh, mesh_name};
+
+    fn kind(result: Result<(), Refusal>) -> RefusalKind {
+        result.unwrap_err().kind
+    }
+
+    fn apply(object: Object, expected_revision: u64) -> Request {
+        Request::Apply {
+            object,
+            expected_revision,
+        }
+    }
+
+    #[test]
+    fn a_stale_revision_is_refused_and_never_merged() {
+        let mut federation = Builder::new().site("a");
+        let mut changed = cluster("a");
+        changed.weight = 7;
+        federation
+            .ask(apply(Object::MemberCluster(changed.clone()), 1))
+            .unwrap();
+        changed.weight = 9;
+        let stale = federation.ask(apply(Object::MemberCluster(changed), 1));
+        assert_eq!(kind(stale), RefusalKind::Conflict);
+        assert_eq!(
+            federation.state.inventory().clusters[&"a".parse().unwrap()]
+                .spec
+                .weight,
+            7
+        );
+    }
+
+    #[test]
+    fn creating_what_exists_is_refused_and_updating_what_is_gone_too() {
+        let mut federation = Builder::new().site("a");
+        let again = federation.ask(apply(Object::MemberCluster(cluster("a")), 0));
+        assert_eq!(kind(again), RefusalKind::AlreadyExists);
+        let gone = federation.ask(apply(Object::MemberCluster(cluster("b")), 5));
+        assert_eq!(kind(gone), RefusalKind::NotFound);
+    }
+
+    #[test]
+    fn a_request_that_was_committed_happens_once() {
+        let mut federation = Builder::new();
+        let request = || apply(Object::MemberCluster(cluster("a")), 0);
+        let Admission::Commit { entry, .. } = admit(&federation.state, "same", request()).unwrap()
+        else {
+            panic!("the first is committed");
+        };
+        federation.state.apply(&entry);
+        let again = admit(&federation.state, "same", request()).unwrap();
+        assert_eq!(again, Admission::Already { revision: 1 });
+    }
+
+    #[test]
+    fn a_member_cluster_that_a_mesh_still_names_retires_and_goes_with_its_last_reference() {
+        let mut federation = Builder::new().site("a").site("b").mesh(&["10.0.0.0/24"]);
+        federation.enroll("a-1", "a");
+        let reference = ObjectRef::MemberCluster("a".parse().unwrap());
+        federation
+            .ask(Request::Delete {
+                reference: reference.clone(),
+                expected_revision: 0,
+            })
+            .unwrap();
+        assert!(
+            federation
+                .state
+                .inventory()
+                .get(&reference)
+                .unwrap()
+                .retiring
+        );
+        federation.change_mesh(|mesh| {
+            mesh.sites.remove(&"a".parse().unwrap());
+        });
+        assert!(federation.state.inventory().get(&reference).is_none());
+        let node = &federation.state.inventory().nodes[&"a-1".parse().unwrap()];
+        assert!(node.meshes.is_empty(), "the node stays enrolled and idle");
+    }
+
+    #[test]
+    fn an_unknown_member_cluster_is_refused_where_it_is_named() {
+        let mut federation = Builder::new().site("a");
+        let mut wanted = mesh(&["10.0.0.0/24"]);
+        wanted
+            .sites
+            .insert("nowhere".parse().unwrap(), crate::testing::dialable_site(1));
+        let refusal = federation.try_declare(Object::VpnMesh(wanted)).unwrap_err();
+        assert_eq!(refusal.findings[0].path.to_string(), r#"sites["nowhere"]"#);
+    }
+
+    #[test]
+    fn another_federation_is_refused() {
+        let mut foreign = cluster("a");
+        foreign.federation = "other".parse().unwrap();
+        let refusal = Builder::new()
+            .try_declare(Object::MemberCluster(foreign))
+            .unwrap_err();
+        assert_eq!(refusal.findings[0].path.to_string(), "federation");
+    }
+
+    #[test]
+    fn a_token_lets_in_as_many_as_it_says_and_a_taken_name_nobody() {
+        let mut federation = Builder::new();
+        let mut join = |node: &str, shown_unix_s| {
+            let token = TokenClaim {
+                id: "t".into(),
+                uses_max: 1,
+                expires_unix_s: 100,
+                shown_unix_s,
+            };
+            let (node, cluster) = (node.parse().unwrap(), "a".parse().unwrap());
+            federation.ask(Request::Enroll {
+                node,
+                cluster,
+                voter: false,
+                advertise: None,
+                token: Some(token),
+            })
+        };
+        join("n1", 50).unwrap();
+        assert_eq!(kind(join("n1", 50)), RefusalKind::AlreadyExists);
+        assert_eq!(kind(join("n2", 50)), RefusalKind::TokenUsed);
+    }
+
+    #[test]
+    fn destroying_the_federation_returns_its_settings_to_their_defaults() {
+        let mut federation =
+            Builder::new().topology(crate::object::federation::Topology::ActiveActive);
+        let reference = ObjectRef::Federation("test".parse().unwrap());
+        federation
+            .ask(Request::Delete {
+                reference: reference.clone(),
+                expected_revision: 0,
+            })
+            .unwrap();
+        assert!(federation.state.inventory().get(&reference).is_none());
+        let settings = &federation.state.inventory().federation.spec;
+        assert_eq!(
+            settings.topology,
+            crate::object::federation::Topology::ActivePassive
+        );
+    }
+
+    #[test]
+    fn a_state_survives_its_stored_form() {
+        let mut federation = Builder::new().site("a").mesh(&["10.0.0.0/24"]);
+        federation.enroll("a-1", "a");
+        let text = serde_json::to_string(&federation.state).unwrap();
+        let state: FederationState = serde_json::from_str(&text).unwrap();
+        assert_eq!(state, federation.state);
+        assert!(state.inventory().meshes.contains_key(&mesh_name()));
+    }
+}

@@ -98,9 +98,9 @@ impl Cidr {
                 let offset = u32::try_from(index + skip).ok()?;
                 Some(IpAddr::V4(u32::from(network).checked_add(offset)?.into()))
             }
-            IpAddr::V6(network) => {
-                Some(IpAddr::V6(u128::from(network).checked_add(index + skip)?.into()))
-            }
+            IpAddr::V6(network) => Some(IpAddr::V6(
+                u128::from(network).checked_add(index + skip)?.into(),
+            )),
         }
     }
 
@@ -128,8 +128,9 @@ impl FromStr for Cidr {
     type Err = CidrError;
 
     fn from_str(text: &str) -> Result<Self, CidrError> {
-        let net: IpNet =
-            text.parse().map_err(|_| CidrError::Malformed(text.chars().take(64).collect()))?;
+        let net: IpNet = text
+            .parse()
+            .map_err(|_| CidrError::Malformed(text.chars().take(64).collect()))?;
         let canonical = net.trunc();
         if canonical.to_string() != text {
             return Err(CidrError::NotCanonical {
@@ -190,8 +191,14 @@ mod tests {
         assert_eq!(pool.host_at(1), Some("10.0.0.2".parse().unwrap()));
         assert_eq!(pool.host_at(2), None);
         assert_eq!(cidr("10.0.0.0/31").host_count(), 2);
-        assert_eq!(cidr("10.0.0.9/32").host_at(0), Some("10.0.0.9".parse().unwrap()));
-        assert_eq!(cidr("fd00::/64").host_at(0), Some("fd00::1".parse().unwrap()));
+        assert_eq!(
+            cidr("10.0.0.9/32").host_at(0),
+            Some("10.0.0.9".parse().unwrap())
+        );
+        assert_eq!(
+            cidr("fd00::/64").host_at(0),
+            Some("fd00::1".parse().unwrap())
+        );
     }
 
     #[test]

@@ -44,7 +44,10 @@ impl Span {
     /// A span of whole seconds.
     #[must_use]
     pub fn from_secs(seconds: u64) -> Self {
-        Self { text: format!("{seconds}s"), value: Duration::from_secs(seconds) }
+        Self {
+            text: format!("{seconds}s"),
+            value: Duration::from_secs(seconds),
+        }
     }
 
     /// How long it is.
@@ -72,7 +75,10 @@ impl FromStr for Span {
     type Err = SpanError;
 
     fn from_str(text: &str) -> Result<Self, SpanError> {
-        let fail = |reason| SpanError { text: text.chars().take(TEXT_LENGTH_MAX).collect(), reason };
+        let fail = |reason| SpanError {
+            text: text.chars().take(TEXT_LENGTH_MAX).collect(),
+            reason,
+        };
         if text.len() > TEXT_LENGTH_MAX {
             return Err(fail("it is too long"));
         }
@@ -85,7 +91,10 @@ impl FromStr for Span {
         let mut nanoseconds: u128 = 0;
         let mut rest = text;
         if rest == "0" {
-            return Ok(Self { text: text.to_owned(), value: Duration::ZERO });
+            return Ok(Self {
+                text: text.to_owned(),
+                value: Duration::ZERO,
+            });
         }
         while !rest.is_empty() {
             let (part, after) = take_part(rest).map_err(fail)?;
@@ -93,7 +102,10 @@ impl FromStr for Span {
             rest = after;
         }
         let value = u64::try_from(nanoseconds).map_err(|_| fail("it is longer than 584 years"))?;
-        Ok(Self { text: text.to_owned(), value: Duration::from_nanos(value) })
+        Ok(Self {
+            text: text.to_owned(),
+            value: Duration::from_nanos(value),
+        })
     }
 }
 
@@ -122,7 +134,9 @@ fn take_part(text: &str) -> Result<(u128, &str), &'static str> {
         .find(|c: char| !c.is_ascii_digit() && c != '.')
         .ok_or("a number has no unit (ns, us, ms, s, m or h)")?;
     let (number, rest) = text.split_at(number_end);
-    let unit_end = rest.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(rest.len());
+    let unit_end = rest
+        .find(|c: char| c.is_ascii_digit() || c == '.')
+        .unwrap_or(rest.len());
     let (unit, rest) = rest.split_at(unit_end);
     let scale = UNITS
         .iter()
@@ -137,10 +151,18 @@ fn take_part(text: &str) -> Result<(u128, &str), &'static str> {
         return Err("it has a malformed number");
     }
     let parse = |digits: &str| -> Result<u128, &'static str> {
-        if digits.is_empty() { Ok(0) } else { digits.parse().map_err(|_| "it has a malformed number") }
+        if digits.is_empty() {
+            Ok(0)
+        } else {
+            digits.parse().map_err(|_| "it has a malformed number")
+        }
     };
-    let power = 10_u128.pow(u32::try_from(fraction.len()).map_err(|_| "it has a malformed number")?);
-    Ok((parse(whole)? * scale + parse(fraction)? * scale / power, rest))
+    let power =
+        10_u128.pow(u32::try_from(fraction.len()).map_err(|_| "it has a malformed number")?);
+    Ok((
+        parse(whole)? * scale + parse(fraction)? * scale / power,
+        rest,
+    ))
 }
 
 #[cfg(test)]
@@ -151,9 +173,14 @@ mod tests {
 
     #[test]
     fn spellings_of_go_are_read() {
-        for (text, milliseconds) in
-            [("30s", 30_000), ("1h30m", 5_400_000), ("1.5h", 5_400_000), ("250ms", 250), ("0", 0), ("0s", 0)]
-        {
+        for (text, milliseconds) in [
+            ("30s", 30_000),
+            ("1h30m", 5_400_000),
+            ("1.5h", 5_400_000),
+            ("250ms", 250),
+            ("0", 0),
+            ("0s", 0),
+        ] {
             let span: Span = text.parse().unwrap();
             assert_eq!(span.value(), Duration::from_millis(milliseconds), "{text}");
             assert_eq!(span.to_string(), text);
@@ -162,7 +189,18 @@ mod tests {
 
     #[test]
     fn other_spellings_are_refused_with_a_reason() {
-        for text in ["", "30", "-5s", "5 s", "5d", "s", ".s", "1.2.3s", "99999999999999999999h", "１s"] {
+        for text in [
+            "",
+            "30",
+            "-5s",
+            "5 s",
+            "5d",
+            "s",
+            ".s",
+            "1.2.3s",
+            "99999999999999999999h",
+            "１s",
+        ] {
             let error = text.parse::<Span>().unwrap_err().to_string();
             assert!(error.contains("write it like"), "{text}: {error}");
         }
@@ -170,7 +208,10 @@ mod tests {
 
     #[test]
     fn two_spellings_of_one_length_are_equal() {
-        assert_eq!("90s".parse::<Span>().unwrap(), "1m30s".parse::<Span>().unwrap());
+        assert_eq!(
+            "90s".parse::<Span>().unwrap(),
+            "1m30s".parse::<Span>().unwrap()
+        );
     }
 
     proptest! {

@@ -17,7 +17,9 @@ pub struct Endpoint {
 
 /// Why a text is no endpoint.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is no endpoint: {reason}; write it like 203.0.113.7:51820, [2001:db8::1]:51820 or vpn.example.com:51820")]
+#[error(
+    "`{text}` is no endpoint: {reason}; write it like 203.0.113.7:51820, [2001:db8::1]:51820 or vpn.example.com:51820"
+)]
 pub struct EndpointError {
     text: String,
     reason: &'static str,
@@ -27,7 +29,9 @@ impl Endpoint {
     /// The host as written, without brackets.
     #[must_use]
     pub fn host(&self) -> &str {
-        self.text[..self.host_length].trim_start_matches('[').trim_end_matches(']')
+        self.text[..self.host_length]
+            .trim_start_matches('[')
+            .trim_end_matches(']')
     }
 
     /// The port; never zero.
@@ -39,7 +43,10 @@ impl Endpoint {
     /// The address, if the host is not a name.
     #[must_use]
     pub fn socket_address(&self) -> Option<SocketAddr> {
-        self.host().parse::<IpAddr>().ok().map(|address| SocketAddr::new(address, self.port))
+        self.host()
+            .parse::<IpAddr>()
+            .ok()
+            .map(|address| SocketAddr::new(address, self.port))
     }
 
     /// The writer's spelling.
@@ -53,21 +60,35 @@ impl FromStr for Endpoint {
     type Err = EndpointError;
 
     fn from_str(text: &str) -> Result<Self, EndpointError> {
-        let fail = |reason| EndpointError { text: text.chars().take(300).collect(), reason };
-        let (host, port) = text.rsplit_once(':').ok_or_else(|| fail("it has no port"))?;
+        let fail = |reason| EndpointError {
+            text: text.chars().take(300).collect(),
+            reason,
+        };
+        let (host, port) = text
+            .rsplit_once(':')
+            .ok_or_else(|| fail("it has no port"))?;
         let all_digits = !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
         let port: u16 = match port.parse() {
             Ok(port) if all_digits && port != 0 => port,
             Ok(_) | Err(_) => return Err(fail("its port is not a number from 1 to 65535")),
         };
-        match host.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')) {
+        match host
+            .strip_prefix('[')
+            .and_then(|inner| inner.strip_suffix(']'))
+        {
             Some(inner) => {
-                inner.parse::<Ipv6Addr>().map_err(|_| fail("its brackets hold no IPv6 address"))?;
+                inner
+                    .parse::<Ipv6Addr>()
+                    .map_err(|_| fail("its brackets hold no IPv6 address"))?;
             }
             None if host.contains(':') => return Err(fail("an IPv6 address needs brackets")),
             None => check_host(host).map_err(fail)?,
         }
-        Ok(Self { text: text.to_owned(), host_length: host.len(), port })
+        Ok(Self {
+            text: text.to_owned(),
+            host_length: host.len(),
+            port,
+        })
     }
 }
 
@@ -103,7 +124,9 @@ fn check_host(host: &str) -> Result<(), &'static str> {
             && label.len() <= 63
             && !label.starts_with('-')
             && !label.ends_with('-')
-            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-')
     };
     if !host.trim_end_matches('.').split('.').all(label) {
         return Err("its host is neither a name nor an address");
@@ -136,8 +159,20 @@ mod tests {
     #[test]
     fn anything_else_is_refused_with_a_reason() {
         for text in [
-            "", "host", "host:", "host:0", "host:65536", "host:+1", ":1", "2001:db8::1:1", "[::1]", "[x]:1",
-            "a b:1", "300.1.1.1:1", "-a:1", "a..b:1",
+            "",
+            "host",
+            "host:",
+            "host:0",
+            "host:65536",
+            "host:+1",
+            ":1",
+            "2001:db8::1:1",
+            "[::1]",
+            "[x]:1",
+            "a b:1",
+            "300.1.1.1:1",
+            "-a:1",
+            "a..b:1",
         ] {
             assert!(text.parse::<Endpoint>().is_err(), "{text:?}");
         }

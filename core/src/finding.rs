@@ -109,12 +109,22 @@ impl fmt::Display for Path {
 impl Finding {
     /// A finding that refuses.
     pub fn error(path: Path, summary: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { severity: Severity::Error, path, summary: summary.into(), detail: detail.into() }
+        Self {
+            severity: Severity::Error,
+            path,
+            summary: summary.into(),
+            detail: detail.into(),
+        }
     }
 
     /// A finding that only says.
     pub fn warning(path: Path, summary: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { severity: Severity::Warning, path, summary: summary.into(), detail: detail.into() }
+        Self {
+            severity: Severity::Warning,
+            path,
+            summary: summary.into(),
+            detail: detail.into(),
+        }
     }
 
     /// Whether this finding refuses.

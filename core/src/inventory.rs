@@ -3,7 +3,7 @@
 //! The federation's state holds one; the provider lays the objects of its run over another. The
 //! same checks and the same planner work on both.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
@@ -57,6 +57,8 @@ pub struct Inventory {
     pub meshes: BTreeMap<MeshName, Stored<VpnMesh>>,
     /// The enrolled nodes.
     pub nodes: BTreeMap<NodeName, NodeRecord>,
+    /// By mesh, addresses that somebody had and that nobody gets again.
+    pub retired: BTreeMap<MeshName, BTreeSet<IpAddr>>,
 }
 
 impl Inventory {
@@ -65,10 +67,15 @@ impl Inventory {
     pub fn new(name: FederationName) -> Self {
         let spec = Federation::defaults(name);
         Self {
-            federation: Stored { spec, revision: 0, retiring: false },
+            federation: Stored {
+                spec,
+                revision: 0,
+                retiring: false,
+            },
             clusters: BTreeMap::new(),
             meshes: BTreeMap::new(),
             nodes: BTreeMap::new(),
+            retired: BTreeMap::new(),
         }
     }
 
@@ -82,18 +89,28 @@ impl Inventory {
     #[must_use]
     pub fn get(&self, reference: &ObjectRef) -> Option<Stored<Object>> {
         fn wrap<T: Clone>(stored: &Stored<T>, object: impl Fn(T) -> Object) -> Stored<Object> {
-            let Stored { spec, revision, retiring } = stored.clone();
-            Stored { spec: object(spec), revision, retiring }
+            let Stored {
+                spec,
+                revision,
+                retiring,
+            } = stored.clone();
+            Stored {
+                spec: object(spec),
+                revision,
+                retiring,
+            }
         }
         match reference {
             ObjectRef::Federation(name) => (self.federation.revision > 0 && self.name() == name)
                 .then(|| wrap(&self.federation, Object::Federation)),
-            ObjectRef::MemberCluster(name) => {
-                self.clusters.get(name).map(|stored| wrap(stored, Object::MemberCluster))
-            }
-            ObjectRef::VpnMesh(name) => {
-                self.meshes.get(name).map(|stored| wrap(stored, Object::VpnMesh))
-            }
+            ObjectRef::MemberCluster(name) => self
+                .clusters
+                .get(name)
+                .map(|stored| wrap(stored, Object::MemberCluster)),
+            ObjectRef::VpnMesh(name) => self
+                .meshes
+                .get(name)
+                .map(|stored| wrap(stored, Object::VpnMesh)),
         }
     }
 
@@ -111,15 +128,33 @@ impl Inventory {
     pub fn put(&mut self, object: Object, revision: u64) {
         match object {
             Object::Federation(spec) => {
-                self.federation = Stored { spec, revision, retiring: false };
+                self.federation = Stored {
+                    spec,
+                    revision,
+                    retiring: false,
+                };
             }
             Object::MemberCluster(spec) => {
                 let name = spec.name.clone();
-                self.clusters.insert(name, Stored { spec, revision, retiring: false });
+                self.clusters.insert(
+                    name,
+                    Stored {
+                        spec,
+                        revision,
+                        retiring: false,
+                    },
+                );
             }
             Object::VpnMesh(spec) => {
                 let name = spec.name.clone();
-                self.meshes.insert(name, Stored { spec, revision, retiring: false });
+                self.meshes.insert(
+                    name,
+                    Stored {
+                        spec,
+                        revision,
+                        retiring: false,
+                    },
+                );
             }
         }
     }
@@ -131,7 +166,11 @@ impl Inventory {
             ObjectRef::Federation(name) => {
                 if self.name() == name {
                     let spec = Federation::defaults(name.clone());
-                    self.federation = Stored { spec, revision: 0, retiring: false };
+                    self.federation = Stored {
+                        spec,
+                        revision: 0,
+                        retiring: false,
+                    };
                 }
             }
             ObjectRef::MemberCluster(name) => {
@@ -141,6 +180,7 @@ impl Inventory {
             }
             ObjectRef::VpnMesh(name) => {
                 self.meshes.remove(name);
+                self.retired.remove(name);
                 for node in self.nodes.values_mut() {
                     node.meshes.remove(name);
                 }
@@ -152,8 +192,13 @@ impl Inventory {
     /// Ends retiring member clusters that nothing names any more.
     pub fn drop_unreferenced(&mut self) {
         let meshes = &self.meshes;
-        let named = |name: &ClusterName| meshes.values().any(|mesh| mesh.spec.sites.contains_key(name));
-        self.clusters.retain(|name, stored| !stored.retiring || named(name));
+        let named = |name: &ClusterName| {
+            meshes
+                .values()
+                .any(|mesh| mesh.spec.sites.contains_key(name))
+        };
+        self.clusters
+            .retain(|name, stored| !stored.retiring || named(name));
     }
 
     /// The enrolled nodes of a member cluster, in the order of their names.
@@ -161,7 +206,9 @@ impl Inventory {
         &'a self,
         cluster: &'a ClusterName,
     ) -> impl Iterator<Item = (&'a NodeName, &'a NodeRecord)> + 'a {
-        self.nodes.iter().filter(move |(_, node)| node.cluster == *cluster)
+        self.nodes
+            .iter()
+            .filter(move |(_, node)| node.cluster == *cluster)
     }
 
     /// The enrolled nodes that take part in a mesh, in the order of their names.
@@ -169,6 +216,8 @@ impl Inventory {
         &'a self,
         mesh: &'a VpnMesh,
     ) -> impl Iterator<Item = (&'a NodeName, &'a NodeRecord)> + 'a {
-        self.nodes.iter().filter(|(_, node)| mesh.sites.contains_key(&node.cluster))
+        self.nodes
+            .iter()
+            .filter(|(_, node)| mesh.sites.contains_key(&node.cluster))
     }
 }

@@ -54,7 +54,10 @@ impl fmt::Debug for PublicKey {
 impl fmt::Display for PublicKey {
     /// The first eight bytes, hexadecimal: enough to tell keys apart in a log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().take(8).try_for_each(|byte| write!(f, "{byte:02x}"))
+        self.0
+            .iter()
+            .take(8)
+            .try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 

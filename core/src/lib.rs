@@ -18,4 +18,6 @@ pub mod name;
 pub mod object;
 pub mod size;
 pub mod state;
+#[cfg(test)]
+mod testing;
 pub mod wireguard;

@@ -60,10 +60,17 @@ impl FromStr for ByteSize {
         let fail = || ByteSizeError(text.chars().take(64).collect());
         let unit_start = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(fail)?;
         let (number, unit) = text.split_at(unit_start);
-        let scale = UNITS.iter().find(|(name, _)| *name == unit.trim_start()).ok_or_else(fail)?.1;
+        let scale = UNITS
+            .iter()
+            .find(|(name, _)| *name == unit.trim_start())
+            .ok_or_else(fail)?
+            .1;
         let number: u64 = number.parse().map_err(|_| fail())?;
         let bytes = number.checked_mul(scale).ok_or_else(fail)?;
-        Ok(Self { text: text.to_owned(), bytes })
+        Ok(Self {
+            text: text.to_owned(),
+            bytes,
+        })
     }
 }
 
@@ -92,14 +99,27 @@ mod tests {
 
     #[test]
     fn binary_and_decimal_units_are_read() {
-        for (text, bytes) in [("1KiB", 1024), ("2 GB", 2_000_000_000), ("0B", 0), ("16GiB", 16 << 30)] {
+        for (text, bytes) in [
+            ("1KiB", 1024),
+            ("2 GB", 2_000_000_000),
+            ("0B", 0),
+            ("16GiB", 16 << 30),
+        ] {
             assert_eq!(text.parse::<ByteSize>().unwrap().bytes(), bytes, "{text}");
         }
     }
 
     #[test]
     fn anything_else_is_refused() {
-        for text in ["", "16", "GiB", "1.5GiB", "-1GiB", "16gib", "99999999999TiB"] {
+        for text in [
+            "",
+            "16",
+            "GiB",
+            "1.5GiB",
+            "-1GiB",
+            "16gib",
+            "99999999999TiB",
+        ] {
             assert!(text.parse::<ByteSize>().is_err(), "{text}");
         }
     }

@@ -1,1 +1,166 @@
-//! x
+//! The replicated state machine: entries in, the same state on every voter out.
+//!
+//! It never decides, refuses or reads a clock: [`crate::admission`] did, before the commit.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde::{Deserialize, Serialize};
+
+use crate::command::{AddressChange, Command, Entry, Event, TokenUse};
+use crate::inventory::{Inventory, NodeRecord};
+use crate::name::FederationName;
+
+/// How many request ids are remembered, so that a retry never happens twice.
+const REQUESTS_REMEMBERED_MAX: usize = 1024;
+
+/// What all voters keep.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FederationState {
+    revision: u64,
+    inventory: Inventory,
+    tokens: BTreeMap<String, TokenRecord>,
+    requests: VecDeque<(String, u64)>,
+}
+
+/// How often a token was used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenRecord {
+    /// How many nodes it let in.
+    pub uses: u32,
+    /// When it ends, in seconds since 1970.
+    pub expires_unix_s: u64,
+}
+
+impl FederationState {
+    /// A federation in which nothing has happened.
+    #[must_use]
+    pub fn new(name: FederationName) -> Self {
+        Self {
+            revision: 0,
+            inventory: Inventory::new(name),
+            tokens: BTreeMap::new(),
+            requests: VecDeque::new(),
+        }
+    }
+
+    /// How many entries were applied.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// Everything that is declared and every node that is enrolled.
+    #[must_use]
+    pub fn inventory(&self) -> &Inventory {
+        &self.inventory
+    }
+
+    /// The tokens that were used and have not ended long ago.
+    #[must_use]
+    pub fn tokens(&self) -> &BTreeMap<String, TokenRecord> {
+        &self.tokens
+    }
+
+    /// The revision at which a request was committed, if it is remembered.
+    #[must_use]
+    pub fn committed_at(&self, request_id: &str) -> Option<u64> {
+        let found = self.requests.iter().find(|(id, _)| id == request_id);
+        found.map(|(_, revision)| *revision)
+    }
+
+    /// Applies a committed entry. The revision rises by one, whatever the entry holds.
+    pub fn apply(&mut self, entry: &Entry) -> Vec<Event> {
+        self.revision += 1;
+        if self.requests.len() >= REQUESTS_REMEMBERED_MAX {
+            self.requests.pop_front();
+        }
+        self.requests
+            .push_back((entry.request_id.clone(), self.revision));
+        match &entry.command {
+            Command::Put { object, addresses } => {
+                let reference = object.reference();
+                self.inventory.put(object.clone(), self.revision);
+                self.change_addresses(addresses);
+                self.inventory.drop_unreferenced();
+                vec![Event::Declared(reference)]
+            }
+            Command::Remove { reference } => {
+                self.inventory.remove(reference);
+                vec![Event::Removed(reference.clone())]
+            }
+            Command::Enroll {
+                node,
+                cluster,
+                voter,
+                advertise,
+                token,
+                forget_tokens,
+                addresses,
+            } => {
+                let meshes = BTreeMap::new();
+                let (cluster, advertise) = (cluster.clone(), advertise.clone());
+                let record = NodeRecord {
+                    cluster,
+                    voter: *voter,
+                    advertise,
+                    meshes,
+                };
+                self.inventory.nodes.insert(node.clone(), record);
+                self.use_token(token.as_ref(), forget_tokens);
+                self.change_addresses(addresses);
+                vec![Event::Enrolled(node.clone())]
+            }
+            Command::SetKey {
+                node,
+                mesh,
+                public_key,
+            } => {
+                let place = self
+                    .inventory
+                    .nodes
+                    .get_mut(node)
+                    .and_then(|record| record.meshes.get_mut(mesh));
+                if let Some(place) = place {
+                    place.public_key = Some(*public_key);
+                }
+                vec![Event::KeyChanged(node.clone(), mesh.clone())]
+            }
+        }
+    }
+
+    fn change_addresses(&mut self, changes: &[AddressChange]) {
+        for change in changes {
+            if !change.retired.is_empty() {
+                let retired = self
+                    .inventory
+                    .retired
+                    .entry(change.mesh.clone())
+                    .or_default();
+                retired.extend(change.retired.iter().copied());
+            }
+            let Some(record) = self.inventory.nodes.get_mut(&change.node) else {
+                continue;
+            };
+            if change.addresses.is_empty() {
+                record.meshes.remove(&change.mesh);
+            } else {
+                let place = record.meshes.entry(change.mesh.clone()).or_default();
+                place.addresses.clone_from(&change.addresses);
+            }
+        }
+    }
+
+    fn use_token(&mut self, token: Option<&TokenUse>, forget: &[String]) {
+        for id in forget {
+            self.tokens.remove(id);
+        }
+        if let Some(token) = token {
+            let expires_unix_s = token.expires_unix_s;
+            let record = TokenRecord {
+                uses: 0,
+                expires_unix_s,
+            };
+            self.tokens.entry(token.id.clone()).or_insert(record).uses += 1;
+        }
+    }
+}

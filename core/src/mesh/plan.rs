@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use super::topology::{Topology, is_gateway_of_its_site};
+use super::topology::Topology;
 use crate::cidr::Cidr;
 use crate::endpoint::Endpoint;
 use crate::inventory::Inventory;
@@ -105,7 +105,11 @@ pub fn plan(
         .filter(|stored| stored.spec.sites.contains_key(&record.cluster))
         .filter_map(|stored| plan_mesh(inventory, &stored.spec, node, preshared_key))
         .collect();
-    Some(NodePlan { node: node.clone(), cluster: record.cluster.clone(), meshes })
+    Some(NodePlan {
+        node: node.clone(),
+        cluster: record.cluster.clone(),
+        meshes,
+    })
 }
 
 fn plan_mesh(
@@ -133,8 +137,7 @@ fn plan_mesh(
         mtu: mesh.mtu,
         peers,
         routes: routes_of(mesh, &record.cluster),
-        gateway: topology.hub() == Some(node)
-            || (!site.routes.is_empty() && is_gateway_of_its_site(inventory, mesh, node)),
+        gateway: topology.relays(node) || (!site.routes.is_empty() && topology.is_gateway(node)),
         snat: site.snat.unwrap_or(true),
         probe_targets: probe_targets(inventory, mesh, &topology, node),
     })
@@ -148,11 +151,17 @@ fn plan_peer(
     preshared_key: &dyn Fn(&MeshName, &NodeName, &NodeName) -> Option<PresharedKey>,
 ) -> Option<PeerPlan> {
     let mesh = topology.mesh();
-    let public_key = inventory.nodes.get(peer)?.meshes.get(&mesh.name)?.public_key?;
-    let nat_keepalive =
-        (topology.endpoint_of(node).is_none()).then_some(NAT_KEEPALIVE_S);
+    let public_key = inventory
+        .nodes
+        .get(peer)?
+        .meshes
+        .get(&mesh.name)?
+        .public_key?;
+    let nat_keepalive = (topology.endpoint_of(node).is_none()).then_some(NAT_KEEPALIVE_S);
     let keepalive = match &mesh.persistent_keepalive {
-        Some(span) => u16::try_from(span.value().as_secs()).ok().filter(|seconds| *seconds > 0),
+        Some(span) => u16::try_from(span.value().as_secs())
+            .ok()
+            .filter(|seconds| *seconds > 0),
         None => nat_keepalive,
     };
     Some(PeerPlan {
@@ -184,14 +193,18 @@ fn allowed_ips(
         .map(|(name, _)| name)
         .filter(|name| *name != node && topology.next_hop(node, name) == Some(peer));
     for name in behind {
-        let Some(record) = inventory.nodes.get(name) else { continue };
+        let Some(record) = inventory.nodes.get(name) else {
+            continue;
+        };
         if let Some(place) = record.meshes.get(&mesh.name) {
             allowed.extend(place.addresses.iter().copied().map(Cidr::host));
         }
-        if own_cluster != Some(&record.cluster) && is_gateway_of_its_site(inventory, mesh, name) {
-            if let Some(site) = mesh.sites.get(&record.cluster) {
-                allowed.extend(site.routes.iter().copied());
-            }
+        let foreign = own_cluster != Some(&record.cluster);
+        if let Some(site) = mesh.sites.get(&record.cluster)
+            && foreign
+            && topology.is_gateway(name)
+        {
+            allowed.extend(site.routes.iter().copied());
         }
     }
     allowed.into_iter().collect()
@@ -218,12 +231,8 @@ fn probe_targets(
     let all_pairs = inventory.nodes_in(mesh).count() <= PROVE_ALL_PAIRS_NODES_MAX;
     inventory
         .nodes_in(mesh)
-        .filter(|(name, _)| *name != node)
-        .filter(|(name, _)| {
-            all_pairs
-                || topology.hub() == Some(name)
-                || is_gateway_of_its_site(inventory, mesh, name)
-        })
+        .filter(|(name, _)| *name != node && topology.next_hop(node, name).is_some())
+        .filter(|(name, _)| all_pairs || topology.hub() == Some(name) || topology.is_gateway(name))
         .filter_map(|(name, record)| {
             let place = record.meshes.get(&mesh.name)?;
             Some(ProbeTarget {
@@ -233,4 +242,176 @@ fn probe_targets(
             })
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::object::MeshSite;
+    use crate::object::federation::Topology as FederationTopology;
+    use crate::testing::{Builder, mesh_name};
+
+    fn plan_of(federation: &Builder, node: &str) -> MeshPlan {
+        let none = |_: &MeshName, _: &NodeName, _: &NodeName| None;
+        let plan = plan(federation.state.inventory(), &node.parse().unwrap(), &none).unwrap();
+        plan.meshes.into_iter().next().unwrap()
+    }
+
+    fn peers(plan: &MeshPlan) -> Vec<&str> {
+        plan.peers.iter().map(|peer| peer.node.as_str()).collect()
+    }
+
+    fn three_sites() -> Builder {
+        let mut federation = Builder::new()
+            .site("a")
+            .site("b")
+            .site("c")
+            .mesh(&["10.0.0.0/24", "fd00::/64"]);
+        for (node, site) in [("a-1", "a"), ("b-1", "b"), ("c-1", "c")] {
+            federation.enroll(node, site);
+        }
+        federation
+    }
+
+    /// Walks from node to node by what each one's peers may send.
+    fn reaches(plans: &BTreeMap<String, MeshPlan>, from: &str, to: &str) -> bool {
+        let target = plans[to].addresses[0];
+        let mut at = from.to_owned();
+        for _ in 0..3 {
+            if at == to {
+                return true;
+            }
+            let next = plans[&at]
+                .peers
+                .iter()
+                .find(|peer| peer.allowed_ips.iter().any(|cidr| cidr.contains(target)));
+            match next {
+                Some(peer) => at = peer.node.to_string(),
+                None => return false,
+            }
+        }
+        at == to
+    }
+
+    #[test]
+    fn in_a_full_mesh_everyone_is_everyones_peer() {
+        let federation = three_sites();
+        let plan = plan_of(&federation, "a-1");
+        assert_eq!(peers(&plan), ["b-1", "c-1"]);
+        assert_eq!(plan.addresses.len(), 2);
+        assert_eq!(plan.peers[0].allowed_ips.len(), 2);
+        assert_eq!(plan.probe_targets.len(), 2);
+    }
+
+    #[test]
+    fn a_sites_routes_go_to_its_gateway_and_never_to_the_site_itself() {
+        let mut federation = three_sites();
+        federation.enroll("b-2", "b");
+        federation.change_mesh(|mesh| {
+            let site = mesh.sites.get_mut(&"b".parse().unwrap()).unwrap();
+            site.routes = vec!["192.168.7.0/24".parse().unwrap()];
+            site.gateways = vec!["b-2".parse().unwrap()];
+        });
+        let route: Cidr = "192.168.7.0/24".parse().unwrap();
+        let carriers = |plan: &MeshPlan| {
+            let peers = plan
+                .peers
+                .iter()
+                .filter(|peer| peer.allowed_ips.contains(&route));
+            peers.map(|peer| peer.node.to_string()).collect::<Vec<_>>()
+        };
+        let a = plan_of(&federation, "a-1");
+        assert_eq!(carriers(&a), ["b-2"]);
+        assert!(a.routes.contains(&route) && !a.gateway);
+        let b = plan_of(&federation, "b-1");
+        assert!(carriers(&b).is_empty() && !b.routes.contains(&route));
+        assert!(plan_of(&federation, "b-2").gateway);
+    }
+
+    #[test]
+    fn in_hub_spoke_a_spoke_knows_the_hub_only() {
+        let mut federation = three_sites();
+        federation.change_mesh(|mesh| {
+            for (name, site) in &mut mesh.sites {
+                site.hub = name.as_str() == "a";
+                if !site.hub {
+                    *site = MeshSite::default();
+                }
+            }
+        });
+        let mut federation = federation.topology(FederationTopology::HubSpoke);
+        let spoke = plan_of(&federation, "b-1");
+        assert_eq!(peers(&spoke), ["a-1"]);
+        assert_eq!(
+            spoke.peers[0].allowed_ips.len(),
+            4,
+            "the hub's addresses and the other spoke's"
+        );
+        assert_eq!(spoke.peers[0].persistent_keepalive_s, Some(NAT_KEEPALIVE_S));
+        let hub = plan_of(&federation, "a-1");
+        assert_eq!(peers(&hub), ["b-1", "c-1"]);
+        assert!(hub.gateway, "a hub forwards");
+        assert!(hub.peers.iter().all(|peer| peer.endpoint.is_none()));
+        federation.enroll("c-2", "c");
+        assert_eq!(peers(&plan_of(&federation, "a-1")), ["b-1", "c-1", "c-2"]);
+    }
+
+    #[test]
+    fn changing_one_sites_routes_changes_nothing_else_in_the_others_plans() {
+        let mut federation = three_sites();
+        let before = plan_of(&federation, "c-1");
+        federation.change_mesh(|mesh| {
+            let site = mesh.sites.get_mut(&"b".parse().unwrap()).unwrap();
+            site.routes = vec!["192.168.7.0/24".parse().unwrap()];
+        });
+        let after = plan_of(&federation, "c-1");
+        assert_eq!(
+            before.peers[0], after.peers[0],
+            "the session to a-1 is left alone"
+        );
+        assert_ne!(before.peers[1], after.peers[1]);
+    }
+
+    proptest! {
+        /// A mesh that passes the check connects every pair of nodes of different sites.
+        #[test]
+        fn every_pair_is_reachable(
+            sites in prop::collection::vec((any::<bool>(), any::<bool>(), 1_usize..4), 2..5),
+            hub_spoke: bool,
+        ) {
+            let mut federation = Builder::new();
+            for number in 0..sites.len() {
+                federation = federation.site(&format!("s{number}"));
+            }
+            let mut federation = federation.mesh(&["10.0.0.0/24"]);
+            for (number, (_, _, nodes)) in sites.iter().enumerate() {
+                for node in 0..*nodes {
+                    federation.enroll(&format!("s{number}-{node}"), &format!("s{number}"));
+                }
+            }
+            let mut mesh = federation.state.inventory().meshes[&mesh_name()].spec.clone();
+            for (number, (dialable, hub, _)) in sites.iter().enumerate() {
+                let site = mesh.sites.get_mut(&format!("s{number}").parse().unwrap()).unwrap();
+                site.hub = *hub;
+                if !dialable {
+                    site.endpoint = None;
+                }
+            }
+            mesh.shape = Some(if hub_spoke { crate::object::vpn_mesh::MeshShape::HubSpoke } else { crate::object::vpn_mesh::MeshShape::Full });
+            if federation.try_declare(crate::object::Object::VpnMesh(mesh)).is_ok() {
+                let nodes: Vec<String> = federation.state.inventory().nodes.keys().map(ToString::to_string).collect();
+                let plans: BTreeMap<String, MeshPlan> = nodes.iter().map(|n| (n.clone(), plan_of(&federation, n))).collect();
+                let other_site = |a: &str, b: &str| a.split('-').next() != b.split('-').next();
+                for from in &nodes {
+                    for to in nodes.iter().filter(|to| other_site(from, to)) {
+                        prop_assert!(reaches(&plans, from, to), "{from} does not reach {to}");
+                    }
+                }
+            }
+        }
+    }
 }

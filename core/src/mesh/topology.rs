@@ -17,25 +17,35 @@ use crate::object::vpn_mesh::MeshShape;
 pub struct Topology<'a> {
     mesh: &'a VpnMesh,
     shape: MeshShape,
-    endpoints: BTreeMap<&'a NodeName, Option<&'a Endpoint>>,
+    nodes: BTreeMap<&'a NodeName, Place<'a>>,
+    gateways: BTreeMap<&'a ClusterName, &'a NodeName>,
     hub: Option<&'a NodeName>,
+}
+
+/// A node's site and where it can be dialled.
+#[derive(Debug, Clone, Copy)]
+struct Place<'a> {
+    cluster: &'a ClusterName,
+    endpoint: Option<&'a Endpoint>,
 }
 
 /// The shape of a mesh: its own, or by the federation's topology.
 #[must_use]
 pub fn shape_of(inventory: &Inventory, mesh: &VpnMesh) -> MeshShape {
-    mesh.shape.unwrap_or(match inventory.federation.spec.topology {
-        federation::Topology::ActivePassive | federation::Topology::ActiveActive => MeshShape::Full,
-        federation::Topology::HubSpoke => MeshShape::HubSpoke,
-    })
+    mesh.shape
+        .unwrap_or(match inventory.federation.spec.topology {
+            federation::Topology::ActivePassive | federation::Topology::ActiveActive => {
+                MeshShape::Full
+            }
+            federation::Topology::HubSpoke => MeshShape::HubSpoke,
+        })
 }
 
 /// The node that carries a site's routes: the first enrolled one of its gateways, or of its nodes
 /// where none is named.
-#[must_use]
-pub fn gateway_of<'a>(
+fn gateway_of<'a>(
     inventory: &'a Inventory,
-    mesh: &VpnMesh,
+    mesh: &'a VpnMesh,
     cluster: &'a ClusterName,
 ) -> Option<&'a NodeName> {
     let site = mesh.sites.get(cluster)?;
@@ -44,46 +54,42 @@ pub fn gateway_of<'a>(
         return nodes.next();
     }
     let nodes: Vec<&NodeName> = nodes.collect();
-    site.gateways.iter().find_map(|gateway| nodes.iter().find(|node| **node == gateway).copied())
-}
-
-/// Whether the node carries its site's routes.
-#[must_use]
-pub fn is_gateway_of_its_site(inventory: &Inventory, mesh: &VpnMesh, node: &NodeName) -> bool {
-    inventory
-        .nodes
-        .get(node)
-        .and_then(|record| gateway_of(inventory, mesh, &record.cluster))
-        == Some(node)
-}
-
-/// Where a node can be dialled: its own entry, or the site's endpoint for the first gateway.
-fn endpoint_of<'a>(
-    inventory: &Inventory,
-    mesh: &'a VpnMesh,
-    cluster: &ClusterName,
-    node: &NodeName,
-) -> Option<&'a Endpoint> {
-    let site = mesh.sites.get(cluster)?;
-    site.node_endpoints.get(node).or_else(|| {
-        site.endpoint.as_ref().filter(|_| gateway_of(inventory, mesh, cluster) == Some(node))
-    })
+    site.gateways
+        .iter()
+        .find_map(|gateway| nodes.iter().find(|node| **node == gateway).copied())
 }
 
 impl<'a> Topology<'a> {
     /// Works out the connections of one mesh.
     #[must_use]
     pub fn of(inventory: &'a Inventory, mesh: &'a VpnMesh) -> Self {
-        let endpoints = inventory
-            .nodes_in(mesh)
-            .map(|(name, record)| (name, endpoint_of(inventory, mesh, &record.cluster, name)))
-            .collect();
-        let hub = mesh
+        let gateways: BTreeMap<&ClusterName, &NodeName> = mesh
             .sites
-            .iter()
-            .filter(|(_, site)| site.hub)
-            .find_map(|(cluster, _)| gateway_of(inventory, mesh, cluster));
-        Self { mesh, shape: shape_of(inventory, mesh), endpoints, hub }
+            .keys()
+            .filter_map(|cluster| Some((cluster, gateway_of(inventory, mesh, cluster)?)))
+            .collect();
+        let nodes = inventory
+            .nodes_in(mesh)
+            .map(|(name, record)| {
+                let cluster = &record.cluster;
+                let site = mesh.sites.get(cluster);
+                let is_gateway = gateways.get(cluster) == Some(&name);
+                let endpoint = site.and_then(|site| {
+                    let of_site = site.endpoint.as_ref().filter(|_| is_gateway);
+                    site.node_endpoints.get(name).or(of_site)
+                });
+                (name, Place { cluster, endpoint })
+            })
+            .collect();
+        let mut hubs = mesh.sites.iter().filter(|(_, site)| site.hub);
+        let hub = hubs.find_map(|(cluster, _)| gateways.get(cluster).copied());
+        Self {
+            mesh,
+            shape: shape_of(inventory, mesh),
+            nodes,
+            gateways,
+            hub,
+        }
     }
 
     /// The mesh itself.
@@ -92,16 +98,24 @@ impl<'a> Topology<'a> {
         self.mesh
     }
 
-    /// The node that relays for others, if the mesh has a hub with a node.
+    /// The node that relays for all others, if the mesh has a hub with a node.
     #[must_use]
     pub fn hub(&self) -> Option<&'a NodeName> {
         self.hub
     }
 
+    /// Whether the node carries its site's routes.
+    #[must_use]
+    pub fn is_gateway(&self, node: &NodeName) -> bool {
+        self.nodes
+            .get(node)
+            .is_some_and(|place| self.gateways.get(place.cluster) == Some(&node))
+    }
+
     /// Where a node can be dialled.
     #[must_use]
     pub fn endpoint_of(&self, node: &NodeName) -> Option<&'a Endpoint> {
-        self.endpoints.get(node).copied().flatten()
+        self.nodes.get(node).and_then(|place| place.endpoint)
     }
 
     /// Whether two nodes are WireGuard peers of one another.
@@ -124,13 +138,49 @@ impl<'a> Topology<'a> {
         if self.is_direct(from, to) {
             return Some(to);
         }
-        let hub = self.hub.filter(|hub| *hub != from && *hub != to)?;
-        (self.is_direct(from, hub) && self.is_direct(hub, to)).then_some(hub)
+        self.relay(from, to)
+    }
+
+    /// Whether the node carries traffic between two others.
+    #[must_use]
+    pub fn relays(&self, node: &NodeName) -> bool {
+        if self.hub.is_some() {
+            return self.hub == Some(node);
+        }
+        let Some(own) = self.nodes.get(node) else {
+            return false;
+        };
+        let sheltered = |(name, place): (&&NodeName, &Place<'_>)| {
+            *name != node && place.cluster == own.cluster && place.endpoint.is_none()
+        };
+        self.is_gateway(node) && own.endpoint.is_some() && self.nodes.iter().any(sheltered)
     }
 
     /// The WireGuard peers of a node, in the order of their names.
     #[must_use]
     pub fn peers_of(&self, node: &NodeName) -> Vec<&'a NodeName> {
-        self.endpoints.keys().copied().filter(|peer| *peer != node && self.is_direct(node, peer)).collect()
+        let others = self.nodes.keys().copied().filter(|peer| *peer != node);
+        others.filter(|peer| self.is_direct(node, peer)).collect()
+    }
+
+    /// The one node that carries traffic between two that are no peers. It is the same in both
+    /// directions, since WireGuard drops what comes from a peer that may not send it: the hub, or
+    /// in a full mesh without one the gateway of either's own site.
+    fn relay(&self, a: &NodeName, b: &NodeName) -> Option<&'a NodeName> {
+        let fits = |relay: &&'a NodeName| {
+            *relay != a && *relay != b && self.is_direct(a, relay) && self.is_direct(relay, b)
+        };
+        match (self.hub, self.shape) {
+            (Some(hub), _) => Some(hub).filter(fits),
+            (None, MeshShape::HubSpoke) => None,
+            (None, MeshShape::Full) => {
+                let (a, b) = (self.nodes.get(a)?.cluster, self.nodes.get(b)?.cluster);
+                let sites = [a.min(b), a.max(b)];
+                let mut gateways = sites
+                    .into_iter()
+                    .filter_map(|site| self.gateways.get(site).copied());
+                gateways.find(|gateway| self.endpoint_of(gateway).is_some() && fits(gateway))
+            }
+        }
     }
 }

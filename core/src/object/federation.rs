@@ -74,8 +74,14 @@ impl Federation {
         Self {
             name,
             topology: Topology::ActivePassive,
-            health: HealthPolicy { check_interval: Span::from_secs(5), failure_threshold: 3 },
-            replication: ReplicationPolicy { mode: ReplicationMode::Async, min_in_sync: 1 },
+            health: HealthPolicy {
+                check_interval: Span::from_secs(5),
+                failure_threshold: 3,
+            },
+            replication: ReplicationPolicy {
+                mode: ReplicationMode::Async,
+                min_in_sync: 1,
+            },
             certificate_lifetime: Span::from_secs(24 * 3600),
             labels: BTreeMap::new(),
         }

@@ -121,6 +121,9 @@ pub struct WordError {
 
 impl WordError {
     fn new(word: &str, allowed: &[&str]) -> Self {
-        Self { word: word.chars().take(64).collect(), allowed: allowed.join(", ") }
+        Self {
+            word: word.chars().take(64).collect(),
+            allowed: allowed.join(", "),
+        }
     }
 }

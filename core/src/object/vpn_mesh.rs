@@ -36,7 +36,9 @@ pub struct InterfaceName(String);
 
 /// Why a text is no interface name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no interface name: use 1 to 15 letters, digits, `-` and `_`, beginning with a letter")]
+#[error(
+    "`{0}` is no interface name: use 1 to 15 letters, digits, `-` and `_`, beginning with a letter"
+)]
 pub struct InterfaceNameError(String);
 
 /// One WireGuard overlay.

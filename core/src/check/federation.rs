@@ -1,0 +1,69 @@
+//! Rules of the federation's settings.
+
+use std::time::Duration;
+
+use super::reachability;
+use crate::finding::{Finding, Path};
+use crate::inventory::Inventory;
+
+const CHECK_INTERVAL_MIN: Duration = Duration::from_secs(1);
+const CHECK_INTERVAL_MAX: Duration = Duration::from_secs(300);
+const FAILURE_THRESHOLD_MAX: u32 = 100;
+/// Short enough to test with, long enough that renewal at two thirds survives a reboot.
+const CERTIFICATE_LIFETIME_MIN: Duration = Duration::from_secs(600);
+const CERTIFICATE_LIFETIME_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
+
+/// Checks the federation's settings among everything else.
+pub(super) fn check(inventory: &Inventory, findings: &mut Vec<Finding>) {
+    let federation = &inventory.federation.spec;
+    let interval = &federation.health.check_interval;
+    if !(CHECK_INTERVAL_MIN..=CHECK_INTERVAL_MAX).contains(&interval.value()) {
+        findings.push(Finding::error(
+            Path::of("health").attribute("check_interval"),
+            "Check interval out of range",
+            format!("`{interval}` is not between 1s and 5m."),
+        ));
+    }
+    let threshold = federation.health.failure_threshold;
+    if !(1..=FAILURE_THRESHOLD_MAX).contains(&threshold) {
+        findings.push(Finding::error(
+            Path::of("health").attribute("failure_threshold"),
+            "Failure threshold out of range",
+            format!("{threshold} is not between 1 and {FAILURE_THRESHOLD_MAX}."),
+        ));
+    }
+    if federation.replication.min_in_sync == 0 {
+        findings.push(Finding::error(
+            Path::of("replication").attribute("min_in_sync"),
+            "No standby in sync",
+            "At least one standby must have a write before it counts as done. For none, write \
+             mode = \"async\".",
+        ));
+    }
+    let lifetime = &federation.certificate_lifetime;
+    if !(CERTIFICATE_LIFETIME_MIN..=CERTIFICATE_LIFETIME_MAX).contains(&lifetime.value()) {
+        findings.push(Finding::error(
+            Path::of("certificate_lifetime"),
+            "Certificate lifetime out of range",
+            format!("`{lifetime}` is not between 10m and 8784h (366 days)."),
+        ));
+    }
+    for stored in inventory
+        .meshes
+        .values()
+        .filter(|stored| stored.spec.shape.is_none())
+    {
+        let broken = reachability::check(inventory, &stored.spec);
+        if let Some(finding) = broken.into_iter().find(Finding::is_error) {
+            findings.push(Finding::error(
+                Path::of("topology"),
+                "Breaks a VPN mesh",
+                format!(
+                    "The VPN mesh `{}` takes its shape from the topology and would no longer \
+                     connect: {}",
+                    stored.spec.name, finding.detail
+                ),
+            ));
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! What is wrong with an object among all others: the same answer at plan time and at admission.
+//!
+//! One file for each kind of object, and one for each rule that spans several.
+
+mod federation;
+mod member_cluster;
+mod reachability;
+mod vpn_mesh;
+
+use crate::finding::{Finding, Path};
+use crate::inventory::Inventory;
+use crate::name::ClusterName;
+use crate::object::{Object, ObjectRef};
+
+/// What to make of a name that is not found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    /// It may still come: a plan says so and goes on.
+    Warn,
+    /// It is refused.
+    Refuse,
+}
+
+/// Everything that is wrong with one object, or worth saying, in the order of its attributes. The
+/// inventory already holds the object as it is meant to be.
+#[must_use]
+pub fn object(inventory: &Inventory, reference: &ObjectRef, missing: Missing) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    match reference {
+        ObjectRef::Federation(_) => federation::check(inventory, &mut findings),
+        ObjectRef::MemberCluster(name) => member_cluster::check(inventory, name, &mut findings),
+        ObjectRef::VpnMesh(name) => vpn_mesh::check(inventory, name, missing, &mut findings),
+    }
+    findings
+}
+
+/// The finding for an object that names another federation than this one. To be asked before the
+/// object is put into the inventory.
+#[must_use]
+pub fn wrong_federation(inventory: &Inventory, object: &Object) -> Option<Finding> {
+    let (own, named) = (inventory.name(), object.federation());
+    let attribute = match object {
+        Object::Federation(_) => "name",
+        Object::MemberCluster(_) | Object::VpnMesh(_) => "federation",
+    };
+    (own != named).then(|| {
+        Finding::error(
+            Path::of(attribute),
+            "Another federation",
+            format!(
+                "These endpoints serve the federation `{own}`, named when it was bootstrapped, and \
+                 not `{named}`. Write `{own}`, or point the provider at the other federation."
+            ),
+        )
+    })
+}
+
+/// Whether a member cluster is declared and not on its way out.
+fn is_declared(inventory: &Inventory, name: &ClusterName) -> bool {
+    inventory
+        .clusters
+        .get(name)
+        .is_some_and(|stored| !stored.retiring)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::name::MeshName;
+    use crate::object::{MemberCluster, VpnMesh};
+    use crate::testing::{cluster, dialable_site, mesh, mesh_name};
+
+    /// Two sites, each dialable, in one mesh; changed before it is checked.
+    fn findings(
+        change: impl FnOnce(&mut VpnMesh, &mut MemberCluster),
+    ) -> Vec<(bool, String, String)> {
+        let mut inventory = Inventory::new("test".parse().unwrap());
+        let (mut wanted, mut site) = (mesh(&["10.0.0.0/24"]), cluster("a"));
+        for (number, name) in ["a", "b"].into_iter().enumerate() {
+            wanted
+                .sites
+                .insert(name.parse().unwrap(), dialable_site(number + 1));
+        }
+        let mut other = cluster("b");
+        other.networks = vec!["192.168.2.0/24".parse().unwrap()];
+        change(&mut wanted, &mut site);
+        for object in [
+            Object::MemberCluster(site),
+            Object::MemberCluster(other),
+            Object::VpnMesh(wanted),
+        ] {
+            inventory.put(object, 1);
+        }
+        let name: MeshName = mesh_name();
+        let references = [
+            ObjectRef::MemberCluster("a".parse().unwrap()),
+            ObjectRef::VpnMesh(name),
+        ];
+        let found = references
+            .iter()
+            .flat_map(|r| object(&inventory, r, Missing::Refuse));
+        found
+            .map(|f| (f.is_error(), f.path.to_string(), f.summary))
+            .collect()
+    }
+
+    fn errors(change: impl FnOnce(&mut VpnMesh, &mut MemberCluster)) -> Vec<(String, String)> {
+        let found = findings(change).into_iter().filter(|(error, _, _)| *error);
+        found.map(|(_, path, summary)| (path, summary)).collect()
+    }
+
+    #[test]
+    fn a_sound_mesh_has_only_the_warning_that_its_sites_are_empty() {
+        let found = findings(|_, _| ());
+        assert_eq!(found.len(), 2);
+        assert!(
+            found
+                .iter()
+                .all(|(error, _, summary)| !error && summary == "A site without nodes")
+        );
+    }
+
+    #[test]
+    fn each_mistake_is_found_at_its_own_attribute() {
+        type Change = fn(&mut VpnMesh, &mut MemberCluster);
+        let cases: [(Change, &str, &str); 14] = [
+            (
+                |m, _| m.address_pools.clear(),
+                "address_pools",
+                "No address pool",
+            ),
+            (
+                |m, _| m.address_pools[0] = "10.0.0.0/32".parse().unwrap(),
+                "address_pools[0]",
+                "Pool too small",
+            ),
+            (
+                |m, _| m.address_pools.push("10.0.0.0/8".parse().unwrap()),
+                "address_pools[1]",
+                "Overlapping networks",
+            ),
+            (
+                |m, _| m.address_pools[0] = "192.168.0.0/16".parse().unwrap(),
+                "address_pools[0]",
+                "Overlapping networks",
+            ),
+            (
+                |_, c| c.networks = vec!["192.168.2.128/25".parse().unwrap()],
+                "networks[0]",
+                "Overlapping networks",
+            ),
+            (|m, _| m.listen_port = 0, "listen_port", "Port out of range"),
+            (
+                |m, _| m.probe_port = m.listen_port,
+                "probe_port",
+                "One port for two things",
+            ),
+            (|m, _| m.mtu = Some(500), "mtu", "MTU out of range"),
+            (
+                |m, _| m.persistent_keepalive = Some("1500ms".parse().unwrap()),
+                "persistent_keepalive",
+                "Keepalive out of range",
+            ),
+            (
+                |m, _| {
+                    m.sites.get_mut(&"a".parse().unwrap()).unwrap().routes =
+                        vec!["192.168.2.0/25".parse().unwrap()]
+                },
+                r#"sites["a"].routes[0]"#,
+                "Overlapping networks",
+            ),
+            (
+                |m, _| {
+                    m.sites.get_mut(&"a".parse().unwrap()).unwrap().routes =
+                        vec!["10.0.0.0/9".parse().unwrap()]
+                },
+                r#"sites["a"].routes[0]"#,
+                "Overlapping networks",
+            ),
+            (
+                |m, _| m.sites.values_mut().for_each(|site| site.endpoint = None),
+                r#"sites["b"].endpoint"#,
+                "Two nodes that could never meet",
+            ),
+            (
+                |m, _| m.shape = Some(crate::object::vpn_mesh::MeshShape::HubSpoke),
+                "sites",
+                "No hub",
+            ),
+            (
+                |_, c| {
+                    c.limits = Some(crate::object::member_cluster::ResourceLimits {
+                        max_cpus: Some(0),
+                        ..Default::default()
+                    })
+                },
+                "limits.max_cpus",
+                "No processor left",
+            ),
+        ];
+        for (change, path, summary) in cases {
+            let found = errors(change);
+            assert!(
+                found.contains(&(path.to_owned(), summary.to_owned())),
+                "{summary}: {found:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_unknown_site_is_a_warning_while_it_may_still_come() {
+        let mut inventory = Inventory::new("test".parse().unwrap());
+        let mut wanted = mesh(&["10.0.0.0/24"]);
+        wanted
+            .sites
+            .insert("later".parse().unwrap(), dialable_site(1));
+        inventory.put(Object::VpnMesh(wanted), 1);
+        let reference = ObjectRef::VpnMesh(mesh_name());
+        let at = |missing| object(&inventory, &reference, missing)[0].is_error();
+        assert!(!at(Missing::Warn));
+        assert!(at(Missing::Refuse));
+    }
+}

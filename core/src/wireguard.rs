@@ -1,1 +1,0 @@
-//! Decides the smallest change that turns a WireGuard device into what a plan wants.
