@@ -1,0 +1,162 @@
+//! Reads the helper attributes of one field.
+
+use syn::spanned::Spanned;
+use syn::{Attribute, Error, Expr, ExprLit, Field, Lit, LitInt, LitStr, Meta, Path, Result, Token};
+
+/// What a field is, with everything said about it.
+pub(crate) enum Kind {
+    Attribute(Box<AttributeOptions>),
+    Block(BlockOptions),
+}
+
+#[derive(Default)]
+pub(crate) struct AttributeOptions {
+    pub(crate) name: Option<String>,
+    pub(crate) required: bool,
+    pub(crate) optional: bool,
+    pub(crate) computed: bool,
+    pub(crate) sensitive: bool,
+    pub(crate) write_only: bool,
+    pub(crate) use_state_for_unknown: bool,
+    pub(crate) requires_replace: bool,
+    pub(crate) requires_replace_if: Option<Path>,
+    pub(crate) default: Option<Expr>,
+    pub(crate) validators: Vec<Path>,
+    pub(crate) deprecated: Option<LitStr>,
+}
+
+#[derive(Default)]
+pub(crate) struct BlockOptions {
+    pub(crate) name: Option<String>,
+    pub(crate) items_min: Option<LitInt>,
+    pub(crate) items_max: Option<LitInt>,
+}
+
+/// What the field says it is.
+pub(crate) fn kind(field: &Field) -> Result<Kind> {
+    let mut found = None;
+    for attribute in &field.attrs {
+        let kind = if attribute.path().is_ident("attribute") {
+            Kind::Attribute(Box::new(attribute_options(attribute)?))
+        } else if attribute.path().is_ident("block") {
+            Kind::Block(block_options(attribute)?)
+        } else {
+            continue;
+        };
+        if found.replace(kind).is_some() {
+            return Err(Error::new(
+                attribute.span(),
+                "a field is one attribute or one block",
+            ));
+        }
+    }
+    found.ok_or_else(|| {
+        Error::new(
+            field.span(),
+            "say what the field is: #[attribute(...)] or #[block]",
+        )
+    })
+}
+
+/// The doc comment as one text.
+pub(crate) fn description(attributes: &[Attribute]) -> String {
+    let line = |attribute: &Attribute| match &attribute.meta {
+        Meta::NameValue(pair) if pair.path.is_ident("doc") => match &pair.value {
+            Expr::Lit(ExprLit {
+                lit: Lit::Str(text),
+                ..
+            }) => {
+                let text = text.value();
+                Some(text.strip_prefix(' ').map_or(text.clone(), str::to_owned))
+            }
+            _ => None,
+        },
+        _ => None,
+    };
+    let lines: Vec<String> = attributes.iter().filter_map(line).collect();
+    lines.join("\n").trim().to_owned()
+}
+
+fn attribute_options(attribute: &Attribute) -> Result<AttributeOptions> {
+    let mut options = AttributeOptions::default();
+    attribute.parse_nested_meta(|meta| {
+        let name = meta
+            .path
+            .get_ident()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        match name.as_str() {
+            "required" => options.required = true,
+            "optional" => options.optional = true,
+            "computed" => options.computed = true,
+            "sensitive" => options.sensitive = true,
+            "write_only" => options.write_only = true,
+            "use_state_for_unknown" => options.use_state_for_unknown = true,
+            "requires_replace" => options.requires_replace = true,
+            "requires_replace_if" => options.requires_replace_if = Some(meta.value()?.parse()?),
+            "default" => options.default = Some(meta.value()?.parse()?),
+            "validate" => options.validators.extend(paths(meta.value()?)?),
+            "deprecated" => options.deprecated = Some(meta.value()?.parse()?),
+            "name" => options.name = Some(meta.value()?.parse::<LitStr>()?.value()),
+            _ => return Err(meta.error("no such option of an attribute")),
+        }
+        Ok(())
+    })?;
+    check(attribute, &options)?;
+    Ok(options)
+}
+
+fn check(attribute: &Attribute, options: &AttributeOptions) -> Result<()> {
+    let AttributeOptions {
+        required,
+        optional,
+        computed,
+        write_only,
+        ..
+    } = *options;
+    let mistake = if required && (optional || computed) {
+        "required excludes optional and computed"
+    } else if !required && !optional && !computed {
+        "one of required, optional and computed is needed"
+    } else if write_only && computed {
+        "write_only excludes computed: a value that is never stored can't be computed"
+    } else if options.default.is_some() && !(optional && computed) {
+        "a default needs both optional and computed"
+    } else {
+        return Ok(());
+    };
+    Err(Error::new(attribute.span(), mistake))
+}
+
+fn block_options(attribute: &Attribute) -> Result<BlockOptions> {
+    let mut options = BlockOptions::default();
+    if matches!(attribute.meta, Meta::Path(_)) {
+        return Ok(options);
+    }
+    attribute.parse_nested_meta(|meta| {
+        let name = meta
+            .path
+            .get_ident()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        match name.as_str() {
+            "name" => options.name = Some(meta.value()?.parse::<LitStr>()?.value()),
+            "min" => options.items_min = Some(meta.value()?.parse()?),
+            "max" => options.items_max = Some(meta.value()?.parse()?),
+            _ => return Err(meta.error("no such option of a block")),
+        }
+        Ok(())
+    })?;
+    Ok(options)
+}
+
+/// One path, or several in brackets.
+fn paths(input: syn::parse::ParseStream<'_>) -> Result<Vec<Path>> {
+    if !input.peek(syn::token::Bracket) {
+        return Ok(vec![input.parse()?]);
+    }
+    let content;
+    syn::bracketed!(content in input);
+    let paths = content.parse_terminated(<Path as syn::parse::Parse>::parse, Token![,])?;
+    Ok(paths.into_iter().collect())
+}

@@ -1,0 +1,232 @@
+//! What an author's code knows and may say during one call, beside its arguments.
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::private::Private;
+use crate::{Diagnostic, Diagnostics, Path};
+
+/// The circumstances of one call. `C` is what the provider's `configure` returned.
+pub struct Cx<C> {
+    client: Option<Arc<C>>,
+    call: Call,
+    outcome: Mutex<Outcome>,
+}
+
+/// The circumstances of a plan.
+pub struct PlanCx<C> {
+    cx: Cx<C>,
+    action: PlanAction,
+    requires_replace: Mutex<Vec<Path>>,
+}
+
+/// What a plan is going to do, as far as the framework knows when the author's hook runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PlanAction {
+    /// There is no object yet. After a replacement was decided Terraform asks this way too.
+    Create,
+    /// Nothing changes.
+    Unchanged,
+    /// The object changes.
+    Update,
+    /// An attribute changes that means another object.
+    Replace,
+    /// The object goes.
+    Destroy,
+}
+
+/// Why an answer has to wait for a later plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeferReason {
+    /// The resource's own configuration isn't known enough.
+    ResourceConfigUnknown,
+    /// The provider's configuration isn't known enough.
+    ProviderConfigUnknown,
+    /// Something that has to exist first doesn't.
+    AbsentPrerequisite,
+}
+
+/// What the server knows of one call.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Call {
+    pub(crate) terraform_version: Arc<str>,
+    pub(crate) cancellation: CancellationToken,
+    pub(crate) deferral_allowed: bool,
+}
+
+/// What the author's code said beside its result.
+#[derive(Clone, Default)]
+pub(crate) struct Outcome {
+    pub(crate) diagnostics: Diagnostics,
+    pub(crate) private: Private,
+    pub(crate) deferred: Option<DeferReason>,
+}
+
+impl<C> Cx<C> {
+    /// A context of its own, for tests of an author's code.
+    pub fn for_test(client: Option<Arc<C>>) -> Self {
+        Self::new(client, Call::default(), Private::default())
+    }
+
+    pub(crate) fn new(client: Option<Arc<C>>, call: Call, private: Private) -> Self {
+        let outcome = Outcome {
+            private,
+            ..Outcome::default()
+        };
+        Self {
+            client,
+            call,
+            outcome: Mutex::new(outcome),
+        }
+    }
+
+    /// What the provider's `configure` returned. An error where the provider isn't configured,
+    /// which is so while Terraform only validates.
+    pub fn client(&self) -> Result<&C, Diagnostics> {
+        self.client.as_deref().ok_or_else(not_configured)
+    }
+
+    /// The same to keep, for work that outlives a borrow.
+    pub fn shared_client(&self) -> Result<Arc<C>, Diagnostics> {
+        self.client.clone().ok_or_else(not_configured)
+    }
+
+    /// Fires when Terraform asks to stop, or is gone. Work should end early and say how far it
+    /// came.
+    pub fn cancellation(&self) -> &CancellationToken {
+        &self.call.cancellation
+    }
+
+    /// The version of the Terraform (or OpenTofu) that configured the provider; empty before.
+    pub fn terraform_version(&self) -> &str {
+        &self.call.terraform_version
+    }
+
+    /// Whether this call may be deferred.
+    pub fn deferral_allowed(&self) -> bool {
+        self.call.deferral_allowed
+    }
+
+    /// Defers the answer to a later plan. An error where the caller doesn't allow it, so ask
+    /// [`Self::deferral_allowed`] first and say something more helpful.
+    pub fn defer(&self, reason: DeferReason) -> Result<(), Diagnostics> {
+        if !self.deferral_allowed() {
+            return Err(Diagnostic::error(
+                "Unable to defer",
+                "This needs values that aren't known yet, and this Terraform can't plan in \
+                 several rounds. Apply what the values come from first, with -target.",
+            )
+            .into());
+        }
+        self.outcome().deferred = Some(reason);
+        Ok(())
+    }
+
+    /// Adds a finding to the answer. Use it for warnings; errors are better returned.
+    pub fn report(&self, diagnostic: Diagnostic) {
+        self.outcome().diagnostics.push(diagnostic);
+    }
+
+    /// Adds a warning about the whole.
+    pub fn warn(&self, summary: impl Into<String>, detail: impl Into<String>) {
+        self.report(Diagnostic::warning(summary, detail));
+    }
+
+    /// Adds a warning about an attribute.
+    pub fn warn_at(&self, path: Path, summary: impl Into<String>, detail: impl Into<String>) {
+        self.report(Diagnostic::warning(summary, detail).at(path));
+    }
+
+    /// Private data kept beside the state: what the plan put there during an apply, what the
+    /// last apply or read put there otherwise.
+    pub fn private(&self, key: &str) -> Option<Vec<u8>> {
+        self.outcome().private.0.get(key).cloned()
+    }
+
+    /// Keeps private data beside the state. It isn't encrypted: no secrets.
+    pub fn set_private(&self, key: impl Into<String>, value: impl Into<Vec<u8>>) {
+        self.outcome().private.0.insert(key.into(), value.into());
+    }
+
+    /// Forgets private data.
+    pub fn remove_private(&self, key: &str) {
+        self.outcome().private.0.remove(key);
+    }
+
+    pub(crate) fn take_outcome(&self) -> Outcome {
+        std::mem::take(&mut *self.outcome())
+    }
+
+    fn outcome(&self) -> MutexGuard<'_, Outcome> {
+        self.outcome.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<C> PlanCx<C> {
+    pub(crate) fn new(cx: Cx<C>, action: PlanAction) -> Self {
+        Self {
+            cx,
+            action,
+            requires_replace: Mutex::default(),
+        }
+    }
+
+    /// What the plan is going to do.
+    pub fn action(&self) -> PlanAction {
+        self.action
+    }
+
+    /// The change at this path means another object.
+    pub fn requires_replace(&self, path: Path) {
+        self.requires_replace
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(path);
+    }
+
+    pub(crate) fn take_requires_replace(&self) -> Vec<Path> {
+        let mut paths = self
+            .requires_replace
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *paths)
+    }
+}
+
+impl<C> Deref for PlanCx<C> {
+    type Target = Cx<C>;
+
+    fn deref(&self) -> &Cx<C> {
+        &self.cx
+    }
+}
+
+impl<C> fmt::Debug for Cx<C> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Cx")
+            .field("call", &self.call)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<C> fmt::Debug for PlanCx<C> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("PlanCx")
+            .field("action", &self.action)
+            .finish_non_exhaustive()
+    }
+}
+
+fn not_configured() -> Diagnostics {
+    Diagnostic::error(
+        "Provider not configured",
+        "Terraform asked for this before it configured the provider. Check that the provider \
+         block has no errors.",
+    )
+    .into()
+}

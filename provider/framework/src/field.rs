@@ -1,0 +1,329 @@
+//! Between dynamic values and the Rust types of an author's model.
+
+use std::collections::BTreeMap;
+
+use crate::path::Step;
+use crate::schema::{Attribute, Nesting, Shape};
+use crate::value::{Number, Type, Value};
+use crate::{Attr, Diagnostic, Set};
+
+/// Why a value can't be had as a Rust type.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Undecodable {
+    /// Something in it isn't known yet, and the Rust type has no place for that. The nearest
+    /// [`Attr`] around it reads as unknown.
+    Unknown,
+    /// It is null, out of range or of another kind.
+    Invalid(Box<Diagnostic>),
+}
+
+/// A Rust type that a known value can have.
+///
+/// `String`, `bool`, integers, `f64`, [`Number`], [`Value`] (any type), `Vec` (list), [`Set`],
+/// `BTreeMap<String, _>` and every derived [`Model`](crate::Model) without blocks have it.
+/// Elements are bare or wrapped in [`Attr`]: bare elements can be neither null nor unknown, and
+/// as long as one is unknown the whole attribute reads as [`Attr::Unknown`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be the value of an attribute",
+    note = "use String, bool, an integer, f64, Number, Value, Vec<_>, Set<_>, BTreeMap<String, _> or a type that derives Model and has no #[block]"
+)]
+pub trait Field: Sized + Send + Sync + 'static {
+    /// What the schema says of it.
+    fn shape() -> Shape;
+
+    /// Reads a value.
+    fn decode(value: Value) -> Result<Self, Undecodable>;
+
+    /// Writes the value.
+    fn encode(self) -> Value;
+}
+
+/// What a field of a model has to be: an [`Attr`].
+#[diagnostic::on_unimplemented(
+    message = "an attribute has to be an `Attr<_>`, so that it can be null or unknown",
+    label = "write `Attr<{Self}>`"
+)]
+pub trait AttributeField: Field {
+    /// The type of the value when it is known.
+    type Inner: Field;
+}
+
+impl Undecodable {
+    /// A value of another kind than the schema says.
+    pub fn mismatch(expected: &str, found: &Value) -> Self {
+        Self::invalid(format!("Expected {expected}, found {}.", found.kind()))
+    }
+
+    /// A value that the type can't hold, and why.
+    pub fn invalid(detail: impl Into<String>) -> Self {
+        Self::Invalid(Box::new(Diagnostic::error("Invalid value", detail)))
+    }
+
+    /// The same, seen from one level further out.
+    #[must_use]
+    pub fn inside(self, step: Step) -> Self {
+        match self {
+            Self::Unknown => Self::Unknown,
+            Self::Invalid(diagnostic) => Self::Invalid(Box::new(diagnostic.inside(step))),
+        }
+    }
+
+    /// As a finding for the person who runs Terraform.
+    pub fn into_diagnostic(self) -> Diagnostic {
+        match self {
+            Self::Unknown => {
+                Diagnostic::error("Value not known yet", "Every value has to be known here.")
+            }
+            Self::Invalid(diagnostic) => *diagnostic,
+        }
+    }
+}
+
+impl<T: Field> AttributeField for Attr<T> {
+    type Inner = T;
+}
+
+impl<T: Field> Field for Attr<T> {
+    fn shape() -> Shape {
+        T::shape()
+    }
+
+    fn decode(value: Value) -> Result<Self, Undecodable> {
+        match value {
+            Value::Null => Ok(Self::Null),
+            Value::Unknown => Ok(Self::Unknown),
+            known => match T::decode(known) {
+                Ok(value) => Ok(Self::Known(value)),
+                Err(Undecodable::Unknown) => Ok(Self::Unknown),
+                Err(invalid) => Err(invalid),
+            },
+        }
+    }
+
+    fn encode(self) -> Value {
+        match self {
+            Self::Known(value) => value.encode(),
+            Self::Null => Value::Null,
+            Self::Unknown => Value::Unknown,
+        }
+    }
+}
+
+impl Field for String {
+    fn shape() -> Shape {
+        Shape::Type(Type::String)
+    }
+
+    fn decode(value: Value) -> Result<Self, Undecodable> {
+        match value {
+            Value::String(text) => Ok(text),
+            Value::Unknown => Err(Undecodable::Unknown),
+            found => Err(Undecodable::mismatch("a string", &found)),
+        }
+    }
+
+    fn encode(self) -> Value {
+        Value::String(self)
+    }
+}
+
+impl Field for bool {
+    fn shape() -> Shape {
+        Shape::Type(Type::Bool)
+    }
+
+    fn decode(value: Value) -> Result<Self, Undecodable> {
+        match value {
+            Value::Bool(value) => Ok(value),
+            Value::Unknown => Err(Undecodable::Unknown),
+            found => Err(Undecodable::mismatch("a bool", &found)),
+        }
+    }
+
+    fn encode(self) -> Value {
+        Value::Bool(self)
+    }
+}
+
+impl Field for Number {
+    fn shape() -> Shape {
+        Shape::Type(Type::Number)
+    }
+
+    fn decode(value: Value) -> Result<Self, Undecodable> {
+        match value {
+            Value::Number(number) => Ok(number),
+            Value::Unknown => Err(Undecodable::Unknown),
+            found => Err(Undecodable::mismatch("a number", &found)),
+        }
+    }
+
+    fn encode(self) -> Value {
+        Value::Number(self)
+    }
+}
+
+impl Field for f64 {
+    fn shape() -> Shape {
+        Shape::Type(Type::Number)
+    }
+
+    fn decode(value: Value) -> Result<Self, Undecodable> {
+        Number::decode(value).map(|number| number.to_f64())
+    }
+
+    /// Infinities and not-a-number have no place in Terraform and become null.
+    fn encode(self) -> Value {
+        Number::from_f64_shortest(self).map_or(Value::Null, Value::Number)
+    }
+}
+
+impl Field for Value {
+    fn shape() -> Shape {
+        Shape::Type(Type::Dynamic)
+    }
+
+    fn decode(value: Value) -> Result<Self, Undecodable> {
+        Ok(value)
+    }
+
+    fn encode(self) -> Value {
+        self
+    }
+}
+
+macro_rules! integer_fields {
+    ($($integer:ty),*) => {$(
+        impl Field for $integer {
+            fn shape() -> Shape {
+                Shape::Type(Type::Number)
+            }
+
+            fn decode(value: Value) -> Result<Self, Undecodable> {
+                let number = Number::decode(value)?;
+                number.to_i128().and_then(|integer| Self::try_from(integer).ok()).ok_or_else(|| {
+                    let (low, high) = (Self::MIN, Self::MAX);
+                    Undecodable::invalid(format!("A whole number from {low} to {high} is needed."))
+                })
+            }
+
+            fn encode(self) -> Value {
+                Value::Number(Number::from(self))
+            }
+        }
+    )*};
+}
+
+integer_fields!(u8, u16, u32, u64, i8, i16, i32, i64);
+
+impl<T: Field> Field for Vec<T> {
+    fn shape() -> Shape {
+        T::shape().collected(Nesting::List)
+    }
+
+    fn decode(value: Value) -> Result<Self, Undecodable> {
+        match value {
+            Value::List(elements) => elements
+                .into_iter()
+                .enumerate()
+                .map(|(index, element)| {
+                    let index = i64::try_from(index).unwrap_or(i64::MAX);
+                    T::decode(element).map_err(|error| error.inside(Step::Index(index)))
+                })
+                .collect(),
+            Value::Unknown => Err(Undecodable::Unknown),
+            found => Err(Undecodable::mismatch("a list", &found)),
+        }
+    }
+
+    fn encode(self) -> Value {
+        Value::List(self.into_iter().map(T::encode).collect())
+    }
+}
+
+impl<T: Field> Field for Set<T> {
+    fn shape() -> Shape {
+        T::shape().collected(Nesting::Set)
+    }
+
+    fn decode(value: Value) -> Result<Self, Undecodable> {
+        match value {
+            Value::Set(elements) => elements
+                .into_iter()
+                .map(|element| T::decode(element).map_err(|error| error.inside(Step::SetElement)))
+                .collect(),
+            Value::Unknown => Err(Undecodable::Unknown),
+            found => Err(Undecodable::mismatch("a set", &found)),
+        }
+    }
+
+    fn encode(self) -> Value {
+        Value::set(self.into_iter().map(T::encode))
+    }
+}
+
+impl<T: Field> Field for BTreeMap<String, T> {
+    fn shape() -> Shape {
+        T::shape().collected(Nesting::Map)
+    }
+
+    fn decode(value: Value) -> Result<Self, Undecodable> {
+        match value {
+            Value::Map(elements) => elements
+                .into_iter()
+                .map(|(key, element)| match T::decode(element) {
+                    Ok(element) => Ok((key, element)),
+                    Err(error) => Err(error.inside(Step::Key(key))),
+                })
+                .collect(),
+            Value::Unknown => Err(Undecodable::Unknown),
+            found => Err(Undecodable::mismatch("a map", &found)),
+        }
+    }
+
+    fn encode(self) -> Value {
+        Value::Map(
+            self.into_iter()
+                .map(|(key, element)| (key, element.encode()))
+                .collect(),
+        )
+    }
+}
+
+impl Attribute {
+    /// An attribute whose type is that of a model's field.
+    pub fn of<F: AttributeField>(name: impl Into<String>) -> Self {
+        Self::new(name, F::shape())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bare_element_that_is_unknown_makes_the_attribute_unknown() {
+        let list = Value::List(vec!["a".into(), Value::Unknown]);
+        assert_eq!(Attr::<Vec<String>>::decode(list.clone()), Ok(Attr::Unknown));
+        assert_eq!(
+            Attr::<Vec<Attr<String>>>::decode(list),
+            Ok(Attr::Known(vec![Attr::from("a"), Attr::Unknown]))
+        );
+    }
+
+    #[test]
+    fn a_bare_element_that_is_null_is_an_error_at_its_place() {
+        let map = Value::Map([("k".to_owned(), Value::Null)].into());
+        let Err(error) = Attr::<BTreeMap<String, String>>::decode(map) else {
+            panic!("null is no string");
+        };
+        let path = error.into_diagnostic().path.unwrap();
+        assert_eq!(path.to_string(), r#"["k"]"#);
+    }
+
+    #[test]
+    fn an_integer_out_of_range_says_the_range() {
+        let error = u16::decode(65536_i64.into()).unwrap_err().into_diagnostic();
+        assert_eq!(error.detail, "A whole number from 0 to 65535 is needed.");
+    }
+}

@@ -1,0 +1,40 @@
+#![doc = include_str!("../README.md")]
+// Generated code and the framework name the crate the same way as an author does.
+extern crate self as terraform_plugin;
+
+mod attr;
+mod context;
+mod data_source;
+mod diagnostics;
+mod erased;
+mod field;
+mod function;
+mod model;
+mod path;
+mod plan;
+mod private;
+#[doc(hidden)]
+pub mod proto;
+mod provider;
+mod resource;
+pub mod schema;
+mod serve;
+mod server;
+pub mod value;
+
+pub use async_trait::async_trait;
+pub use attr::{Attr, Set};
+pub use context::{Cx, DeferReason, PlanAction, PlanCx};
+pub use data_source::DataSource;
+pub use diagnostics::{Diagnostic, Diagnostics, Severity};
+pub use field::{AttributeField, Field, Undecodable};
+pub use function::{Arguments, Function, FunctionError, Signature};
+pub use model::{BlockField, Empty, Model, ObjectReader, ObjectWriter};
+pub use path::{Path, Step};
+pub use provider::{Provider, Registry};
+pub use resource::{Failure, Resource};
+pub use serve::run;
+pub use server::Service;
+pub use terraform_plugin_derive::Model;
+pub use tokio_util::sync::CancellationToken;
+pub use value::{Number, Value};

@@ -1,0 +1,86 @@
+//! The trait that a provider's author writes, and the register of what the provider has.
+
+use async_trait::async_trait;
+
+use crate::erased::{
+    AnyDataSource, AnyFunction, AnyResource, TypedDataSource, TypedFunction, TypedResource,
+};
+use crate::{Cx, DataSource, Diagnostics, Function, Model, Resource};
+
+/// The provider itself: its configuration, and what it has.
+#[async_trait]
+pub trait Provider: Send + Sync + 'static {
+    /// The provider block. [`Empty`](crate::Empty) where it needs none.
+    type Config: Model;
+    /// What resources and data sources work with.
+    type Client: Send + Sync + 'static;
+
+    /// Where the registry has it: `registry.terraform.io/<namespace>/<name>`.
+    const ADDRESS: &'static str;
+
+    /// Names every resource, data source and function. Called once, when first needed.
+    fn register(&self, registry: &mut Registry<Self::Client>);
+
+    /// Checks the provider block, which may hold unknown values; skip what isn't known.
+    async fn validate(&self, cx: &Cx<()>, config: &Self::Config, diagnostics: &mut Diagnostics) {
+        let _ = (cx, config, diagnostics);
+    }
+
+    /// Makes the client. The configuration may hold unknown values during a plan: return a client
+    /// that knows what it lacks, or an error. Do no more work than needed here; most runs of
+    /// Terraform start the provider several times.
+    async fn configure(
+        &self,
+        cx: &Cx<()>,
+        config: Self::Config,
+    ) -> Result<Self::Client, Diagnostics>;
+}
+
+/// What a provider has. More kinds come as more methods.
+pub struct Registry<C> {
+    pub(crate) resources: Vec<Box<dyn AnyResource<C>>>,
+    pub(crate) data_sources: Vec<Box<dyn AnyDataSource<C>>>,
+    pub(crate) functions: Vec<Box<dyn AnyFunction>>,
+}
+
+impl<C: Send + Sync + 'static> Registry<C> {
+    /// Adds a resource.
+    pub fn resource(&mut self, resource: impl Resource<Client = C>) -> &mut Self {
+        self.resources.push(Box::new(TypedResource::new(resource)));
+        self
+    }
+
+    /// Adds a data source.
+    pub fn data_source(&mut self, data_source: impl DataSource<Client = C>) -> &mut Self {
+        self.data_sources
+            .push(Box::new(TypedDataSource::new(data_source)));
+        self
+    }
+
+    /// Adds a function.
+    pub fn function(&mut self, function: impl Function) -> &mut Self {
+        self.functions.push(Box::new(TypedFunction::new(function)));
+        self
+    }
+}
+
+impl<C> Default for Registry<C> {
+    fn default() -> Self {
+        Self {
+            resources: Vec::new(),
+            data_sources: Vec::new(),
+            functions: Vec::new(),
+        }
+    }
+}
+
+impl<C> std::fmt::Debug for Registry<C> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Registry")
+            .field("resources", &self.resources.len())
+            .field("data_sources", &self.data_sources.len())
+            .field("functions", &self.functions.len())
+            .finish()
+    }
+}

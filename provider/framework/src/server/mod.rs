@@ -1,0 +1,207 @@
+//! Answers the protocol: decodes each request by schema, runs the author's code in a task of its
+//! own, and encodes what came of it.
+//!
+//! It never fails a call at the transport's level for something that a diagnostic can say, and a
+//! panic in author code ends one call only.
+
+mod answer;
+mod data_source;
+mod function;
+mod lifecycle;
+mod resource;
+mod rpc;
+mod unbuilt;
+
+use std::fmt;
+use std::future::Future;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+
+use tokio_util::sync::CancellationToken;
+use tonic::{Response, Status};
+
+use crate::context::Call;
+use crate::erased::{AnyDataSource, AnyResource, Known, LazySchema};
+use crate::private::Private;
+use crate::proto::tfplugin6 as wire;
+use crate::value::{Type, UnknownAttributes, Value};
+use crate::{Cx, Diagnostic, Diagnostics, Provider, Registry};
+
+/// A provider as a service of the protocol, without the plugin around it. [`run`](crate::run)
+/// makes one; tests that speak the protocol may too.
+pub struct Service<P: Provider>(Arc<Server<P>>);
+
+/// What all calls share.
+pub(crate) struct Server<P: Provider> {
+    provider: P,
+    registry: OnceLock<Registry<P::Client>>,
+    schema: LazySchema,
+    configured: RwLock<Configured<P::Client>>,
+    /// Cancelled and replaced when Terraform asks to stop.
+    running: Mutex<CancellationToken>,
+}
+
+/// What ConfigureProvider left behind.
+struct Configured<C> {
+    client: Option<Arc<C>>,
+    terraform_version: Arc<str>,
+}
+
+impl<P: Provider> Service<P> {
+    /// The service of this provider, not configured yet.
+    pub fn new(provider: P) -> Self {
+        Self(Arc::new(Server {
+            provider,
+            registry: OnceLock::new(),
+            schema: LazySchema::default(),
+            configured: RwLock::new(Configured {
+                client: None,
+                terraform_version: "".into(),
+            }),
+            running: Mutex::default(),
+        }))
+    }
+
+    /// Runs the work of one call in a task of its own.
+    async fn call<R, F, W>(
+        &self,
+        subject: &str,
+        work: W,
+        failed: impl FnOnce(Diagnostics) -> R,
+    ) -> Result<Response<R>, Status>
+    where
+        R: Send + 'static,
+        F: Future<Output = Result<R, Diagnostics>> + Send + 'static,
+        W: FnOnce(Arc<Server<P>>, Call) -> F,
+    {
+        let call = self.0.begin();
+        // When Terraform hangs up, this future is dropped and the work is told to stop.
+        let _hung_up = call.cancellation.clone().drop_guard();
+        let answer = match tokio::spawn(work(Arc::clone(&self.0), call)).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(diagnostics)) => failed(diagnostics),
+            Err(error) => failed(panicked(subject, error).into()),
+        };
+        Ok(Response::new(answer))
+    }
+}
+
+impl<P: Provider> fmt::Debug for Service<P> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("Service").field(&P::ADDRESS).finish()
+    }
+}
+
+impl<P: Provider> Server<P> {
+    fn begin(&self) -> Call {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let configured = self
+            .configured
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        Call {
+            terraform_version: Arc::clone(&configured.terraform_version),
+            cancellation: running.child_token(),
+            deferral_allowed: false,
+        }
+    }
+
+    fn stop(&self) {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *running).cancel();
+    }
+
+    fn registry(&self) -> &Registry<P::Client> {
+        self.registry.get_or_init(|| {
+            let mut registry = Registry::default();
+            self.provider.register(&mut registry);
+            registry
+        })
+    }
+
+    fn known(&self) -> &Known {
+        self.schema.of_model::<P::Config>(0)
+    }
+
+    fn resource(&self, type_name: &str) -> Result<&dyn AnyResource<P::Client>, Diagnostics> {
+        let mut resources = self.registry().resources.iter();
+        resources
+            .find(|resource| resource.type_name() == type_name)
+            .map(AsRef::as_ref)
+            .ok_or_else(|| no_such("resource", type_name))
+    }
+
+    fn data_source(&self, type_name: &str) -> Result<&dyn AnyDataSource<P::Client>, Diagnostics> {
+        let mut data_sources = self.registry().data_sources.iter();
+        data_sources
+            .find(|data_source| data_source.type_name() == type_name)
+            .map(AsRef::as_ref)
+            .ok_or_else(|| no_such("data source", type_name))
+    }
+
+    fn cx(&self, call: Call, private: Private) -> Cx<P::Client> {
+        let configured = self
+            .configured
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        Cx::new(configured.client.clone(), call, private)
+    }
+}
+
+impl Call {
+    fn with(mut self, capabilities: Option<&wire::ClientCapabilities>) -> Self {
+        self.deferral_allowed = capabilities.is_some_and(|of| of.deferral_allowed);
+        self
+    }
+}
+
+/// A value that Terraform sent. An absent one is null.
+fn decode(value: Option<wire::DynamicValue>, of: &Type) -> Result<Value, Diagnostics> {
+    let Some(value) = value else {
+        return Ok(Value::Null);
+    };
+    let decoded = if !value.msgpack.is_empty() {
+        Value::from_msgpack(&value.msgpack, of)
+    } else if !value.json.is_empty() {
+        Value::from_json(&value.json, of, UnknownAttributes::Refuse)
+    } else {
+        return Ok(Value::Null);
+    };
+    decoded.map_err(|error| {
+        let detail = format!("{error}. Terraform and this provider disagree about the schema.");
+        Diagnostic::error("Unable to decode a value from Terraform", detail).into()
+    })
+}
+
+fn encode(value: &Value, of: &Type) -> Result<Option<wire::DynamicValue>, Diagnostics> {
+    let msgpack = value.to_msgpack(of).map_err(|error| {
+        let detail = format!("{error}. Please report this to the provider's authors.");
+        Diagnostics::from(Diagnostic::error(
+            "Unable to encode a value for Terraform",
+            detail,
+        ))
+    })?;
+    Ok(Some(wire::DynamicValue {
+        msgpack,
+        json: Vec::new(),
+    }))
+}
+
+fn no_such(kind: &str, name: &str) -> Diagnostics {
+    let detail = format!("This provider has no {kind} named {name:?}. Check its version.");
+    Diagnostic::error(format!("No such {kind}"), detail).into()
+}
+
+fn panicked(subject: &str, error: tokio::task::JoinError) -> Diagnostic {
+    let reason = match error.try_into_panic() {
+        Ok(panic) => match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
+            (Some(text), _) => (*text).to_owned(),
+            (_, Some(text)) => text.clone(),
+            (None, None) => "no reason given".to_owned(),
+        },
+        Err(error) => error.to_string(),
+    };
+    Diagnostic::error(
+        format!("The provider failed in {subject}"),
+        format!("{reason}. This is a mistake in the provider; please report it to its authors."),
+    )
+}

@@ -1,0 +1,183 @@
+//! The calls about resources.
+
+use super::data_source::deferred;
+use super::{Server, decode, encode};
+use crate::context::Call;
+use crate::erased::{ApplyRequest, PlanRequest};
+use crate::private::Private;
+use crate::proto::tfplugin6 as wire;
+use crate::value::Value;
+use crate::{Diagnostic, Diagnostics, Provider};
+
+impl<P: Provider> Server<P> {
+    pub(super) async fn validate_resource(
+        &self,
+        request: wire::validate_resource_config::Request,
+        call: Call,
+    ) -> Result<wire::validate_resource_config::Response, Diagnostics> {
+        let resource = self.resource(&request.type_name)?;
+        let config = decode(request.config, &resource.known().of)?;
+        let cx = self.cx(call, Private::default());
+        let mut diagnostics = resource.validate(&cx, config).await;
+        diagnostics.extend(cx.take_outcome().diagnostics);
+        Ok(wire::validate_resource_config::Response {
+            diagnostics: diagnostics.into_wire(),
+        })
+    }
+
+    pub(super) async fn upgrade_resource(
+        &self,
+        request: wire::upgrade_resource_state::Request,
+        call: Call,
+    ) -> Result<wire::upgrade_resource_state::Response, Diagnostics> {
+        let resource = self.resource(&request.type_name)?;
+        let raw = request.raw_state.unwrap_or_default();
+        if raw.json.is_empty() {
+            return Err(Diagnostic::error(
+                format!("Unable to read the stored state of {}", request.type_name),
+                "The state was written by a Terraform before 0.12. Upgrade it with that one first.",
+            )
+            .into());
+        }
+        let cx = self.cx(call, Private::default());
+        let state = resource.upgrade(&cx, request.version, &raw.json).await?;
+        Ok(wire::upgrade_resource_state::Response {
+            upgraded_state: encode(&state, &resource.known().of)?,
+            diagnostics: cx.take_outcome().diagnostics.into_wire(),
+        })
+    }
+
+    pub(super) async fn read_resource(
+        &self,
+        request: wire::read_resource::Request,
+        call: Call,
+    ) -> Result<wire::read_resource::Response, Diagnostics> {
+        let resource = self.resource(&request.type_name)?;
+        let of = &resource.known().of;
+        let state = decode(request.current_state, of)?;
+        if state.is_null() {
+            return Ok(wire::read_resource::Response {
+                new_state: encode(&Value::Null, of)?,
+                ..wire::read_resource::Response::default()
+            });
+        }
+        let call = call.with(request.client_capabilities.as_ref());
+        let cx = self.cx(call, Private::from_wire(&request.private)?);
+        let result = resource.read(&cx, state.clone()).await;
+        let mut outcome = cx.take_outcome();
+        let new_state = match (result, outcome.deferred) {
+            (_, Some(_)) => state,
+            (Ok(new_state), None) => new_state,
+            (Err(diagnostics), None) => {
+                outcome.diagnostics.extend(diagnostics);
+                return Err(outcome.diagnostics);
+            }
+        };
+        Ok(wire::read_resource::Response {
+            new_state: encode(&new_state, of)?,
+            diagnostics: outcome.diagnostics.into_wire(),
+            private: outcome.private.to_wire(),
+            deferred: outcome.deferred.map(deferred),
+            new_identity: request.current_identity,
+        })
+    }
+
+    pub(super) async fn plan_resource(
+        &self,
+        request: wire::plan_resource_change::Request,
+        call: Call,
+    ) -> Result<wire::plan_resource_change::Response, Diagnostics> {
+        let resource = self.resource(&request.type_name)?;
+        let of = &resource.known().of;
+        let call = call.with(request.client_capabilities.as_ref());
+        let cx = self.cx(call, Private::from_wire(&request.prior_private)?);
+        let request = PlanRequest {
+            prior: decode(request.prior_state, of)?,
+            proposed: decode(request.proposed_new_state, of)?,
+            config: decode(request.config, of)?,
+        };
+        let proposed = request.proposed.clone();
+        let (cx, result) = resource.plan(cx, request).await;
+        let mut outcome = cx.take_outcome();
+        let (planned, requires_replace) = match (result, outcome.deferred) {
+            (Ok(response), _) => (response.planned, response.requires_replace),
+            (Err(_), Some(_)) => (proposed, Vec::new()),
+            (Err(diagnostics), None) => {
+                outcome.diagnostics.extend(diagnostics);
+                return Err(outcome.diagnostics);
+            }
+        };
+        Ok(wire::plan_resource_change::Response {
+            planned_state: encode(&planned, of)?,
+            requires_replace: requires_replace.iter().map(crate::Path::to_wire).collect(),
+            planned_private: outcome.private.to_wire(),
+            diagnostics: outcome.diagnostics.into_wire(),
+            legacy_type_system: false,
+            deferred: outcome.deferred.map(deferred),
+            planned_identity: None,
+        })
+    }
+
+    pub(super) async fn apply_resource(
+        &self,
+        request: wire::apply_resource_change::Request,
+        call: Call,
+    ) -> Result<wire::apply_resource_change::Response, Diagnostics> {
+        let resource = self.resource(&request.type_name)?;
+        let of = &resource.known().of;
+        let cx = self.cx(call, Private::from_wire(&request.planned_private)?);
+        let request = ApplyRequest {
+            prior: decode(request.prior_state, of)?,
+            planned: decode(request.planned_state, of)?,
+            config: decode(request.config, of)?,
+        };
+        let applied = resource.apply(&cx, request).await;
+        let outcome = cx.take_outcome();
+        let mut diagnostics = outcome.diagnostics;
+        diagnostics.extend(applied.diagnostics);
+        Ok(wire::apply_resource_change::Response {
+            new_state: encode(&applied.state, of)?,
+            private: outcome.private.to_wire(),
+            diagnostics: diagnostics.into_wire(),
+            legacy_type_system: false,
+            new_identity: None,
+        })
+    }
+
+    pub(super) async fn import_resource(
+        &self,
+        request: wire::import_resource_state::Request,
+        call: Call,
+    ) -> Result<wire::import_resource_state::Response, Diagnostics> {
+        let resource = self.resource(&request.type_name)?;
+        if request.id.is_empty() {
+            return Err(Diagnostic::error(
+                format!("Unable to import {}", request.type_name),
+                "This resource is imported by id, and the id is empty.",
+            )
+            .into());
+        }
+        let call = call.with(request.client_capabilities.as_ref());
+        let cx = self.cx(call, Private::default());
+        let result = resource.import(&cx, &request.id).await;
+        let mut outcome = cx.take_outcome();
+        let state = match result {
+            Ok(state) => state,
+            Err(diagnostics) => {
+                outcome.diagnostics.extend(diagnostics);
+                return Err(outcome.diagnostics);
+            }
+        };
+        let imported = wire::import_resource_state::ImportedResource {
+            type_name: request.type_name,
+            state: encode(&state, &resource.known().of)?,
+            private: outcome.private.to_wire(),
+            identity: None,
+        };
+        Ok(wire::import_resource_state::Response {
+            imported_resources: vec![imported],
+            diagnostics: outcome.diagnostics.into_wire(),
+            deferred: outcome.deferred.map(deferred),
+        })
+    }
+}
