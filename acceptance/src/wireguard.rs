@@ -7,12 +7,18 @@ use anyhow::Result;
 use crate::laboratory::{Host, Invocation};
 
 /// Prints what every WireGuard device of the host says, also one whose socket hides in the mount
-/// namespace of its own that a daemon was given. Never `dump`: that shows private keys.
-const SCRIPT: &str = r"
-    show() { for what in latest-handshakes transfer endpoints; do
-        $1 wg show all $what 2>/dev/null | while read -r line; do echo $what $line; done; done; }
-    show ''
-    for pid in $(pgrep -x wireguard-go); do show nsenter\ --target\ $pid\ --mount; done";
+/// namespace of its own that a daemon was given. Never `dump`: that shows private keys. Device by
+/// device, since `wg show all endpoints` names the device before its first peer only.
+const SCRIPT: &str = r#"
+    show() {
+        for device in $("$@" wg show interfaces); do
+            for what in latest-handshakes transfer endpoints; do
+                "$@" wg show "$device" "$what" | sed "s/^/$what $device /"
+            done
+        done
+    }
+    show env
+    for pid in $(pgrep -x wireguard-go); do show nsenter --target "$pid" --mount; done"#;
 
 /// One WireGuard peer as the device reports it.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]

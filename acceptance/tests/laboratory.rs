@@ -276,9 +276,35 @@ fn wireguard_go_runs_on_two_hosts_under_the_same_name() -> Result<()> {
     assert_eq!(laboratory.host(1).added_interfaces()?, ["wg0"]);
 
     let observed = hanse_acceptance::wireguard::observe(laboratory.host(1))?;
-    assert_eq!(observed.len(), 1);
-    assert_eq!(observed[0].public_key, keys[1]);
-    assert!(observed[0].latest_handshake_unix_s > 0);
+    let [peer] = observed.as_slice() else {
+        panic!("one peer is expected: {observed:?}")
+    };
+    assert_eq!(
+        (peer.interface.as_str(), &peer.public_key),
+        ("wg0", &keys[1])
+    );
+    assert_eq!(
+        peer.endpoint,
+        format!("{}:51820", laboratory.host(2).ipv4())
+    );
+    assert!(peer.latest_handshake_unix_s > 0);
+    Ok(())
+}
+
+#[test]
+fn every_peer_of_a_device_is_observed() -> Result<()> {
+    let laboratory = Laboratory::start(1)?;
+    let host = laboratory.host(1);
+    host.exec(["wireguard-go", "wg0"])?.success()?;
+    let script = "for port in 1 2 3; do
+        wg set wg0 peer $(wg genkey | wg pubkey) endpoint 10.99.0.9:$port; done";
+    host.exec(Invocation::script(script))?.success()?;
+    let observed = hanse_acceptance::wireguard::observe(host)?;
+    let endpoints: BTreeSet<_> = observed.iter().map(|peer| peer.endpoint.as_str()).collect();
+    assert_eq!(
+        endpoints,
+        BTreeSet::from(["10.99.0.9:1", "10.99.0.9:2", "10.99.0.9:3"])
+    );
     Ok(())
 }
 
@@ -371,19 +397,18 @@ impl Drop for Reaped {
 
 /// Whether an echo comes back, given time for a neighbour to be looked up again.
 fn reaches(from: &Host, address: &str) -> Result<bool> {
-    pings(from, address, "20")
+    let what = format!("{} reaches {address}", from.name());
+    wait_until_true(&what, PATIENCE, || pings(from, address))?;
+    Ok(true)
 }
 
 /// Whether no echo comes back within a while that is ample for a sound wire.
 fn is_cut_off(from: &Host, address: &str) -> Result<bool> {
-    Ok(!pings(from, address, "1")?)
+    Ok(!pings(from, address)?)
 }
 
-/// With both a count and a deadline, ping ends at the first answer or else at the deadline.
-fn pings(from: &Host, address: &str, deadline_s: &str) -> Result<bool> {
-    let ping = [
-        "ping", "-q", "-c", "1", "-i", "0.2", "-w", deadline_s, address,
-    ];
+fn pings(from: &Host, address: &str) -> Result<bool> {
+    let ping = ["ping", "-q", "-c", "1", "-W", "1", address];
     Ok(from.exec(ping)?.code() == Some(0))
 }
 

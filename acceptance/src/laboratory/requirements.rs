@@ -2,6 +2,7 @@
 //!
 //! Each lack is an error that ends with the command that mends it.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
@@ -48,17 +49,16 @@ pub fn search_path() -> OsString {
 /// When something is missing; the message names the command that mends it.
 pub(super) fn check() -> Result<()> {
     let path = search_path();
-    let mut packages: Vec<&str> = PROGRAMS
+    let packages: BTreeSet<&str> = PROGRAMS
         .iter()
         .filter(|(program, _)| !is_on_path(program, &path))
         .map(|(_, package)| *package)
         .collect();
-    packages.dedup();
     if !packages.is_empty() {
         bail!(
             "the laboratory needs programs that are not installed: run \
              `sudo apt-get install --no-install-recommends {}`",
-            packages.join(" ")
+            Vec::from_iter(packages).join(" ")
         );
     }
     check_tun(Path::new("/dev/net/tun"))
