@@ -1,0 +1,397 @@
+//! The calls of the federation's API, with the core's types on this side.
+//!
+//! Calls that carry a request id and calls that only read are repeated for a while when the
+//! connection is lost or the voter can't serve just now: the id sees to it that nothing happens
+//! twice.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use aws_lc_rs::rand;
+use hanse_core::admission::RefusalKind;
+use hanse_core::endpoint::Endpoint;
+use hanse_core::finding::Finding;
+use hanse_core::inventory::{Inventory, Stored};
+use hanse_core::name::{ClusterName, FederationName, NodeName};
+use hanse_core::object::{Object, ObjectRef};
+use tonic::transport::Channel;
+use tonic::{Status, Streaming};
+
+use crate::connect::{self, MESSAGE_LIMIT_BYTES, deepest, unreachable_from};
+use crate::convert;
+use crate::credentials::Credentials;
+use crate::environment;
+use crate::error::ClientError;
+use crate::fingerprint::Fingerprint;
+use crate::proto::api_client::ApiClient;
+use crate::proto::{self, ObjectKind};
+use crate::refusal;
+use crate::spiffe::Role;
+use crate::tls;
+
+/// How long a call is repeated while the federation can't be reached.
+pub const PATIENCE_DEFAULT: Duration = Duration::from_secs(10);
+/// The pause before the first repetition; it doubles from there.
+const PAUSE_FIRST: Duration = Duration::from_millis(100);
+/// The longest pause between two repetitions.
+const PAUSE_MAX: Duration = Duration::from_secs(2);
+
+/// A connection to a federation. Cheap to clone; it connects again by itself.
+#[derive(Debug, Clone)]
+pub struct Client {
+    api: ApiClient<Channel>,
+    patience: Duration,
+}
+
+/// What the federation answers to a declaration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// The object as it is stored.
+    pub stored: Stored<Object>,
+    /// The federation's revision that carries the change.
+    pub revision: u64,
+    /// What is worth saying.
+    pub warnings: Vec<Finding>,
+}
+
+/// The whole of what is declared and known.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// What is declared and enrolled, for the rules of the core.
+    pub inventory: Inventory,
+    /// The same with statuses, as it came.
+    pub response: proto::SnapshotResponse,
+}
+
+impl Client {
+    /// Connects to the first of these voters that answers.
+    pub async fn connect(
+        endpoints: &[Endpoint],
+        credentials: &Credentials,
+    ) -> Result<Self, ClientError> {
+        let tls = tls::client_config(credentials)
+            .map_err(|error| ClientError::Configuration(error.to_string()))?;
+        Ok(Self::over(
+            connect::to_voters(endpoints.to_vec(), tls).await?,
+        ))
+    }
+
+    /// Connects without credentials to a voter of the federation whose authority is known by its
+    /// fingerprint: all that a joiner has.
+    pub async fn connect_pinned(
+        endpoints: &[Endpoint],
+        authority: Fingerprint,
+        federation: &FederationName,
+    ) -> Result<Self, ClientError> {
+        let tls = tls::joiner_config(authority, federation.clone())
+            .map_err(|error| ClientError::Configuration(error.to_string()))?;
+        Ok(Self::over(
+            connect::to_voters(endpoints.to_vec(), tls).await?,
+        ))
+    }
+
+    /// Connects to the agent on this machine, as its owner.
+    pub async fn connect_local(socket: &Path) -> Result<Self, ClientError> {
+        Ok(Self::over(connect::to_local(socket).await?))
+    }
+
+    /// Connects as `HANSE_ENDPOINTS` and `HANSE_CREDENTIALS` say.
+    pub async fn from_environment() -> Result<Self, ClientError> {
+        let missing = |name: &str| ClientError::Configuration(format!("{name} is not set"));
+        let endpoints =
+            environment::endpoints()?.ok_or_else(|| missing(environment::ENDPOINTS_VARIABLE))?;
+        let credentials = environment::credentials()?
+            .ok_or_else(|| missing(environment::CREDENTIALS_VARIABLE))?;
+        Self::connect(&endpoints, &credentials).await
+    }
+
+    /// Repeats calls for so long while the federation can't be reached; zero: never.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// Declares an object. `expected_revision` is the spec revision that the caller read; 0: the
+    /// object must not exist.
+    pub async fn apply(
+        &self,
+        object: &Object,
+        expected_revision: u64,
+        request_id: &str,
+    ) -> Result<Applied, ClientError> {
+        let request = proto::ApplyRequest {
+            object: Some(convert::object_to_proto(object)),
+            expected_revision,
+            request_id: request_id.to_owned(),
+        };
+        let response = self
+            .repeat(|mut api| {
+                let request = request.clone();
+                async move { api.apply(request).await }
+            })
+            .await?;
+        Ok(Applied {
+            stored: stored(response.stored)?,
+            revision: response.revision,
+            warnings: response
+                .warnings
+                .iter()
+                .map(convert::finding_from_proto)
+                .collect(),
+        })
+    }
+
+    /// The object as it is stored; none: it is not declared.
+    pub async fn get(&self, reference: &ObjectRef) -> Result<Option<Stored<Object>>, ClientError> {
+        let request = proto::GetRequest {
+            reference: Some(convert::reference_to_proto(reference)),
+        };
+        let response = self
+            .repeat(|mut api| {
+                let request = request.clone();
+                async move { api.get(request).await }
+            })
+            .await;
+        match response {
+            Ok(response) => stored(response.stored).map(Some),
+            Err(ClientError::Refused {
+                kind: RefusalKind::NotFound,
+                ..
+            }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Every declared object of a kind.
+    pub async fn list(&self, kind: ObjectKind) -> Result<Vec<Stored<Object>>, ClientError> {
+        let request = proto::ListRequest { kind: kind.into() };
+        let response = self
+            .repeat(|mut api| async move { api.list(request).await })
+            .await?;
+        response
+            .stored
+            .into_iter()
+            .map(|one| stored(Some(one)))
+            .collect()
+    }
+
+    /// Deletes an object. `expected_revision` 0: whatever it is now. Yields the federation's
+    /// revision that carries the change.
+    pub async fn delete(
+        &self,
+        reference: &ObjectRef,
+        expected_revision: u64,
+        request_id: &str,
+    ) -> Result<u64, ClientError> {
+        let request = proto::DeleteRequest {
+            reference: Some(convert::reference_to_proto(reference)),
+            expected_revision,
+            request_id: request_id.to_owned(),
+        };
+        let response = self
+            .repeat(|mut api| {
+                let request = request.clone();
+                async move { api.delete(request).await }
+            })
+            .await?;
+        Ok(response.revision)
+    }
+
+    /// Everything that is declared and known: at once if `version` is no longer `after_version`,
+    /// else after a change or after `wait`.
+    pub async fn snapshot(
+        &self,
+        after_version: u64,
+        wait: Duration,
+    ) -> Result<Snapshot, ClientError> {
+        let wait_ms = u32::try_from(wait.as_millis()).unwrap_or(u32::MAX);
+        let request = proto::SnapshotRequest {
+            after_version,
+            wait_ms,
+        };
+        let response = self
+            .repeat(|mut api| async move { api.snapshot(request).await })
+            .await?;
+        let inventory = convert::inventory_from_proto(&response).map_err(malformed)?;
+        Ok(Snapshot {
+            inventory,
+            response,
+        })
+    }
+
+    /// A join token. Print it or hand it on; never log it.
+    pub async fn issue_token(
+        &self,
+        member_cluster: &ClusterName,
+        ttl: Duration,
+        uses: u32,
+        voter: bool,
+    ) -> Result<String, ClientError> {
+        let request = proto::TokenRequest {
+            member_cluster: member_cluster.to_string(),
+            ttl_s: ttl.as_secs(),
+            uses,
+            voter,
+        };
+        match self
+            .issue(proto::issue_request::Credential::Token(request))
+            .await?
+        {
+            proto::issue_response::Credential::Token(token) => Ok(token),
+            proto::issue_response::Credential::User(_) => Err(other_answer("a token")),
+        }
+    }
+
+    /// A user's certificate chain in DER, leaf first, for a request that the caller made.
+    pub async fn issue_user(
+        &self,
+        name: &NodeName,
+        role: Role,
+        ttl: Duration,
+        certificate_request: Vec<u8>,
+    ) -> Result<Vec<Vec<u8>>, ClientError> {
+        let request = proto::UserRequest {
+            name: name.to_string(),
+            role: role.to_string(),
+            ttl_s: ttl.as_secs(),
+            certificate_request,
+        };
+        match self
+            .issue(proto::issue_request::Credential::User(request))
+            .await?
+        {
+            proto::issue_response::Credential::User(user) => Ok(user.certificate_chain),
+            proto::issue_response::Credential::Token(_) => Err(other_answer("a certificate")),
+        }
+    }
+
+    /// Enrols a node, with a token; or renews its certificate, without one.
+    pub async fn enroll(
+        &self,
+        request: proto::EnrollRequest,
+    ) -> Result<proto::EnrollResponse, ClientError> {
+        self.repeat(|mut api| {
+            let request = request.clone();
+            async move { api.enroll(request).await }
+        })
+        .await
+    }
+
+    /// The caller's own plan, now and whenever it changes. Never repeated: the stream's end is the
+    /// caller's to see.
+    pub async fn follow(
+        &self,
+        from_revision: u64,
+    ) -> Result<Streaming<proto::FollowEvent>, ClientError> {
+        let request = proto::FollowRequest { from_revision };
+        let mut api = self.api.clone();
+        api.follow(request)
+            .await
+            .map(tonic::Response::into_inner)
+            .map_err(|status| failure(&status))
+    }
+
+    /// Reports the caller's own status. Never repeated: the next report says more.
+    pub async fn report(&self, status: proto::NodeStatus) -> Result<u64, ClientError> {
+        let request = proto::ReportRequest {
+            status: Some(status),
+        };
+        let mut api = self.api.clone();
+        let response = api
+            .report(request)
+            .await
+            .map_err(|status| failure(&status))?;
+        Ok(response.into_inner().revision)
+    }
+
+    fn over(channel: Channel) -> Self {
+        let api = ApiClient::new(channel)
+            .max_decoding_message_size(MESSAGE_LIMIT_BYTES)
+            .max_encoding_message_size(MESSAGE_LIMIT_BYTES);
+        Self {
+            api,
+            patience: PATIENCE_DEFAULT,
+        }
+    }
+
+    async fn issue(
+        &self,
+        credential: proto::issue_request::Credential,
+    ) -> Result<proto::issue_response::Credential, ClientError> {
+        let request = proto::IssueRequest {
+            credential: Some(credential),
+        };
+        let response = self
+            .repeat(|mut api| {
+                let request = request.clone();
+                async move { api.issue(request).await }
+            })
+            .await?;
+        response
+            .credential
+            .ok_or_else(|| other_answer("a credential"))
+    }
+
+    /// Makes a call, again and again while its failure may pass and patience lasts.
+    async fn repeat<T, F>(&self, call: impl Fn(ApiClient<Channel>) -> F) -> Result<T, ClientError>
+    where
+        F: Future<Output = Result<tonic::Response<T>, Status>>,
+    {
+        let started = Instant::now();
+        let mut pause = PAUSE_FIRST;
+        loop {
+            let error = match call(self.api.clone()).await {
+                Ok(response) => return Ok(response.into_inner()),
+                Err(status) => failure(&status),
+            };
+            if !error.is_transient() || started.elapsed() + pause > self.patience {
+                return Err(error);
+            }
+            tracing::debug!(%error, ?pause, "the call is repeated");
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(PAUSE_MAX);
+        }
+    }
+}
+
+/// A new request id: one for each intent, the same for each repetition.
+pub fn request_id() -> Result<String, ClientError> {
+    let mut bytes = [0_u8; 16];
+    rand::fill(&mut bytes).map_err(|_| {
+        ClientError::Configuration("the system's random generator failed".to_owned())
+    })?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// What a failed call means, whether the voter answered or the transport broke.
+#[must_use]
+pub fn failure(status: &Status) -> ClientError {
+    // A status with a source never crossed the wire: it was made here.
+    match std::error::Error::source(status) {
+        Some(source) => unreachable_from(source).unwrap_or_else(|| ClientError::Interrupted {
+            reason: deepest(source),
+        }),
+        None => refusal::from_status(status),
+    }
+}
+
+fn stored(stored: Option<proto::StoredObject>) -> Result<Stored<Object>, ClientError> {
+    let stored = stored.ok_or_else(|| other_answer("an object"))?;
+    convert::stored_from_proto(&stored).map_err(malformed)
+}
+
+fn malformed(findings: Vec<Finding>) -> ClientError {
+    let reason = findings
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("; ");
+    ClientError::Malformed { reason }
+}
+
+fn other_answer(expected: &str) -> ClientError {
+    ClientError::Malformed {
+        reason: format!("{expected} was expected"),
+    }
+}

@@ -1,0 +1,283 @@
+//! Finds a voter that answers: every endpoint is tried, and a failure names each with its reason.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::os::fd::AsRawFd as _;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use hanse_core::endpoint::Endpoint;
+use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tonic::transport::{Channel, Uri};
+
+use crate::error::ClientError;
+
+/// The largest message that either side takes.
+pub const MESSAGE_LIMIT_BYTES: usize = 16 << 20;
+
+/// How long one endpoint may take to answer, TCP and TLS together.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
+/// A silent connection is asked for a sign of life so often, and given up after as long again.
+const KEEPALIVE: Duration = Duration::from_secs(10);
+/// Room for a refusal's findings, which travel in a header.
+const HEADERS_LIMIT_BYTES: u32 = 64 << 10;
+/// The longest path of a Unix socket on Linux, with its terminating zero.
+const SOCKET_PATH_LENGTH_MAX: usize = 108;
+
+/// One endpoint that was tried in vain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// The endpoint, as the user wrote it.
+    pub endpoint: String,
+    /// Why it failed.
+    pub reason: String,
+}
+
+/// Every endpoint was tried in vain.
+#[derive(Debug, Clone)]
+pub(crate) struct NoEndpoint(pub(crate) Vec<Attempt>);
+
+/// Where to connect.
+#[derive(Clone)]
+enum Target {
+    Voters {
+        endpoints: Vec<Endpoint>,
+        tls: Arc<ClientConfig>,
+    },
+    Local(PathBuf),
+}
+
+/// What tonic asks for a connection, the first time and whenever one is lost.
+#[derive(Clone)]
+struct Connector {
+    target: Target,
+    /// The endpoint that answered last is tried first.
+    preferred: Arc<AtomicUsize>,
+}
+
+/// A connection of either sort.
+enum Stream {
+    Tls(Box<TlsStream<TcpStream>>),
+    Unix(UnixStream),
+}
+
+impl fmt::Display for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.endpoint, self.reason)
+    }
+}
+
+impl fmt::Display for NoEndpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no endpoint answered")
+    }
+}
+
+impl std::error::Error for NoEndpoint {}
+
+/// Connects to the first voter that answers.
+pub(crate) async fn to_voters(
+    endpoints: Vec<Endpoint>,
+    tls: Arc<ClientConfig>,
+) -> Result<Channel, ClientError> {
+    if endpoints.is_empty() {
+        return Err(ClientError::Configuration(
+            "no endpoint of a voter is given: name one as host:port, for example in \
+             HANSE_ENDPOINTS"
+                .to_owned(),
+        ));
+    }
+    connect(Target::Voters { endpoints, tls }).await
+}
+
+/// Connects to an agent on this machine.
+pub(crate) async fn to_local(socket: &Path) -> Result<Channel, ClientError> {
+    connect(Target::Local(socket.to_owned())).await
+}
+
+/// Calls `operation` with a path that reaches `socket` and is short enough for the system: a long
+/// one is reached through the open folder, as /proc/self/fd shows it.
+pub async fn with_socket_path<T, F>(
+    socket: &Path,
+    operation: impl FnOnce(PathBuf) -> F,
+) -> io::Result<T>
+where
+    F: Future<Output = io::Result<T>>,
+{
+    if socket.as_os_str().len() < SOCKET_PATH_LENGTH_MAX {
+        return operation(socket.to_owned()).await;
+    }
+    let (Some(folder), Some(name)) = (socket.parent(), socket.file_name()) else {
+        return Err(io::Error::from(io::ErrorKind::InvalidFilename));
+    };
+    let folder = std::fs::File::open(folder)?;
+    let path = PathBuf::from(format!("/proc/self/fd/{}", folder.as_raw_fd())).join(name);
+    operation(path).await
+}
+
+async fn connect(target: Target) -> Result<Channel, ClientError> {
+    let connector = Connector {
+        target,
+        preferred: Arc::default(),
+    };
+    // The address is the connector's business; this one only fills the `:authority` header.
+    tonic::transport::Endpoint::from_static("http://federation.invalid")
+        .http2_keep_alive_interval(KEEPALIVE)
+        .keep_alive_timeout(KEEPALIVE)
+        .keep_alive_while_idle(true)
+        .http2_max_header_list_size(HEADERS_LIMIT_BYTES)
+        .connect_with_connector(connector)
+        .await
+        .map_err(|error| {
+            unreachable_from(&error).unwrap_or_else(|| ClientError::Interrupted {
+                reason: deepest(&error),
+            })
+        })
+}
+
+/// The endpoints that were tried, if the error stems from a connection that was never made.
+pub(crate) fn unreachable_from(error: &(dyn std::error::Error + 'static)) -> Option<ClientError> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(NoEndpoint(tried)) = error.downcast_ref() {
+            return Some(ClientError::Unreachable {
+                tried: tried.clone(),
+            });
+        }
+        next = error.source();
+    }
+    None
+}
+
+/// The innermost reason of an error.
+pub(crate) fn deepest(error: &dyn std::error::Error) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
+}
+
+impl tower::Service<Uri> for Connector {
+    type Response = TokioIo<Stream>;
+    type Error = NoEndpoint;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Uri) -> Self::Future {
+        let connector = self.clone();
+        Box::pin(async move { connector.find().await.map(TokioIo::new) })
+    }
+}
+
+impl Connector {
+    async fn find(&self) -> Result<Stream, NoEndpoint> {
+        let mut tried = Vec::new();
+        match &self.target {
+            Target::Local(socket) => match with_socket_path(socket, UnixStream::connect).await {
+                Ok(stream) => return Ok(Stream::Unix(stream)),
+                Err(error) => tried.push(Attempt {
+                    endpoint: socket.display().to_string(),
+                    reason: format!("{error}; is the agent running?"),
+                }),
+            },
+            Target::Voters { endpoints, tls } => {
+                let first = self.preferred.load(Ordering::Relaxed);
+                for offset in 0..endpoints.len() {
+                    let position = (first + offset) % endpoints.len();
+                    let endpoint = &endpoints[position];
+                    match attempt(endpoint, tls).await {
+                        Ok(stream) => {
+                            self.preferred.store(position, Ordering::Relaxed);
+                            return Ok(Stream::Tls(Box::new(stream)));
+                        }
+                        Err(reason) => {
+                            tried.push(Attempt {
+                                endpoint: endpoint.to_string(),
+                                reason,
+                            });
+                        }
+                    }
+                }
+            }
+        }
+        Err(NoEndpoint(tried))
+    }
+}
+
+async fn attempt(
+    endpoint: &Endpoint,
+    tls: &Arc<ClientConfig>,
+) -> Result<TlsStream<TcpStream>, String> {
+    let connecting = async {
+        let stream = TcpStream::connect((endpoint.host(), endpoint.port()))
+            .await
+            .map_err(|error| error.to_string())?;
+        stream
+            .set_nodelay(true)
+            .map_err(|error| error.to_string())?;
+        // No verifier of ours looks at this name: servers are known by their SPIFFE id.
+        let name = ServerName::try_from("federation.invalid").map_err(|error| error.to_string())?;
+        TlsConnector::from(tls.clone())
+            .connect(name, stream)
+            .await
+            .map_err(|error| format!("TLS: {}", deepest(&error)))
+    };
+    tokio::time::timeout(ATTEMPT_TIMEOUT, connecting)
+        .await
+        .unwrap_or_else(|_| Err(format!("no answer within {} s", ATTEMPT_TIMEOUT.as_secs())))
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
+            Self::Unix(stream) => Pin::new(stream).poll_read(context, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tls(stream) => Pin::new(stream).poll_write(context, buffer),
+            Self::Unix(stream) => Pin::new(stream).poll_write(context, buffer),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tls(stream) => Pin::new(stream).poll_flush(context),
+            Self::Unix(stream) => Pin::new(stream).poll_flush(context),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(context),
+            Self::Unix(stream) => Pin::new(stream).poll_shutdown(context),
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! Between the wire and the core: nothing is lost one way, everything is checked the other.
+//!
+//! What comes from the wire is read to its end, and every fault is a finding with the attribute's
+//! path: a user mends all of them at once. Where the `.proto` files say that an empty value means
+//! a default, the default is `hanse-core`'s own. Each kind of object is one file.
+
+mod collector;
+pub mod federation;
+pub mod finding;
+pub mod inventory;
+pub mod member_cluster;
+pub mod object;
+pub mod plan;
+pub mod vpn_mesh;
+
+pub use finding::{finding_from_proto, finding_to_proto};
+pub use inventory::{inventory_from_proto, node_to_proto, retired_addresses, snapshot_objects};
+pub use object::{
+    object_from_proto, object_to_proto, reference_from_proto, reference_to_proto,
+    stored_from_proto, stored_to_proto,
+};
+pub use plan::{
+    mesh_plan_from_proto, mesh_plan_to_proto, node_plan_from_proto, node_plan_to_proto,
+};
+
+#[cfg(test)]
+pub(crate) mod strategies;

@@ -1,0 +1,25 @@
+//! How a program talks to a federation: mutual TLS, endpoints, conversions.
+//!
+//! The Terraform provider, the command line and every agent come through here, so that they trust
+//! the same certificates, read the same refusals and speak of the same objects. This crate never
+//! decides what is allowed (that is `hanse-core`) and never serves.
+
+pub mod client;
+mod connect;
+pub mod convert;
+pub mod credentials;
+pub mod environment;
+pub mod error;
+pub mod fingerprint;
+pub mod refusal;
+pub mod spiffe;
+pub mod tls;
+
+pub use client::{Applied, Client, Snapshot};
+pub use connect::{Attempt, MESSAGE_LIMIT_BYTES, with_socket_path};
+pub use credentials::{Credentials, CredentialsError};
+pub use error::ClientError;
+pub use fingerprint::Fingerprint;
+pub use hanse_core::admission::RefusalKind;
+pub use hanse_proto::hanse::v1 as proto;
+pub use spiffe::{Identity, Role};
