@@ -1,2 +1,24 @@
-//! x
-fn main() {}
+//! The Terraform provider of Hanse.
+//!
+//! One file for each resource: its model and how it maps to the wire. What all of them do alike
+//! (plan, create, read, update, delete, import) is written once, in [`declared`]. No rule about
+//! federations lives here: `hanse-core` is asked.
+
+mod convergence;
+mod declared;
+mod diagnostics;
+mod federation;
+mod member_cluster;
+mod mesh_peers;
+mod provider;
+mod run;
+mod session;
+mod timeouts;
+mod unknowns;
+mod vpn_mesh;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    terraform_plugin::run(provider::Hanse)
+}

@@ -1,0 +1,196 @@
+//! Waits until a change of a mesh has taken effect, and names who is late.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use hanse_client::proto;
+use hanse_client::{ClientError, Snapshot};
+use hanse_core::mesh::convergence::{Convergence, Laggard, NodeView, convergence};
+use hanse_core::name::{MeshName, NodeName};
+use terraform_plugin::{Cx, Diagnostic, Diagnostics};
+
+use crate::declared::Change;
+use crate::diagnostics::of_error;
+use crate::session::Session;
+use crate::timeouts::Operation;
+
+/// The longest that one look waits for news.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Waits until every live node has proved its paths since the change, or has taken the mesh down.
+///
+/// When the time is up, an update ends with an error and a create with a warning: Terraform would
+/// replace a mesh whose creation failed, and so take down the sessions that do work.
+pub(crate) async fn wait(
+    cx: &Cx<Session>,
+    mesh: &MeshName,
+    change: &Change,
+) -> Result<(), Diagnostics> {
+    let federation = cx.client()?.federation()?;
+    let deadline = Instant::now() + change.limit;
+    let mut version = 0;
+    let mut seen: Option<Convergence> = None;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let look = federation.snapshot(version, left.min(LOOK_TIMEOUT));
+        let snapshot = tokio::select! {
+            () = cx.cancellation().cancelled() => return Err(interrupted(mesh)),
+            snapshot = look => snapshot,
+        };
+        match snapshot {
+            Ok(snapshot) => {
+                version = snapshot.response.version;
+                let now = look_at(mesh, change, &snapshot);
+                if now.laggards.is_empty() {
+                    absent(cx, mesh, &now);
+                    return Ok(());
+                }
+                seen = Some(now);
+            }
+            Err(error) if error.is_transient() && !left.is_zero() => pause(cx).await,
+            Err(ClientError::Unreachable { .. }) if left.is_zero() => {}
+            Err(error) => return Err(of_error("wait for the mesh", &error)),
+        }
+        if left.is_zero() {
+            return late(cx, mesh, change, seen.unwrap_or_default());
+        }
+    }
+}
+
+/// What a snapshot says of every node.
+pub(crate) fn views(snapshot: &Snapshot) -> BTreeMap<NodeName, NodeView> {
+    let nodes = snapshot.response.nodes.iter();
+    nodes
+        .filter_map(|node| Some((node.name.parse().ok()?, view(node))))
+        .collect()
+}
+
+fn view(node: &proto::Node) -> NodeView {
+    let status = node.status.clone().unwrap_or_default();
+    let mut proved = BTreeMap::new();
+    let mut problems = status.problems;
+    for mesh in status.meshes {
+        problems.extend(mesh.problems);
+        let peers = mesh.peers.iter().filter(|peer| peer.proved);
+        let peers = peers.filter_map(|peer| peer.node.parse().ok()).collect();
+        if let Ok(name) = mesh.mesh.parse() {
+            proved.insert(name, peers);
+        }
+        let unproved = mesh
+            .peers
+            .into_iter()
+            .filter(|peer| !peer.proved && !peer.problem.is_empty());
+        problems.extend(unproved.map(|peer| format!("{}: {}", peer.node, peer.problem)));
+    }
+    NodeView {
+        live: node.live,
+        applied_revision: status.applied_revision,
+        proved,
+        problems,
+    }
+}
+
+fn look_at(mesh: &MeshName, change: &Change, snapshot: &Snapshot) -> Convergence {
+    let views = views(snapshot);
+    match change.operation {
+        Operation::Create | Operation::Update => {
+            convergence(&snapshot.inventory, mesh, change.revision, &views)
+        }
+        Operation::Delete => {
+            let before = change.before.inventory.meshes.get(mesh);
+            let nodes = before.into_iter().flat_map(|stored| {
+                change
+                    .before
+                    .inventory
+                    .nodes_in(&stored.spec)
+                    .map(|(node, _)| node)
+            });
+            let late = nodes.filter(|node| {
+                let view = views.get(*node);
+                view.is_some_and(|v| v.live && v.applied_revision < change.revision)
+            });
+            let laggards = late.map(|node| Laggard::Node {
+                node: node.clone(),
+                reason: "it has not taken the mesh down yet".to_owned(),
+            });
+            Convergence {
+                laggards: laggards.collect(),
+                ..Convergence::default()
+            }
+        }
+    }
+}
+
+fn late(
+    cx: &Cx<Session>,
+    mesh: &MeshName,
+    change: &Change,
+    seen: Convergence,
+) -> Result<(), Diagnostics> {
+    let lines: Vec<String> = seen.laggards.iter().map(describe).collect();
+    let limit = change.limit;
+    let summary = format!("The VPN mesh `{mesh}` is not proved after {limit:?}");
+    let detail = format!(
+        "The change is committed (revision {}) and goes on taking effect by itself; {} of {} paths \
+         are proved. Waiting for:\n{}\n`hanse mesh` shows how far it is. A longer wait: timeouts {{ \
+         }}; none: wait_for = \"accepted\".",
+        change.revision,
+        seen.paths_proved,
+        seen.paths_total,
+        lines.join("\n")
+    );
+    match change.operation {
+        Operation::Create => {
+            cx.warn(summary, detail);
+            Ok(())
+        }
+        Operation::Update | Operation::Delete => Err(Diagnostic::error(summary, detail).into()),
+    }
+}
+
+fn describe(laggard: &Laggard) -> String {
+    match laggard {
+        Laggard::Node { node, reason } => format!("- {node}: {reason}"),
+        Laggard::Site {
+            cluster,
+            nodes,
+            expected_nodes,
+        } => {
+            format!("- {cluster}: {nodes} of {expected_nodes} expected nodes are enrolled")
+        }
+    }
+}
+
+/// Says which nodes nobody waited for.
+fn absent(cx: &Cx<Session>, mesh: &MeshName, now: &Convergence) {
+    if now.absent.is_empty() {
+        return;
+    }
+    let nodes: Vec<&str> = now.absent.iter().map(NodeName::as_str).collect();
+    cx.warn(
+        format!("Nodes of the VPN mesh `{mesh}` are not live"),
+        format!(
+            "{} was not seen lately, so nothing was proved with it. It gets the mesh when its \
+             agent is back. `hanse nodes` shows since when it is away.",
+            nodes.join(", ")
+        ),
+    );
+}
+
+fn interrupted(mesh: &MeshName) -> Diagnostics {
+    Diagnostic::error(
+        "Interrupted",
+        format!(
+            "The change of the VPN mesh `{mesh}` is committed and goes on taking effect; only the \
+             wait for its proof was given up."
+        ),
+    )
+    .into()
+}
+
+async fn pause(cx: &Cx<Session>) {
+    tokio::select! {
+        () = cx.cancellation().cancelled() => {}
+        () = tokio::time::sleep(Duration::from_millis(250)) => {}
+    }
+}

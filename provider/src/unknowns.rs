@@ -1,0 +1,120 @@
+//! Values that are not known yet.
+//!
+//! A plan is checked with what is known. An unknown value is replaced by one that no rule objects
+//! to, its path is remembered, and findings about it are dropped: admission repeats the check once
+//! everything is known.
+
+use std::collections::BTreeMap;
+
+use hanse_core::finding::{Finding, Path};
+use terraform_plugin::{Attr, Set};
+
+/// The paths of the values that were not known.
+#[derive(Debug, Default)]
+pub(crate) struct Unknowns(Vec<Path>);
+
+impl Unknowns {
+    /// The value, or its type's default where there is none or it is unknown.
+    pub(crate) fn value<T: Clone + Default>(&mut self, path: Path, attribute: &Attr<T>) -> T {
+        self.value_or(path, attribute, T::default())
+    }
+
+    /// The value; the type's default where there is none; `harmless` where it is unknown.
+    pub(crate) fn value_or<T: Clone + Default>(
+        &mut self,
+        path: Path,
+        attribute: &Attr<T>,
+        harmless: T,
+    ) -> T {
+        match attribute {
+            Attr::Known(value) => value.clone(),
+            Attr::Null => T::default(),
+            Attr::Unknown => {
+                self.0.push(path);
+                harmless
+            }
+        }
+    }
+
+    /// The value, if there is one and it is known.
+    pub(crate) fn optional<'a, T>(&mut self, path: Path, attribute: &'a Attr<T>) -> Option<&'a T> {
+        if attribute.is_unknown() {
+            self.0.push(path);
+        }
+        attribute.as_known()
+    }
+
+    /// The elements; none at all as long as one is unknown.
+    pub(crate) fn list(&mut self, path: Path, attribute: &Attr<Vec<Attr<String>>>) -> Vec<String> {
+        let elements = self
+            .optional(path.clone(), attribute)
+            .map_or(&[][..], Vec::as_slice);
+        self.elements(path, elements)
+    }
+
+    /// The elements; none at all as long as one is unknown.
+    pub(crate) fn set(&mut self, path: Path, attribute: &Attr<Set<Attr<String>>>) -> Vec<String> {
+        let Some(elements) = self.optional(path.clone(), attribute) else {
+            return Vec::new();
+        };
+        self.elements(path, elements)
+    }
+
+    /// The entries; none at all as long as one is unknown.
+    pub(crate) fn map(
+        &mut self,
+        path: Path,
+        attribute: &Attr<BTreeMap<String, Attr<String>>>,
+    ) -> BTreeMap<String, String> {
+        let Some(entries) = self.optional(path.clone(), attribute) else {
+            return BTreeMap::new();
+        };
+        if entries.values().any(Attr::is_unknown) {
+            self.0.push(path);
+            return BTreeMap::new();
+        }
+        let known = entries
+            .iter()
+            .filter_map(|(key, value)| Some((key, value.as_known()?)));
+        known
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect()
+    }
+
+    /// Whether a finding is about something that is not known yet.
+    pub(crate) fn hide(&self, finding: &Finding) -> bool {
+        self.0
+            .iter()
+            .any(|path| finding.path.is_within(path) || path.is_within(&finding.path))
+    }
+
+    fn elements(&mut self, path: Path, elements: &[Attr<String>]) -> Vec<String> {
+        if elements.iter().any(Attr::is_unknown) {
+            self.0.push(path);
+            return Vec::new();
+        }
+        elements
+            .iter()
+            .filter_map(Attr::as_known)
+            .cloned()
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn findings_at_inside_and_around_an_unknown_are_hidden() {
+        let mut unknowns = Unknowns::default();
+        unknowns.list(
+            Path::of("sites").key("a").attribute("routes"),
+            &Attr::Known(vec![Attr::from("10.0.0.0/8"), Attr::Unknown]),
+        );
+        let at = |path| Finding::error(path, "wrong", "because");
+        assert!(unknowns.hide(&at(Path::of("sites").key("a").attribute("routes").index(1))));
+        assert!(unknowns.hide(&at(Path::of("sites"))));
+        assert!(!unknowns.hide(&at(Path::of("sites").key("b"))));
+    }
+}
