@@ -196,7 +196,7 @@ mod tests {
         assert_eq!(Attr::Known(2).map(|value| value + 1), Attr::Known(3));
         assert_eq!(Attr::<i64>::Null.map(|value| value + 1), Attr::Null);
         assert_eq!(Attr::<i64>::Unknown.unwrap_or(7), 7);
-        assert_eq!(Attr::from(None::<i64>), Attr::Null);
+        assert_eq!(Attr::<i64>::from(None), Attr::Null);
         assert_eq!(Attr::<String>::from("a").as_deref(), Attr::Known("a"));
     }
 

@@ -2,10 +2,10 @@
 
 use async_trait::async_trait;
 
-use super::{Known, LazySchema, model, without_unknown};
+use super::{Known, LazySchema, model};
 use crate::plan::{self, write_back};
 use crate::value::Value;
-use crate::{Cx, DataSource, Diagnostic, Diagnostics, Model};
+use crate::{Cx, DataSource, Diagnostic, Diagnostics, Model, Path};
 
 #[async_trait]
 pub(crate) trait AnyDataSource<C>: Send + Sync {
@@ -61,10 +61,14 @@ impl<D: DataSource> AnyDataSource<D::Client> for TypedDataSource<D> {
             .await?
             .into_value();
         let state = write_back(config, before, after);
-        for path in plan::unknown_paths(&state) {
+        let incomplete = |path: Path| {
             let detail = format!("{path} is still unknown after reading. Please report this.");
-            cx.report(Diagnostic::error(format!("Incomplete {}", D::TYPE_NAME), detail).at(path));
-        }
-        Ok(without_unknown(state))
+            Diagnostic::error(format!("Incomplete {}", D::TYPE_NAME), detail).at(path)
+        };
+        let found: Diagnostics = plan::unknown_paths(&state)
+            .into_iter()
+            .map(incomplete)
+            .collect();
+        found.into_result().map(|()| state)
     }
 }

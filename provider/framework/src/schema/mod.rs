@@ -111,7 +111,9 @@ pub enum BlockNesting {
 
 /// Checks one known value; the message says what is wrong with it.
 #[derive(Clone)]
-pub struct Validator(Arc<dyn Fn(&Value) -> Result<(), Diagnostic> + Send + Sync>);
+pub struct Validator(Arc<Check>);
+
+type Check = dyn Fn(&Value) -> Result<(), Diagnostic> + Send + Sync;
 
 /// What happens to an attribute in a plan.
 #[derive(Clone)]

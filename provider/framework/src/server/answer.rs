@@ -13,7 +13,9 @@ macro_rules! failed {
     ($($module:ident),* $(,)?) => {$(
         impl Failed for wire::$module::Response {
             fn failed(diagnostics: Diagnostics) -> Self {
-                Self { diagnostics: diagnostics.into_wire(), ..Self::default() }
+                let mut answer = Self::default();
+                answer.diagnostics.extend(diagnostics.into_wire());
+                answer
             }
         }
     )*};

@@ -1,0 +1,9 @@
+use terraform_plugin::Model;
+
+#[derive(Model)]
+struct Host {
+    #[attribute(required)]
+    name: String,
+}
+
+fn main() {}
