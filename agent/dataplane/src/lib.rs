@@ -7,15 +7,22 @@
 
 mod config;
 mod daemon;
+mod dataplane;
 mod device;
 mod error;
 mod file;
+mod gateway;
 mod key;
+mod names;
 mod network;
 mod observation;
 mod owned;
+mod proof;
+mod reconcile;
+mod view;
 
 pub use config::Config;
 pub use daemon::run_wireguard_daemon;
+pub use dataplane::Dataplane;
 pub use error::Error;
 pub use observation::{Backend, MeshObservation, Observation, PeerObservation};
