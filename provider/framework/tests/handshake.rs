@@ -1,4 +1,9 @@
 //! The handshake with a real process: who gets in, who doesn't, and what is left afterwards.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};

@@ -1,4 +1,9 @@
 //! The protocol as Terraform speaks it, call by call, with a small provider behind it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 mod support;
 
@@ -203,6 +208,31 @@ async fn a_validator_names_the_attribute_and_what_is_unknown_is_skipped() {
         .validate(with(host("a", &[]), "name", Value::Unknown))
         .await;
     assert_no_errors(&answer.diagnostics);
+}
+
+#[tokio::test]
+async fn a_hook_that_contradicts_the_configuration_is_an_error_that_names_it() {
+    let bench = Bench::configured().await;
+    let config = host("meddled", &[]);
+    let plan = bench.plan(Value::Null, config.clone(), config).await;
+    let [error] = plan.diagnostics.as_slice() else {
+        panic!("{:?}", plan.diagnostics)
+    };
+    assert_eq!(error.summary, "Invalid plan of test_host");
+    assert_eq!(path_names(error.attribute.as_slice()), ["name"]);
+}
+
+#[tokio::test]
+async fn a_caller_that_would_store_write_only_values_is_refused() {
+    let bench = Bench::configured().await;
+    let answer = bench
+        .validate(host("a", &[("token", "s3cret".into())]))
+        .await;
+    let [error] = answer.diagnostics.as_slice() else {
+        panic!("{answer:?}")
+    };
+    assert_eq!(path_names(error.attribute.as_slice()), ["token"]);
+    assert!(!format!("{answer:?}").contains("s3cret"));
 }
 
 #[tokio::test]

@@ -1,5 +1,10 @@
 //! The compiled protocol and the table of facts say the same, both ways: a field with a wrong
 //! number would be read as another one by Terraform, and nothing else would notice.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 use std::collections::BTreeSet;
 

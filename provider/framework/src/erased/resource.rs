@@ -80,9 +80,19 @@ impl<R: Resource> TypedResource<R> {
         self.resource
             .plan(cx, prior.as_ref(), &config, &mut after)
             .await?;
-        let mut planned = write_back(planned, before, after.into_value());
-        plan::nullify_write_only(&self.known().schema.block, &mut planned);
-        Ok(planned)
+        let block = &self.known().schema.block;
+        let mut hooked = write_back(planned.clone(), before, after.into_value());
+        plan::nullify_write_only(block, &mut hooked);
+        let contradiction = |path: Path| {
+            let detail = format!(
+                "The plan changes {path}, which the configuration decides. This is a mistake in \
+                 the provider; please report it to its authors."
+            );
+            Diagnostic::error(format!("Invalid plan of {}", R::TYPE_NAME), detail).at(path)
+        };
+        let found = plan::contradictions(block, &planned, &hooked, &request.config);
+        let found: Diagnostics = found.into_iter().map(contradiction).collect();
+        found.into_result().map(|()| hooked)
     }
 
     async fn hook_destroy(

@@ -5,11 +5,14 @@
 //! configured become unknown, but only if something changes; then each attribute's modifiers. It
 //! works on values and schemas alone and never calls author code but the conditions in a schema.
 
+mod consistency;
 mod merge;
 mod modify;
 mod walk;
 
+pub(crate) use consistency::{contradictions, write_only_set};
 pub(crate) use merge::write_back;
+pub(crate) use modify::mark_computed_unknown;
 pub(crate) use walk::{
     absent_blocks, nullify_write_only, overlay_write_only, unknown_paths, validate,
 };

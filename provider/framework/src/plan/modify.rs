@@ -30,7 +30,7 @@ fn defaults_level(level: &Level<'_>, object: &mut Value, config: &Value) {
 }
 
 /// Marks what the provider may set and nobody configured.
-pub(super) fn mark_computed_unknown(block: &Block, value: &mut Value, config: &Value) {
+pub(crate) fn mark_computed_unknown(block: &Block, value: &mut Value, config: &Value) {
     mark_level(&Level::of_block(block), value, config);
 }
 

@@ -236,7 +236,7 @@ fn in_a_list_a_change_that_requires_it_names_the_element() {
 #[test]
 fn a_condition_decides_which_change_means_another_object() {
     let shrinks = Modifier::requires_replace_if::<Attr<i64>>(|prior, planned| {
-        planned.clone().unwrap_or_default() < prior.clone().unwrap_or_default()
+        planned.unwrap_or_default() < prior.unwrap_or_default()
     });
     let schema = schema(vec![
         Attribute::of::<Attr<i64>>("size")

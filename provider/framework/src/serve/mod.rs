@@ -38,13 +38,7 @@ const MESSAGE_BYTES_MAX: usize = 256 << 20;
 const WORKER_THREADS: usize = 2;
 
 /// Serves the provider until Terraform has done with it. This is the whole of a provider's
-/// `main`:
-///
-/// ```ignore
-/// fn main() -> std::process::ExitCode {
-///     terraform_plugin::run(MyProvider)
-/// }
-/// ```
+/// `main`, whose exit code it returns.
 ///
 /// With `--debug` it prints the line that lets a Terraform started elsewhere use this process.
 pub fn run<P: Provider>(provider: P) -> ExitCode {

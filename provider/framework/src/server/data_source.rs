@@ -4,7 +4,7 @@ use super::{Server, decode, encode};
 use crate::context::{Call, DeferReason};
 use crate::private::Private;
 use crate::proto::tfplugin6 as wire;
-use crate::{Diagnostics, Provider};
+use crate::{Diagnostics, Provider, plan};
 
 impl<P: Provider> Server<P> {
     pub(super) async fn validate_data_source(
@@ -37,8 +37,10 @@ impl<P: Provider> Server<P> {
         let result = data_source.read(&cx, config.clone()).await;
         let mut outcome = cx.take_outcome();
         if outcome.deferred.is_some() {
+            let mut opened = config.clone();
+            plan::mark_computed_unknown(&data_source.known().schema.block, &mut opened, &config);
             return Ok(wire::read_data_source::Response {
-                state: encode(&config, of)?,
+                state: encode(&opened, of)?,
                 diagnostics: outcome.diagnostics.into_wire(),
                 deferred: outcome.deferred.map(deferred),
             });

@@ -7,7 +7,7 @@ use crate::erased::{ApplyRequest, PlanRequest};
 use crate::private::Private;
 use crate::proto::tfplugin6 as wire;
 use crate::value::Value;
-use crate::{Diagnostic, Diagnostics, Provider};
+use crate::{Diagnostic, Diagnostics, Path, Provider, plan};
 
 impl<P: Provider> Server<P> {
     pub(super) async fn validate_resource(
@@ -16,9 +16,20 @@ impl<P: Provider> Server<P> {
         call: Call,
     ) -> Result<wire::validate_resource_config::Response, Diagnostics> {
         let resource = self.resource(&request.type_name)?;
-        let config = decode(request.config, &resource.known().of)?;
+        let known = resource.known();
+        let config = decode(request.config, &known.of)?;
         let cx = self.cx(call, Private::default());
+        let may_write_only = request
+            .client_capabilities
+            .is_some_and(|of| of.write_only_attributes_allowed);
+        let refused = if may_write_only {
+            Diagnostics::new()
+        } else {
+            let paths = plan::write_only_set(&known.schema.block, &config);
+            paths.into_iter().map(write_only_refused).collect()
+        };
         let mut diagnostics = resource.validate(&cx, config).await;
+        diagnostics.extend(refused);
         diagnostics.extend(cx.take_outcome().diagnostics);
         Ok(wire::validate_resource_config::Response {
             diagnostics: diagnostics.into_wire(),
@@ -180,4 +191,12 @@ impl<P: Provider> Server<P> {
             deferred: outcome.deferred.map(deferred),
         })
     }
+}
+
+fn write_only_refused(path: Path) -> Diagnostic {
+    let detail = format!(
+        "{path} is never stored, and this Terraform would store it. Use Terraform or OpenTofu \
+         1.11 or newer."
+    );
+    Diagnostic::error("Write-only attribute not supported", detail).at(path)
 }

@@ -75,6 +75,9 @@ impl Resource for Host {
         if cx.action() == PlanAction::Create {
             cx.set_private("seen", "planned by plan");
         }
+        if plan.name.as_deref() == Attr::Known("meddled") {
+            plan.name = "another".into();
+        }
         if prior.is_some_and(|prior| prior.port != plan.port) {
             cx.warn_at(Path::root("port"), "The port moves", "Open it first.");
             cx.requires_replace(Path::root("port"));
