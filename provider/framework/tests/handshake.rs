@@ -271,7 +271,7 @@ async fn schema(channel: Channel) -> Result<(), String> {
         .map_err(|error| error.to_string())
 }
 
-/// The example provider, which is built together with the tests.
+/// The example provider. A plain `cargo test` builds it anew; `--test handshake` alone does not.
 fn command() -> Command {
     let tests = std::env::current_exe().unwrap();
     let example = tests
