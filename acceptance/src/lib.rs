@@ -12,15 +12,21 @@
 
 pub mod agent;
 pub mod binaries;
+pub mod configuration;
 pub mod demonstration;
+pub mod federation;
 pub mod laboratory;
 pub mod operator;
+pub mod pinger;
 pub mod terraform;
 pub mod wait;
 pub mod wireguard;
 
 pub use agent::Agent;
+pub use configuration::Configuration;
+pub use federation::Federation;
 pub use laboratory::{Host, Laboratory, Output, Process};
 pub use operator::Operator;
+pub use pinger::Pinger;
 pub use terraform::Terraform;
 pub use wait::wait_until;

@@ -6,6 +6,9 @@ use std::process::Command;
 use anyhow::Result;
 use hanse_acceptance::{Laboratory, Terraform, binaries};
 
+const VERSIONS: &str =
+    "terraform {\n  required_providers {\n    hanse = { source = \"hanse/hanse\" }\n  }\n}\n";
+
 #[test]
 fn every_example_is_formatted_as_terraform_does() -> Result<()> {
     let output = Command::new(binaries::terraform()?)
@@ -33,6 +36,10 @@ fn every_example_is_valid_by_the_provider_s_own_schema() -> Result<()> {
         "data-sources/hanse_mesh_peers",
     ] {
         let terraform = Terraform::of_folder(&laboratory, &examples().join(example))?;
+        // Examples for the documentation leave out what every configuration begins with.
+        if example.contains('/') {
+            terraform.write("versions.tf", VERSIONS)?;
+        }
         terraform.init()?;
         terraform.run(["validate", "-no-color"])?.success()?;
     }

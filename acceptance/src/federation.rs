@@ -1,0 +1,122 @@
+//! A federation of running agents: one host, one node, one member cluster each.
+
+use anyhow::Result;
+
+use crate::agent::Agent;
+use crate::configuration::Configuration;
+use crate::laboratory::Laboratory;
+use crate::operator::Operator;
+use crate::terraform::Terraform;
+
+/// The name of every federation that tests raise.
+pub const FEDERATION: &str = "test";
+
+/// Agents that run, the first of them the voter, and somebody who may ask.
+#[derive(Debug)]
+pub struct Federation<'l> {
+    /// One for each host, in the hosts' order.
+    pub agents: Vec<Agent<'l>>,
+    /// Somebody who may ask.
+    pub operator: Operator<'l>,
+    laboratory: &'l Laboratory,
+    sites: Vec<String>,
+}
+
+impl<'l> Federation<'l> {
+    /// Bootstraps the first host, enrols the others by token, starts all and waits until each is
+    /// live. The member clusters `site1`, `site2`, … are declared by nobody yet.
+    ///
+    /// # Errors
+    ///
+    /// When any of it fails.
+    pub fn raise(laboratory: &'l Laboratory) -> Result<Self> {
+        let sites: Vec<String> = laboratory
+            .hosts()
+            .iter()
+            .map(|host| format!("site{}", host.number()))
+            .collect();
+        let (mut voter, operator) =
+            Agent::bootstrap(laboratory, laboratory.host(1), FEDERATION, &sites[0])?;
+        voter.start()?;
+        voter.wait_until_answered(&operator)?;
+        let mut agents = vec![voter];
+        for (host, site) in laboratory.hosts().iter().zip(&sites).skip(1) {
+            let mut agent = Agent::join(host, &operator.token(site)?)?;
+            agent.start()?;
+            agents.push(agent);
+        }
+        for agent in &agents {
+            agent.wait_until_live(&operator)?;
+        }
+        Ok(Self {
+            agents,
+            operator,
+            laboratory,
+            sites,
+        })
+    }
+
+    /// A mesh between all sites, as a user would write it.
+    #[must_use]
+    pub fn configuration(&self) -> Configuration {
+        let sites = self
+            .sites
+            .iter()
+            .map(String::as_str)
+            .zip(self.laboratory.hosts());
+        Configuration::mesh(FEDERATION, sites)
+    }
+
+    /// A working folder with the configuration, initialised.
+    ///
+    /// # Errors
+    ///
+    /// When `terraform init` fails.
+    pub fn terraform(&self, configuration: &Configuration) -> Result<Terraform<'l>> {
+        let terraform = self.operator.terraform_with(&configuration.to_string())?;
+        terraform.init()?;
+        Ok(terraform)
+    }
+
+    /// The mesh between all sites, applied.
+    ///
+    /// # Errors
+    ///
+    /// When the apply fails.
+    pub fn with_mesh(&self) -> Result<Terraform<'l>> {
+        let terraform = self.terraform(&self.configuration())?;
+        terraform.apply()?;
+        Ok(terraform)
+    }
+
+    /// The addresses of a node in the mesh, as `hanse nodes` tells them.
+    ///
+    /// # Errors
+    ///
+    /// When it has none.
+    pub fn addresses(&self, node: &str) -> Result<Vec<String>> {
+        let nodes = self.operator.hanse_json(["nodes"])?;
+        let found =
+            find(&nodes, node).and_then(|record| record["meshes"][0]["addresses"].as_array());
+        let found = found.into_iter().flatten().filter_map(|text| text.as_str());
+        let found: Vec<String> = found.map(str::to_owned).collect();
+        anyhow::ensure!(!found.is_empty(), "{node} has no address: {nodes}");
+        Ok(found)
+    }
+
+    /// The federation's committed revision.
+    ///
+    /// # Errors
+    ///
+    /// When it does not answer.
+    pub fn revision(&self) -> Result<u64> {
+        let status = self.operator.hanse_json(["status"])?;
+        let revision = status["revision"].as_u64();
+        revision.ok_or_else(|| anyhow::anyhow!("no revision in {status}"))
+    }
+}
+
+fn find<'v>(value: &'v serde_json::Value, node: &str) -> Option<&'v serde_json::Value> {
+    let list = value.as_array().or_else(|| value["nodes"].as_array())?;
+    list.iter().find(|record| record["name"] == node)
+}
