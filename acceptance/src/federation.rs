@@ -30,11 +30,17 @@ impl<'l> Federation<'l> {
     ///
     /// When any of it fails.
     pub fn raise(laboratory: &'l Laboratory) -> Result<Self> {
-        let sites: Vec<String> = laboratory
-            .hosts()
-            .iter()
-            .map(|host| format!("site{}", host.number()))
-            .collect();
+        Self::raise_on(laboratory, laboratory.hosts().len())
+    }
+
+    /// The same on the first `count` hosts; the others are bare.
+    ///
+    /// # Errors
+    ///
+    /// When any of it fails.
+    pub fn raise_on(laboratory: &'l Laboratory, count: usize) -> Result<Self> {
+        let hosts = laboratory.hosts().iter().take(count);
+        let sites: Vec<String> = hosts.map(|host| format!("site{}", host.number())).collect();
         let (mut voter, operator) =
             Agent::bootstrap(laboratory, laboratory.host(1), FEDERATION, &sites[0])?;
         voter.start()?;

@@ -59,6 +59,11 @@ pub fn wait_until_true(
     wait_until(what, timeout, || Ok(look()?.then_some(())))
 }
 
+/// Lets some time pass before a fault: its moment is drawn by lot, there is nothing to wait for.
+pub fn pause_before_fault(pause: Duration) {
+    sleep(pause);
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "another program's state has no event to wait for; this is the one place that polls"
