@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use hanse_client::Snapshot;
 use hanse_client::proto;
-use hanse_client::{ClientError, Snapshot};
 use hanse_core::mesh::convergence::{Convergence, Laggard, NodeView, convergence};
 use hanse_core::name::{MeshName, NodeName};
 use terraform_plugin::{Cx, Diagnostic, Diagnostics};
 
 use crate::declared::Change;
-use crate::diagnostics::of_error;
 use crate::session::Session;
 use crate::timeouts::Operation;
 
@@ -19,17 +18,41 @@ const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Waits until every live node has proved its paths since the change, or has taken the mesh down.
 ///
-/// When the time is up, an update ends with an error and a create with a warning: Terraform would
-/// replace a mesh whose creation failed, and so take down the sessions that do work.
+/// Whatever ends the wait early is an error of an update or a delete and a warning of a create:
+/// Terraform would replace a mesh whose creation failed, and so take down the sessions that do
+/// work. The change itself is committed in any case.
 pub(crate) async fn wait(
     cx: &Cx<Session>,
     mesh: &MeshName,
     change: &Change,
 ) -> Result<(), Diagnostics> {
-    let federation = cx.client()?.federation()?;
+    match (watch(cx, mesh, change).await, change.operation) {
+        (Ok(absent), _) => {
+            tell_absent(cx, mesh, &absent);
+            Ok(())
+        }
+        (Err((summary, detail)), Operation::Create) => {
+            cx.warn(summary, detail);
+            Ok(())
+        }
+        (Err((summary, detail)), Operation::Update | Operation::Delete) => {
+            Err(Diagnostic::error(summary, detail).into())
+        }
+    }
+}
+
+/// Returns the nodes that nobody waited for, or why the wait ended early: summary and detail.
+async fn watch(
+    cx: &Cx<Session>,
+    mesh: &MeshName,
+    change: &Change,
+) -> Result<Vec<NodeName>, (String, String)> {
+    let unable = |error: String| (format!("Unable to wait for the VPN mesh `{mesh}`"), error);
+    let client = cx.client().and_then(Session::federation);
+    let federation = client.map_err(|_| unable("The federation is not known.".to_owned()))?;
     let deadline = Instant::now() + change.limit;
     let mut version = 0;
-    let mut seen: Option<Convergence> = None;
+    let mut seen = Convergence::default();
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         let look = federation.snapshot(version, left.min(LOOK_TIMEOUT));
@@ -40,19 +63,22 @@ pub(crate) async fn wait(
         match snapshot {
             Ok(snapshot) => {
                 version = snapshot.response.version;
-                let now = look_at(mesh, change, &snapshot);
-                if now.laggards.is_empty() {
-                    absent(cx, mesh, &now);
-                    return Ok(());
+                seen = look_at(mesh, change, &snapshot);
+                if seen.laggards.is_empty() {
+                    return Ok(seen.absent);
                 }
-                seen = Some(now);
+                tracing::info!(
+                    %mesh,
+                    paths_proved = seen.paths_proved,
+                    paths_total = seen.paths_total,
+                    "waiting for proof"
+                );
             }
-            Err(error) if error.is_transient() && !left.is_zero() => pause(cx).await,
-            Err(ClientError::Unreachable { .. }) if left.is_zero() => {}
-            Err(error) => return Err(of_error("wait for the mesh", &error)),
+            Err(error) if error.is_transient() => pause(cx).await,
+            Err(error) => return Err(unable(error.to_string())),
         }
         if left.is_zero() {
-            return late(cx, mesh, change, seen.unwrap_or_default());
+            return Err(late(mesh, change, &seen));
         }
     }
 }
@@ -121,31 +147,24 @@ fn look_at(mesh: &MeshName, change: &Change, snapshot: &Snapshot) -> Convergence
     }
 }
 
-fn late(
-    cx: &Cx<Session>,
-    mesh: &MeshName,
-    change: &Change,
-    seen: Convergence,
-) -> Result<(), Diagnostics> {
+fn late(mesh: &MeshName, change: &Change, seen: &Convergence) -> (String, String) {
     let lines: Vec<String> = seen.laggards.iter().map(describe).collect();
-    let limit = change.limit;
-    let summary = format!("The VPN mesh `{mesh}` is not proved after {limit:?}");
+    let lines = if lines.is_empty() {
+        "- the federation, which did not answer".to_owned()
+    } else {
+        lines.join("\n")
+    };
+    let summary = format!(
+        "The VPN mesh `{mesh}` is not proved after {:?}",
+        change.limit
+    );
     let detail = format!(
         "The change is committed (revision {}) and goes on taking effect by itself; {} of {} paths \
-         are proved. Waiting for:\n{}\n`hanse mesh` shows how far it is. A longer wait: timeouts {{ \
-         }}; none: wait_for = \"accepted\".",
-        change.revision,
-        seen.paths_proved,
-        seen.paths_total,
-        lines.join("\n")
+         are proved. Waiting for:\n{lines}\n`hanse mesh` shows how far it is. To wait longer, \
+         raise the time in the timeouts block; to wait for nothing, write wait_for = \"accepted\".",
+        change.revision, seen.paths_proved, seen.paths_total,
     );
-    match change.operation {
-        Operation::Create => {
-            cx.warn(summary, detail);
-            Ok(())
-        }
-        Operation::Update | Operation::Delete => Err(Diagnostic::error(summary, detail).into()),
-    }
+    (summary, detail)
 }
 
 fn describe(laggard: &Laggard) -> String {
@@ -162,30 +181,27 @@ fn describe(laggard: &Laggard) -> String {
 }
 
 /// Says which nodes nobody waited for.
-fn absent(cx: &Cx<Session>, mesh: &MeshName, now: &Convergence) {
-    if now.absent.is_empty() {
+fn tell_absent(cx: &Cx<Session>, mesh: &MeshName, absent: &[NodeName]) {
+    if absent.is_empty() {
         return;
     }
-    let nodes: Vec<&str> = now.absent.iter().map(NodeName::as_str).collect();
+    let nodes: Vec<&str> = absent.iter().map(NodeName::as_str).collect();
     cx.warn(
         format!("Nodes of the VPN mesh `{mesh}` are not live"),
         format!(
-            "{} was not seen lately, so nothing was proved with it. It gets the mesh when its \
+            "Not seen lately, so nothing was proved with them: {}. Each gets the mesh when its \
              agent is back. `hanse nodes` shows since when it is away.",
             nodes.join(", ")
         ),
     );
 }
 
-fn interrupted(mesh: &MeshName) -> Diagnostics {
-    Diagnostic::error(
-        "Interrupted",
-        format!(
-            "The change of the VPN mesh `{mesh}` is committed and goes on taking effect; only the \
-             wait for its proof was given up."
-        ),
-    )
-    .into()
+fn interrupted(mesh: &MeshName) -> (String, String) {
+    let detail = format!(
+        "The change of the VPN mesh `{mesh}` is committed and goes on taking effect; only the wait \
+         for its proof was given up."
+    );
+    ("Interrupted".to_owned(), detail)
 }
 
 async fn pause(cx: &Cx<Session>) {
