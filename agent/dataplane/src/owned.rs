@@ -40,6 +40,8 @@ pub(crate) struct OwnedMesh {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Record {
     version: u32,
+    /// Which run of the kernel this tells of: nothing but keys outlives it.
+    boot: String,
     meshes: BTreeMap<MeshName, OwnedMesh>,
     /// Whether forwarding was off on this host until we turned it on.
     forwarding_was_off: bool,
@@ -48,12 +50,15 @@ struct Record {
 }
 
 impl Owned {
-    pub(crate) fn load(path: PathBuf) -> Result<Self, Error> {
+    /// The record of this run of the kernel. After another one, only the meshes' names are known:
+    /// their interfaces are gone, and may be carried otherwise from now on.
+    pub(crate) fn load(path: PathBuf, boot: &str) -> Result<Self, Error> {
         let content = file::read_bounded(&path, RECORD_SIZE_MAX)
             .map_err(Error::io(format!("read {}", shown(&path))))?;
-        let record = match content {
+        let mut record = match content {
             None => Record {
                 version: RECORD_VERSION,
+                boot: boot.to_owned(),
                 meshes: BTreeMap::new(),
                 forwarding_was_off: false,
                 rules: false,
@@ -66,6 +71,9 @@ impl Owned {
                 ))
             })?,
         };
+        if record.boot != boot {
+            record.forget_what_a_boot_ends(boot);
+        }
         Ok(Self { path, record })
     }
 
@@ -122,6 +130,26 @@ impl Owned {
     }
 }
 
+/// Another text for each run of the kernel.
+pub(crate) fn boot_id() -> Result<String, Error> {
+    let path = "/proc/sys/kernel/random/boot_id";
+    let id = std::fs::read_to_string(path).map_err(Error::io(format!("read {path}")))?;
+    Ok(id.trim().to_owned())
+}
+
+impl Record {
+    fn forget_what_a_boot_ends(&mut self, boot: &str) {
+        boot.clone_into(&mut self.boot);
+        self.forwarding_was_off = false;
+        self.rules = false;
+        for mesh in self.meshes.values_mut() {
+            mesh.backend = None;
+            mesh.daemon_starting = false;
+            mesh.firewall = false;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,7 +159,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("dataplane.json");
         let mesh: MeshName = "core".parse().unwrap();
-        let mut owned = Owned::load(path.clone()).unwrap();
+        let mut owned = Owned::load(path.clone(), "a").unwrap();
         let entry = OwnedMesh {
             interface: "wg0".parse().unwrap(),
             backend: Some(Backend::WireguardGo),
@@ -139,9 +167,28 @@ mod tests {
             firewall: false,
         };
         owned.put(&mesh, entry.clone()).unwrap();
-        assert_eq!(Owned::load(path.clone()).unwrap().get(&mesh), Some(&entry));
+        assert_eq!(Owned::load(path.clone(), "a").unwrap().get(&mesh), Some(&entry));
         owned.remove(&mesh).unwrap();
-        assert!(Owned::load(path).unwrap().meshes().is_empty());
+        assert!(Owned::load(path, "a").unwrap().meshes().is_empty());
+    }
+
+    #[test]
+    fn after_a_boot_only_the_names_are_known() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("dataplane.json");
+        let mesh: MeshName = "core".parse().unwrap();
+        let mut owned = Owned::load(path.clone(), "a").unwrap();
+        let entry = OwnedMesh {
+            interface: "wg0".parse().unwrap(),
+            backend: Some(Backend::Kernel),
+            daemon_starting: false,
+            firewall: true,
+        };
+        owned.put(&mesh, entry).unwrap();
+        owned.set_rules(true).unwrap();
+        let after = Owned::load(path, "b").unwrap();
+        let entry = after.get(&mesh).unwrap();
+        assert_eq!((entry.backend, entry.firewall, after.has_rules()), (None, false, false));
     }
 
     #[test]
@@ -150,7 +197,7 @@ mod tests {
         let path = folder.path().join("dataplane.json");
         for content in ["", "{", "[]", "{\"version\":1,\"meshes\":{\"wg/../x\":1}}"] {
             std::fs::write(&path, content).unwrap();
-            let error = Owned::load(path.clone()).unwrap_err().sentence();
+            let error = Owned::load(path.clone(), "a").unwrap_err().sentence();
             assert!(error.contains("dataplane.json is damaged"), "{error}");
         }
     }

@@ -176,7 +176,7 @@ impl Network {
     pub(crate) async fn add_route(&self, route: &Route, replace: bool) -> Result<(), Error> {
         let operation = format!("add the route to {}", route.destination);
         let message = wire::route_message(route)
-            .ok_or_else(|| Error::problem(format!("the route to {} mixes address families", route.destination)))?;
+            .ok_or_else(|| Error::problem(format!("{operation}: its source is of another family")))?;
         let mut request = self.handle.route().add(message);
         if replace {
             request = request.replace();
@@ -186,7 +186,7 @@ impl Network {
 
     pub(crate) async fn remove_route(&self, route: &Route) -> Result<(), Error> {
         let operation = format!("remove the route to {}", route.destination);
-        let Some(message) = wire::route_message(route) else { return Ok(()) };
+        let Some(message) = wire::route_removal(route) else { return Ok(()) };
         let removed = self.handle.route().del(message).execute().await;
         unless(removed.map_err(Error::netlink(operation)), &[Errno::SRCH, Errno::NODEV])
     }

@@ -7,7 +7,7 @@ use rtnetlink::packet_route::AddressFamily;
 use rtnetlink::packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
 use rtnetlink::packet_route::link::{LinkAttribute, LinkFlags, LinkInfo, LinkMessage};
 use rtnetlink::packet_route::route::{
-    RouteAddress, RouteAttribute, RouteMessage, RouteScope, RouteType,
+    RouteAddress, RouteAttribute, RouteMessage, RouteProtocol, RouteScope, RouteType,
 };
 use rtnetlink::packet_route::rule::{RuleAction, RuleAttribute, RuleFlags, RuleMessage};
 use rtnetlink::{AddressMessageBuilder, RouteMessageBuilder};
@@ -132,6 +132,15 @@ pub(super) fn route_message(route: &Route) -> Option<RouteMessage> {
         }
         message.attributes.push(RouteAttribute::PrefSource(source.into()));
     }
+    Some(message)
+}
+
+/// The message that removes a route, by whomever and however it was made.
+pub(super) fn route_removal(route: &Route) -> Option<RouteMessage> {
+    let mut message = route_message(route)?;
+    message.header.protocol = RouteProtocol::Unspec;
+    message.header.scope = RouteScope::NoWhere;
+    message.header.kind = RouteType::Unspec;
     Some(message)
 }
 

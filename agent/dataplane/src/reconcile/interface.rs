@@ -50,7 +50,8 @@ impl Reconciler {
         }
     }
 
-    /// The kernel first; what it can't, a daemon does.
+    /// The kernel first; what it can't, a daemon does. Only for a mesh that has no daemon yet:
+    /// one that was started before a crash may still be on its way.
     async fn make(&mut self, plan: &MeshPlan) -> Result<(Device, Link), Error> {
         if self.config.kernel_allowed && !self.kernel_lacks_wireguard {
             self.own(plan, Backend::Kernel, false)?;
@@ -100,7 +101,7 @@ impl Reconciler {
                     self.own(plan, Backend::WireguardGo, false)?;
                     return Ok((Device::Userspace(device), link));
                 }
-                (false, None) => return self.make(plan).await,
+                (false, None) => return self.start_daemon(plan).await,
                 (true, None) | (false, Some(_)) => tokio::time::sleep(SETTLE_INTERVAL).await,
             }
             present = self.network.links().await?.remove(plan.interface.as_str());

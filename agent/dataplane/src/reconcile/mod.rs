@@ -26,7 +26,7 @@ use crate::key::{self, PrivateKey};
 use crate::names::Names;
 use crate::network::routing::{self, Family};
 use crate::network::{Network, Snapshot};
-use crate::owned::Owned;
+use crate::owned::{self, Owned};
 use crate::proof::Prover;
 use underlay::Underlay;
 
@@ -79,7 +79,7 @@ pub(crate) struct Report {
 
 impl Reconciler {
     pub(crate) fn new(config: Config, network: Network, signals: Signals) -> Result<Self, Error> {
-        let owned = Owned::load(config.owned_file())?;
+        let owned = Owned::load(config.owned_file(), &owned::boot_id()?)?;
         let names = Names::new(signals.reconcile.clone());
         Ok(Self {
             config,

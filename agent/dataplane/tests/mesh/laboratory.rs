@@ -15,7 +15,7 @@ use crate::plan::{Mesh, Order, Peer, Report};
 const PATIENCE: Duration = Duration::from_secs(40);
 
 pub(crate) struct Laboratory {
-    folder: tempfile::TempDir,
+    _folder: tempfile::TempDir,
     pub(crate) hosts: Vec<Host>,
 }
 
@@ -25,6 +25,7 @@ pub(crate) struct Host {
     data_dir: PathBuf,
     agent: Option<Agent>,
     pub(crate) report: Report,
+    key: Option<PublicKey>,
     revision: u64,
 }
 
@@ -43,15 +44,20 @@ impl Laboratory {
         run("ip", &["link", "set", "bridge0", "up"]);
         let folder = tempfile::tempdir().unwrap();
         let hosts = (1..=count).map(|number| Host::new(number, folder.path())).collect();
-        Self { folder, hosts }
+        Self { _folder: folder, hosts }
     }
 
-    pub(crate) fn folder(&self) -> &Path {
-        self.folder.path()
-    }
-
-    /// Every host gets the mesh without peers, and then with all others as peers.
+    /// Every host has all others as peers, and each path is proved.
     pub(crate) fn connect_all(&mut self) {
+        self.make_keys();
+        self.hand_out_full_meshes();
+        for host in &mut self.hosts {
+            host.wait_until_proved();
+        }
+    }
+
+    /// Every host gets the mesh without peers, and makes its key.
+    pub(crate) fn make_keys(&mut self) -> Vec<PublicKey> {
         for host in &mut self.hosts {
             let alone = host.mesh(Vec::new());
             host.set_plan(vec![alone]);
@@ -60,13 +66,15 @@ impl Laboratory {
             host.wait_until("it has a key", |report| {
                 report.meshes.iter().any(|mesh| mesh.public_key.is_some())
             });
+            host.key = host.report.meshes[0].public_key;
         }
+        self.hosts.iter().map(Host::public_key).collect()
+    }
+
+    pub(crate) fn hand_out_full_meshes(&mut self) {
         for index in 0..self.hosts.len() {
             let mesh = self.full_mesh(index);
             self.hosts[index].set_plan(vec![mesh]);
-        }
-        for host in &mut self.hosts {
-            host.wait_until_proved();
         }
     }
 
@@ -91,6 +99,7 @@ impl Host {
             number,
             agent: None,
             report: Report::default(),
+            key: None,
             revision: 0,
         };
         host.must("ip", &["link", "set", "lo", "up"]);
@@ -177,7 +186,7 @@ impl Host {
     }
 
     pub(crate) fn public_key(&self) -> PublicKey {
-        self.report.meshes[0].public_key.unwrap()
+        self.key.unwrap()
     }
 
     pub(crate) fn addresses(&self) -> Vec<IpAddr> {
