@@ -1,2 +1,18 @@
-//! x
-fn main() {}
+//! The program `hanse`: reads the command line, runs the command, ends with its exit code.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use hanse_agent::command::Arguments;
+
+fn main() -> ExitCode {
+    // Wrong usage ends in here with exit code 2.
+    let arguments = Arguments::parse();
+    match arguments.run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            hanse_agent::command::output::complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}

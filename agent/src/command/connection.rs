@@ -1,0 +1,65 @@
+//! How a command reaches the federation: as told, by the environment, or through this machine's
+//! own voter.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::Args;
+use hanse_client::{Client, Credentials, environment};
+
+use crate::data::DataFolder;
+
+/// Where a voter's folder usually is.
+pub const DATA_DIR_DEFAULT: &str = "/var/lib/hanse";
+
+/// Where the federation is and who asks.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Federation")]
+pub struct Connection {
+    /// The voters, separated by commas
+    #[arg(long, value_name = "HOST:PORT,…", env = environment::ENDPOINTS_VARIABLE)]
+    endpoints: Option<String>,
+    /// A PEM bundle with the authority's certificate, yours and your key
+    #[arg(long, value_name = "FILE", env = environment::CREDENTIALS_VARIABLE)]
+    credentials: Option<PathBuf>,
+    /// The data folder of a voter on this machine: its owner needs no credentials
+    #[arg(long, value_name = "FOLDER")]
+    data_dir: Option<PathBuf>,
+}
+
+impl Connection {
+    /// Connects.
+    pub async fn open(&self) -> anyhow::Result<Client> {
+        if let Some(folder) = &self.data_dir {
+            return local(folder.clone()).await;
+        }
+        match (&self.endpoints, &self.credentials) {
+            (Some(endpoints), Some(credentials)) => {
+                let endpoints = environment::parse_endpoints("--endpoints", endpoints)?;
+                let credentials = Credentials::read(credentials)?;
+                Ok(Client::connect(&endpoints, &credentials).await?)
+            }
+            (None, None) if DataFolder::new(DATA_DIR_DEFAULT).socket().exists() => {
+                local(DATA_DIR_DEFAULT.into()).await
+            }
+            (None, _) => anyhow::bail!(
+                "no endpoint is given: set HANSE_ENDPOINTS or --endpoints, or on a voter --data-dir"
+            ),
+            (Some(_), None) => anyhow::bail!(
+                "no credentials are given: set HANSE_CREDENTIALS or --credentials to a PEM bundle"
+            ),
+        }
+    }
+}
+
+async fn local(folder: PathBuf) -> anyhow::Result<Client> {
+    let folder = DataFolder::new(folder);
+    Client::connect_local(&folder.socket())
+        .await
+        .with_context(|| {
+            format!(
+                "unable to reach a voter's agent in {}",
+                folder.path().display()
+            )
+        })
+}

@@ -1,0 +1,182 @@
+//! `hanse join`: enrols this machine.
+
+use std::io::Read as _;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::Args;
+use hanse_client::{Client, Identity, environment, proto};
+use hanse_core::endpoint::Endpoint;
+use hanse_core::name::NodeName;
+
+use super::output;
+use crate::data::{DataFolder, Settings};
+use crate::identity::{NodeIdentity, Token};
+
+/// The longest output of a token command, and the largest token file.
+const TOKEN_LENGTH_MAX: u64 = 64 << 10;
+/// How long a token command may take.
+const TOKEN_COMMAND_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Enrols this machine.
+#[derive(Debug, Args)]
+pub struct Join {
+    #[command(flatten)]
+    source: TokenSource,
+    /// This node's name, unique in the federation
+    #[arg(long, value_name = "NODE")]
+    node: NodeName,
+    /// Where to keep keys; a new folder
+    #[arg(long, value_name = "FOLDER")]
+    data_dir: PathBuf,
+    /// Where the voters are, separated by commas, if not where the token says
+    #[arg(long, value_name = "HOST:PORT,…")]
+    server: Option<String>,
+    /// Ask to become a voter, which serves the API
+    #[arg(long, requires = "listen")]
+    voter: bool,
+    /// Where a voter serves the API
+    #[arg(long, value_name = "ADDRESS:PORT", requires = "voter")]
+    listen: Option<SocketAddr>,
+    /// How others reach a voter, if not by the address above
+    #[arg(long, value_name = "HOST:PORT", requires = "voter")]
+    advertise: Option<Endpoint>,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct TokenSource {
+    /// The token; other users of this machine may see it among the processes
+    #[arg(long, value_name = "TOKEN")]
+    token: Option<String>,
+    /// A file that holds the token; `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// A command that prints the token, for example one that asks a cloud's secret store
+    #[arg(long, value_name = "COMMAND")]
+    token_command: Option<String>,
+}
+
+impl Join {
+    /// Runs the command.
+    pub async fn run(self) -> anyhow::Result<()> {
+        let token = self.source.read().await?;
+        let token: Token = token.parse()?;
+        if self.voter && !token.claims().voter {
+            anyhow::bail!(
+                "this token is for followers; make one for voters with `hanse token create --voter`"
+            );
+        }
+        let settings = self.enroll(&token).await?;
+        let folder = self.data_dir.display();
+        output::progress(&format!(
+            "This machine is the node `{}` of the member cluster `{}` in the federation `{}`. \
+             Start its agent with\n    hanse agent --data-dir {folder}",
+            settings.node, settings.cluster, settings.federation
+        ));
+        Ok(())
+    }
+
+    /// Does the work. An attempt that is interrupted can be run again with the same token.
+    async fn enroll(&self, token: &Token) -> anyhow::Result<Settings> {
+        let claims = token.claims();
+        let endpoints = match &self.server {
+            Some(text) => environment::parse_endpoints("--server", text)?,
+            None => claims.endpoints.clone(),
+        };
+        let folder = DataFolder::new(&self.data_dir);
+        folder.begin()?;
+        let _lock = folder.lock()?;
+        let identity = NodeIdentity::open_or_generate(&folder)?;
+        let client =
+            Client::connect_pinned(&endpoints, token.authority(), &claims.federation).await?;
+        let advertise = self.advertise.clone().map(String::from);
+        let advertise = advertise.or(self.listen.map(|listen| listen.to_string()));
+        let request = proto::EnrollRequest {
+            token: token.reveal(),
+            certificate_request: identity.request()?,
+            node: self.node.to_string(),
+            advertise: advertise.unwrap_or_default(),
+        };
+        let response = client.enroll(request).await.context("unable to join")?;
+        let credentials = identity.accept(&response.certificate_chain)?;
+        let Identity::Node {
+            federation,
+            cluster,
+            node,
+        } = credentials.identity().clone()
+        else {
+            anyhow::bail!("the federation sent a certificate that is not for a node");
+        };
+        let told: Vec<Endpoint> = response
+            .endpoints
+            .iter()
+            .filter_map(|text| text.parse().ok())
+            .collect();
+        // What was tried and answered comes first: it is known to work from here.
+        let mut known = endpoints;
+        known.extend(
+            told.into_iter()
+                .filter(|endpoint| !known.contains(endpoint))
+                .collect::<Vec<_>>(),
+        );
+        let settings = Settings {
+            federation,
+            cluster,
+            node,
+            endpoints: known,
+            listen: self.listen,
+        };
+        settings.write(&folder)?;
+        folder.finish()?;
+        Ok(settings)
+    }
+}
+
+impl TokenSource {
+    async fn read(&self) -> anyhow::Result<String> {
+        if let Some(token) = &self.token {
+            return Ok(token.clone());
+        }
+        if let Some(path) = &self.token_file {
+            let mut text = String::new();
+            let read = if path.as_os_str() == "-" {
+                std::io::stdin()
+                    .lock()
+                    .take(TOKEN_LENGTH_MAX)
+                    .read_to_string(&mut text)
+            } else {
+                std::fs::File::open(path)
+                    .and_then(|file| file.take(TOKEN_LENGTH_MAX).read_to_string(&mut text))
+            };
+            read.with_context(|| format!("unable to read a token from {}", path.display()))?;
+            return Ok(text);
+        }
+        let command = self.token_command.as_deref().unwrap_or_default();
+        run_token_command(command).await
+    }
+}
+
+async fn run_token_command(command: &str) -> anyhow::Result<String> {
+    let child = tokio::process::Command::new("/bin/sh")
+        .args(["-c", command])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .context("unable to start the token command")?;
+    let output = tokio::time::timeout(TOKEN_COMMAND_TIMEOUT, child.wait_with_output())
+        .await
+        .with_context(|| format!("the token command did not end within {TOKEN_COMMAND_TIMEOUT:?}"))?
+        .context("unable to run the token command")?;
+    if !output.status.success() {
+        anyhow::bail!("the token command failed ({})", output.status);
+    }
+    if output.stdout.len() as u64 > TOKEN_LENGTH_MAX {
+        anyhow::bail!("the token command printed more than a token");
+    }
+    String::from_utf8(output.stdout).context("the token command printed no text")
+}

@@ -1,0 +1,112 @@
+//! The operator's command line. One command is one file; a value goes to stdout alone, all else to
+//! stderr.
+
+pub mod agent;
+pub mod bootstrap;
+pub mod connection;
+pub mod credentials;
+pub mod join;
+pub mod mesh;
+pub mod nodes;
+pub mod output;
+pub mod status;
+pub mod token;
+pub mod wireguard_daemon;
+
+use clap::{Parser, Subcommand};
+
+/// Threads of the asynchronous runtime: an agent waits more than it works.
+const WORKER_THREADS: usize = 2;
+
+const EXAMPLES: &str = "\
+Examples:
+  A new federation, whose first voter is this machine:
+    hanse bootstrap --federation acme --cluster home --node home-1 \\
+        --data-dir /var/lib/hanse --listen 203.0.113.7:7443 --credentials-out admin.pem
+    hanse agent --data-dir /var/lib/hanse
+
+  Another machine:
+    hanse token create --cluster berlin                  (where the credentials are)
+    hanse join --token-file token --node berlin-1 --data-dir /var/lib/hanse
+    hanse agent --data-dir /var/lib/hanse
+
+  How things stand:
+    export HANSE_ENDPOINTS=203.0.113.7:7443 HANSE_CREDENTIALS=admin.pem
+    hanse status
+
+Exit codes: 0 done, 1 failed or refused, 2 wrong usage.";
+
+/// A federation of member clusters: meshes, disaster recovery, bursts.
+#[derive(Debug, Parser)]
+#[command(name = "hanse", version, about, after_help = EXAMPLES, propagate_version = true)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Founds a federation; this machine becomes its first voter
+    Bootstrap(bootstrap::Bootstrap),
+    /// Enrols this machine with a token
+    Join(join::Join),
+    /// Runs the agent
+    Agent(agent::Agent),
+    /// Makes join tokens
+    #[command(subcommand)]
+    Token(token::Token),
+    /// Makes credentials for people and programs
+    #[command(subcommand)]
+    Credentials(credentials::CredentialsCommand),
+    /// Shows the federation at a glance
+    Status(status::StatusCommand),
+    /// Shows the nodes
+    Nodes(nodes::Nodes),
+    /// Shows the VPN meshes and their paths
+    Mesh(mesh::Mesh),
+    /// Becomes the WireGuard daemon of an interface; the agent starts it
+    #[command(hide = true)]
+    WireguardDaemon(wireguard_daemon::WireguardDaemon),
+}
+
+impl Arguments {
+    /// Runs the command.
+    pub fn run(self) -> anyhow::Result<()> {
+        match self.command {
+            // Before there are threads: it enters a namespace of its own.
+            Command::WireguardDaemon(command) => command.run(),
+            Command::Agent(command) => command.start(runtime()?),
+            Command::Bootstrap(command) => asynchronously(command.run()),
+            Command::Join(command) => asynchronously(command.run()),
+            Command::Token(command) => asynchronously(command.run()),
+            Command::Credentials(command) => asynchronously(command.run()),
+            Command::Status(command) => asynchronously(command.run()),
+            Command::Nodes(command) => asynchronously(command.run()),
+            Command::Mesh(command) => asynchronously(command.run()),
+        }
+    }
+}
+
+fn asynchronously(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    crate::logging::start(None, "warn");
+    runtime()?.block_on(command)
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKER_THREADS)
+        .enable_all()
+        .build()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,93 @@
+//! `hanse status`: the federation at a glance.
+
+use std::time::Duration;
+
+use clap::Args;
+use hanse_client::Snapshot;
+use serde_json::{Value, json};
+
+use super::connection::Connection;
+use super::output;
+
+/// Shows the federation at a glance.
+#[derive(Debug, Args)]
+pub struct StatusCommand {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+impl StatusCommand {
+    /// Runs the command.
+    pub async fn run(self) -> anyhow::Result<()> {
+        let snapshot = self
+            .connection
+            .open()
+            .await?
+            .snapshot(0, Duration::ZERO)
+            .await?;
+        if self.json {
+            output::print_json(&to_json(&snapshot))
+        } else {
+            output::print(&text(&snapshot))
+        }
+    }
+}
+
+fn to_json(snapshot: &Snapshot) -> Value {
+    let (inventory, response) = (&snapshot.inventory, &snapshot.response);
+    let live = response.nodes.iter().filter(|node| node.live).count();
+    json!({
+        "federation": inventory.name(),
+        "ca_fingerprint": response.ca_fingerprint,
+        "revision": response.revision,
+        "member_clusters": inventory.clusters.keys().collect::<Vec<_>>(),
+        "vpn_meshes": inventory.meshes.keys().collect::<Vec<_>>(),
+        "nodes": response.nodes.len(),
+        "nodes_live": live,
+        "problems": problems(snapshot),
+    })
+}
+
+fn text(snapshot: &Snapshot) -> String {
+    let (inventory, response) = (&snapshot.inventory, &snapshot.response);
+    let live = response.nodes.iter().filter(|node| node.live).count();
+    let mut table = output::table(&["FEDERATION", inventory.name().as_str()]);
+    table.add_row(["revision".to_owned(), response.revision.to_string()]);
+    table.add_row(["authority".to_owned(), response.ca_fingerprint.clone()]);
+    table.add_row([
+        "member clusters".to_owned(),
+        inventory.clusters.len().to_string(),
+    ]);
+    table.add_row(["VPN meshes".to_owned(), inventory.meshes.len().to_string()]);
+    let nodes = format!("{live} of {} live", response.nodes.len());
+    table.add_row([
+        "nodes".into(),
+        output::verdict(nodes, live == response.nodes.len()),
+    ]);
+    let mut text = output::lines(&table);
+    for problem in problems(snapshot) {
+        text.push_str("\n! ");
+        text.push_str(&problem);
+    }
+    text
+}
+
+/// What nodes complain about.
+fn problems(snapshot: &Snapshot) -> Vec<String> {
+    let mut problems = Vec::new();
+    for node in &snapshot.response.nodes {
+        let Some(status) = &node.status else { continue };
+        let meshes = status.meshes.iter().flat_map(|mesh| &mesh.problems);
+        problems.extend(
+            status
+                .problems
+                .iter()
+                .chain(meshes)
+                .map(|p| format!("{}: {p}", node.name)),
+        );
+    }
+    problems
+}

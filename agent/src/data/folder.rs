@@ -1,0 +1,288 @@
+//! Where what lies, and who may use it.
+//!
+//! A folder is finished once it has settings and no mark. The mark is set before the first file
+//! and taken away after the last, so that an interrupted bootstrap or join can be run again, and
+//! so that data of an earlier agent is never overwritten.
+
+use std::fs::{self, DirBuilder, File};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+
+/// What a process holds so that no other agent uses the folder.
+#[derive(Debug)]
+pub struct FolderLock {
+    _file: File,
+}
+
+/// The folder of one agent.
+#[derive(Debug, Clone)]
+pub struct DataFolder {
+    path: PathBuf,
+}
+
+/// Why a folder can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DataError {
+    /// The system refused.
+    #[error("unable to {operation} {path}: {source}", path = path.display())]
+    Io {
+        /// What was attempted.
+        operation: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// Anything else, in a sentence.
+    #[error("{0}")]
+    Problem(String),
+}
+
+impl DataError {
+    /// For `map_err`.
+    pub fn io(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io {
+            operation,
+            path,
+            source,
+        }
+    }
+}
+
+impl DataFolder {
+    /// The folder at `path`, whether or not there is one.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+
+    /// Its path.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What flags hold, once there is an identity.
+    #[must_use]
+    pub fn settings(&self) -> PathBuf {
+        self.path.join("agent.toml")
+    }
+
+    /// The node's private key. It never leaves this file.
+    #[must_use]
+    pub fn node_key(&self) -> PathBuf {
+        self.path.join("node.key")
+    }
+
+    /// The authority's certificate and the node's own.
+    #[must_use]
+    pub fn node_certificates(&self) -> PathBuf {
+        self.path.join("node.crt")
+    }
+
+    /// The certificate authority's private key, on voters.
+    #[must_use]
+    pub fn authority_key(&self) -> PathBuf {
+        self.path.join("authority.key")
+    }
+
+    /// The certificate authority's certificate, on voters.
+    #[must_use]
+    pub fn authority_certificate(&self) -> PathBuf {
+        self.path.join("authority.crt")
+    }
+
+    /// What pre-shared keys are derived from, on voters.
+    #[must_use]
+    pub fn federation_secret(&self) -> PathBuf {
+        self.path.join("federation.secret")
+    }
+
+    /// The federation's state, on voters.
+    #[must_use]
+    pub fn state(&self) -> PathBuf {
+        self.path.join("state.redb")
+    }
+
+    /// Who did what, on voters.
+    #[must_use]
+    pub fn audit(&self) -> PathBuf {
+        self.path.join("audit.jsonl")
+    }
+
+    /// The last plan.
+    #[must_use]
+    pub fn plan(&self) -> PathBuf {
+        self.path.join("plan.bin")
+    }
+
+    /// Where a voter serves programs of this machine.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.path.join("hanse.sock")
+    }
+
+    /// Whether there is a finished agent.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.settings().exists() && !self.mark().exists()
+    }
+
+    /// Makes the folder and sets the mark; refuses a folder that holds anything already, unless it
+    /// is what an interrupted attempt left.
+    pub fn begin(&self) -> Result<(), DataError> {
+        let shown = self.path.display();
+        if self.is_finished() {
+            return Err(DataError::Problem(format!(
+                "{shown} holds an agent already; start it with `hanse agent --data-dir {shown}`, \
+                 or choose another folder"
+            )));
+        }
+        if let Some(parent) = self.path.parent() {
+            fs::create_dir_all(parent).map_err(DataError::io("make the folder", parent))?;
+        }
+        match DirBuilder::new().mode(0o700).create(&self.path) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.adopt()?,
+            Err(error) => return Err(DataError::io("make the folder", &self.path)(error)),
+        }
+        super::file::write_atomically(&self.mark(), super::file::MODE_SECRET, b"")
+            .map_err(DataError::io("write to", &self.path))
+    }
+
+    /// Takes the mark away: everything is in place.
+    pub fn finish(&self) -> Result<(), DataError> {
+        fs::remove_file(self.mark()).map_err(DataError::io("finish", &self.path))
+    }
+
+    /// Sees to it that no other process uses the folder.
+    pub fn lock(&self) -> Result<FolderLock, DataError> {
+        let path = self.path.join("agent.lock");
+        let file = File::create(&path).map_err(DataError::io("open", &path))?;
+        flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|errno| match errno {
+            rustix::io::Errno::WOULDBLOCK => DataError::Problem(format!(
+                "another agent runs on {}; stop it first",
+                self.path.display()
+            )),
+            other => DataError::io("lock", &path)(other.into()),
+        })?;
+        Ok(FolderLock { _file: file })
+    }
+
+    /// Says what is missing where there is no finished agent.
+    pub fn require_finished(&self) -> Result<(), DataError> {
+        if self.is_finished() {
+            return Ok(());
+        }
+        let shown = self.path.display();
+        Err(DataError::Problem(if self.mark().exists() {
+            format!("the bootstrap or join of {shown} was interrupted; run the same command again")
+        } else {
+            format!(
+                "{shown} holds no agent: run `hanse bootstrap` for a new federation or \
+                 `hanse join` for an existing one"
+            )
+        }))
+    }
+
+    fn mark(&self) -> PathBuf {
+        self.path.join("unfinished")
+    }
+
+    fn adopt(&self) -> Result<(), DataError> {
+        let io = |operation| DataError::io(operation, &self.path);
+        let empty = fs::read_dir(&self.path)
+            .map_err(io("read"))?
+            .next()
+            .is_none();
+        if !empty && !self.mark().exists() {
+            return Err(DataError::Problem(format!(
+                "{} is not empty and holds no finished agent; choose a new folder, or empty this \
+                 one if nothing in it is needed",
+                self.path.display()
+            )));
+        }
+        fs::set_permissions(&self.path, fs::Permissions::from_mode(0o700))
+            .map_err(io("restrict the permissions of"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder() -> (tempfile::TempDir, DataFolder) {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = DataFolder::new(parent.path().join("data"));
+        (parent, folder)
+    }
+
+    #[test]
+    fn a_new_folder_belongs_to_its_owner_alone() {
+        let (_parent, folder) = folder();
+        folder.begin().unwrap();
+        assert_eq!(
+            fs::metadata(folder.path()).unwrap().permissions().mode() & 0o777,
+            0o700
+        );
+    }
+
+    #[test]
+    fn an_interrupted_attempt_can_be_run_again_and_a_finished_one_not() {
+        let (_parent, folder) = folder();
+        folder.begin().unwrap();
+        fs::write(folder.node_key(), "key").unwrap();
+        assert!(
+            folder
+                .require_finished()
+                .unwrap_err()
+                .to_string()
+                .contains("interrupted")
+        );
+        folder.begin().unwrap();
+        fs::write(folder.settings(), "").unwrap();
+        folder.finish().unwrap();
+        folder.require_finished().unwrap();
+        assert!(
+            folder
+                .begin()
+                .unwrap_err()
+                .to_string()
+                .contains("holds an agent already")
+        );
+    }
+
+    #[test]
+    fn somebody_elses_folder_is_left_alone() {
+        let (_parent, folder) = folder();
+        fs::create_dir(folder.path()).unwrap();
+        fs::write(folder.path().join("letter"), "dear").unwrap();
+        assert!(
+            folder
+                .begin()
+                .unwrap_err()
+                .to_string()
+                .contains("not empty")
+        );
+    }
+
+    #[test]
+    fn two_agents_never_share_a_folder() {
+        let (_parent, folder) = folder();
+        folder.begin().unwrap();
+        let lock = folder.lock().unwrap();
+        assert!(
+            folder
+                .lock()
+                .unwrap_err()
+                .to_string()
+                .contains("another agent")
+        );
+        drop(lock);
+        folder.lock().unwrap();
+    }
+}

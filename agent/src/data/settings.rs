@@ -1,0 +1,88 @@
+//! Who this agent is and where its federation is: `agent.toml` in the data folder.
+
+use std::net::SocketAddr;
+
+use hanse_core::endpoint::Endpoint;
+use hanse_core::name::{ClusterName, FederationName, NodeName};
+use serde::{Deserialize, Serialize};
+
+use super::file;
+use super::folder::{DataError, DataFolder};
+
+/// The largest settings that are read.
+const LENGTH_MAX: u64 = 64 << 10;
+
+/// Who this agent is and where its federation is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The federation.
+    pub federation: FederationName,
+    /// The node's member cluster.
+    pub cluster: ClusterName,
+    /// The node.
+    pub node: NodeName,
+    /// The voters.
+    pub endpoints: Vec<Endpoint>,
+    /// Where a voter listens; none: this node is no voter.
+    pub listen: Option<SocketAddr>,
+}
+
+impl Settings {
+    /// Reads the settings of a finished folder.
+    pub fn read(folder: &DataFolder) -> Result<Self, DataError> {
+        folder.require_finished()?;
+        let path = folder.settings();
+        let content =
+            file::read_bounded(&path, LENGTH_MAX).map_err(DataError::io("read", &path))?;
+        let malformed = |reason: &dyn std::fmt::Display| {
+            DataError::Problem(format!("{} can't be understood: {reason}", path.display()))
+        };
+        let text = String::from_utf8(content).map_err(|error| malformed(&error))?;
+        toml::from_str(&text).map_err(|error| malformed(&error))
+    }
+
+    /// Writes them.
+    pub fn write(&self, folder: &DataFolder) -> Result<(), DataError> {
+        let path = folder.settings();
+        let text = toml::to_string(self)
+            .map_err(|error| DataError::Problem(format!("unable to write settings: {error}")))?;
+        file::write_atomically(&path, file::MODE_PUBLIC, text.as_bytes())
+            .map_err(DataError::io("write", &path))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_that_are_written_are_read_back() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = DataFolder::new(parent.path().join("data"));
+        folder.begin().unwrap();
+        let settings = Settings {
+            federation: "acme".parse().unwrap(),
+            cluster: "home".parse().unwrap(),
+            node: "home-1".parse().unwrap(),
+            endpoints: vec!["127.0.0.1:7700".parse().unwrap()],
+            listen: Some("127.0.0.1:7700".parse().unwrap()),
+        };
+        settings.write(&folder).unwrap();
+        folder.finish().unwrap();
+        assert_eq!(Settings::read(&folder).unwrap(), settings);
+    }
+
+    #[test]
+    fn an_error_names_the_file() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = DataFolder::new(parent.path());
+        std::fs::write(folder.settings(), "federation = 3").unwrap();
+        assert!(
+            Settings::read(&folder)
+                .unwrap_err()
+                .to_string()
+                .contains("agent.toml")
+        );
+    }
+}

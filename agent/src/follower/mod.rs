@@ -1,0 +1,15 @@
+//! The part of the agent that every node runs: follow the own plan, hand it to the data plane,
+//! report what comes of it, and renew the certificate in time.
+//!
+//! It never depends on a live federation: the last plan is on the disk and in effect before the
+//! first connection is tried.
+
+pub mod capacity;
+pub mod follow;
+pub mod hands;
+pub mod plan_file;
+pub mod renewal;
+pub mod report;
+
+pub use follow::Follower;
+pub use hands::Hands;

@@ -1,0 +1,183 @@
+//! What the node tells the federation: the data plane's observation, for the wire.
+
+use std::net::SocketAddr;
+use std::time::SystemTime;
+
+use hanse_client::proto;
+use hanse_dataplane::{MeshObservation, Observation, PeerObservation};
+
+/// The longest list of problems, and the longest problem, that is reported.
+const PROBLEMS_MAX: usize = 32;
+const PROBLEM_LENGTH_MAX: usize = 500;
+
+/// The node's status.
+#[must_use]
+pub fn status(
+    observation: &Observation,
+    capacity: Option<proto::Capacity>,
+    boot_id: &str,
+    now: SystemTime,
+) -> proto::NodeStatus {
+    proto::NodeStatus {
+        applied_revision: observation.applied_revision,
+        meshes: observation
+            .meshes
+            .iter()
+            .map(|mesh| mesh_to_proto(mesh, now))
+            .collect(),
+        capacity,
+        agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+        boot_id: boot_id.to_owned(),
+        problems: problems(&observation.problems),
+    }
+}
+
+/// Whether the difference is worth a report of its own. Counters and ages are not: they go along
+/// with the next one.
+#[must_use]
+pub fn is_news(before: &Observation, after: &Observation) -> bool {
+    essence(before) != essence(after)
+}
+
+/// What makes news, in comparable form.
+fn essence(observation: &Observation) -> Observation {
+    let mut essence = observation.clone();
+    for peer in essence.meshes.iter_mut().flat_map(|mesh| &mut mesh.peers) {
+        peer.received_bytes = 0;
+        peer.sent_bytes = 0;
+        peer.round_trip = None;
+        peer.last_handshake = peer.last_handshake.map(|_| SystemTime::UNIX_EPOCH);
+    }
+    essence
+}
+
+/// The kernel's id of this boot; empty where there is none.
+#[must_use]
+pub fn boot_id() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .map(|text| text.trim().to_owned())
+        .unwrap_or_default()
+}
+
+fn mesh_to_proto(mesh: &MeshObservation, now: SystemTime) -> proto::MeshObservation {
+    proto::MeshObservation {
+        mesh: mesh.mesh.to_string(),
+        public_key: mesh
+            .public_key
+            .map(|key| key.as_bytes().to_vec())
+            .unwrap_or_default(),
+        backend: mesh
+            .backend
+            .map(|backend| backend.to_string())
+            .unwrap_or_default(),
+        peers: mesh
+            .peers
+            .iter()
+            .map(|peer| peer_to_proto(peer, now))
+            .collect(),
+        problems: problems(&mesh.problems),
+    }
+}
+
+fn peer_to_proto(peer: &PeerObservation, now: SystemTime) -> proto::PeerObservation {
+    let age = peer
+        .last_handshake
+        .map(|at| now.duration_since(at).unwrap_or_default());
+    proto::PeerObservation {
+        node: peer.node.to_string(),
+        endpoint: peer
+            .endpoint
+            .as_ref()
+            .map(SocketAddr::to_string)
+            .unwrap_or_default(),
+        handshake_age_ms: age.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
+        received_bytes: peer.received_bytes,
+        sent_bytes: peer.sent_bytes,
+        proved: peer.proved,
+        round_trip_us: peer
+            .round_trip
+            .map(|time| u32::try_from(time.as_micros()).unwrap_or(u32::MAX)),
+        problem: peer.problem.as_deref().map(shorten).unwrap_or_default(),
+    }
+}
+
+fn problems(problems: &[String]) -> Vec<String> {
+    problems
+        .iter()
+        .take(PROBLEMS_MAX)
+        .map(|problem| shorten(problem))
+        .collect()
+}
+
+fn shorten(problem: &str) -> String {
+    problem.chars().take(PROBLEM_LENGTH_MAX).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn observation(peer: PeerObservation) -> Observation {
+        let mesh = MeshObservation {
+            mesh: "core".parse().unwrap(),
+            public_key: Some([7; 32].into()),
+            backend: None,
+            peers: vec![peer],
+            problems: Vec::new(),
+        };
+        Observation {
+            applied_revision: 3,
+            meshes: vec![mesh],
+            problems: Vec::new(),
+        }
+    }
+
+    fn peer() -> PeerObservation {
+        PeerObservation {
+            node: "b".parse().unwrap(),
+            endpoint: Some("192.0.2.1:51820".parse().unwrap()),
+            last_handshake: Some(SystemTime::UNIX_EPOCH + Duration::from_secs(10)),
+            received_bytes: 1,
+            sent_bytes: 2,
+            proved: false,
+            round_trip: None,
+            problem: None,
+        }
+    }
+
+    #[test]
+    fn counters_are_no_news_and_a_proof_is() {
+        let before = observation(peer());
+        let counted = PeerObservation {
+            received_bytes: 99,
+            round_trip: Some(Duration::ZERO),
+            ..peer()
+        };
+        assert!(!is_news(&before, &observation(counted)));
+        assert!(is_news(
+            &before,
+            &observation(PeerObservation {
+                proved: true,
+                ..peer()
+            })
+        ));
+        assert!(is_news(
+            &before,
+            &observation(PeerObservation {
+                last_handshake: None,
+                ..peer()
+            })
+        ));
+    }
+
+    #[test]
+    fn a_handshake_is_told_by_its_age() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(12);
+        let status = status(&observation(peer()), None, "boot", now);
+        assert_eq!(status.meshes[0].peers[0].handshake_age_ms, Some(2000));
+        assert_eq!(status.meshes[0].public_key, vec![7; 32]);
+        assert_eq!(status.applied_revision, 3);
+    }
+}

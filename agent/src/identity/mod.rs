@@ -1,0 +1,21 @@
+//! Who is who: the federation's authority, nodes' keys and certificates, join tokens.
+//!
+//! A private key is born in the data folder that it stays in. Nothing here prints a key or a token.
+
+pub mod authority;
+pub mod node;
+pub mod token;
+
+pub use authority::{Authority, AuthorityError};
+pub use node::NodeIdentity;
+pub use token::{Token, TokenError};
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Seconds since 1970 by the system's clock.
+#[must_use]
+pub fn unix_now_s() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |age| age.as_secs())
+}

@@ -1,0 +1,17 @@
+//! The agent of every node, the voter's API and the operator's command line.
+//!
+//! A voter keeps the federation's state and tells every node its plan; every agent, the voter's
+//! own included, follows its plan over the same API and hands it to the data plane. What is
+//! allowed and what follows from it is decided in `hanse-core`; what happens to the host's network
+//! is `hanse-dataplane`'s.
+
+pub mod command;
+pub mod data;
+pub mod follower;
+pub mod identity;
+pub mod logging;
+pub mod notify;
+pub mod preshared;
+pub mod run;
+pub mod server;
+pub mod store;

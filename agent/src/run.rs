@@ -1,0 +1,89 @@
+//! Runs an agent: the API first where the node is a voter, then the follower, until it is told to
+//! stop. What carries packets is left as it is.
+
+use std::future::Future;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use hanse_client::Credentials;
+use hanse_core::endpoint::Endpoint;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::data::{DataFolder, Settings};
+use crate::follower::renewal::{self, Signer};
+use crate::follower::{Follower, Hands};
+use crate::identity::NodeIdentity;
+use crate::notify;
+use crate::server::{Server, Voter};
+
+/// Runs the agent of a finished folder until `stop`. `start_hands` makes the data plane; it is
+/// called once everything that can be wrong with the folder was found to be right.
+pub async fn run<H, F>(
+    folder: DataFolder,
+    stop: CancellationToken,
+    start_hands: impl FnOnce() -> F,
+) -> anyhow::Result<Arc<H>>
+where
+    H: Hands,
+    F: Future<Output = anyhow::Result<H>>,
+{
+    let settings = Settings::read(&folder)?;
+    let _lock = folder.lock()?;
+    let identity = NodeIdentity::open(&folder)?;
+    let mut current = identity.credentials()?;
+    // The voter outlives the calls that its stop cuts off.
+    let voter = match settings.listen {
+        Some(listen) => {
+            let voter = Voter::open(&folder, &settings, stop.child_token())?;
+            let lives = voter.certificate_lifetime();
+            current = renewal::renew_own(&identity, &voter.authority, lives, current)?;
+            Some((voter, listen))
+        }
+        None => None,
+    };
+    let (credentials, credentials_watch) = watch::channel(Arc::<Credentials>::new(current));
+    let mut endpoints = settings.endpoints.clone();
+    let mut server = None;
+    if let Some((voter, listen)) = &voter {
+        let started =
+            Server::start(voter.clone(), &folder, *listen, credentials_watch.clone()).await?;
+        // The voter's own agent needs nobody else's network.
+        endpoints = vec![reachable(started.address())?];
+        tracing::info!(address = %started.address(), "serving the federation's API");
+        server = Some(started);
+    }
+    let signer = match voter {
+        Some((voter, _)) => Signer::Own(voter),
+        None => Signer::Federation(settings.clone()),
+    };
+    let hands = Arc::new(start_hands().await?);
+    let renewing = tokio::spawn(renewal::run(identity, signer, credentials, stop.clone()));
+    let follower = Follower::new(folder, endpoints, credentials_watch, hands.clone());
+    let following = tokio::spawn(follower.run(stop.clone()));
+    notify::ready();
+    tracing::info!(node = %settings.node, federation = %settings.federation, "agent ready");
+    stop.cancelled().await;
+    notify::stopping();
+    tracing::info!("stopping; the meshes stay up");
+    following.await.context("the follower failed")?;
+    renewing
+        .await
+        .context("the renewal of certificates failed")?;
+    if let Some(server) = server {
+        server.stopped().await;
+    }
+    Ok(hands)
+}
+
+/// How this host reaches what listens on an address: all addresses include the loopback's.
+fn reachable(address: SocketAddr) -> anyhow::Result<Endpoint> {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    let endpoint = SocketAddr::new(ip, address.port()).to_string();
+    Ok(endpoint.parse()?)
+}

@@ -1,0 +1,239 @@
+//! The audit log: every mutation and every refusal, one JSON line each, chained by hashes.
+//!
+//! Each line carries the SHA-256 of the line before, so that a line that was changed or taken out
+//! shows. What a stranger can cause is bounded: of refusals without credentials only some are
+//! written, and the next line counts those that weren't.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use aws_lc_rs::digest;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use tokio::sync::mpsc;
+
+use super::authorize::Call;
+use super::caller::Caller;
+
+/// Lines that may wait to be written.
+const QUEUE_LENGTH: usize = 1024;
+/// The longest line, and so how far back the last one is sought.
+const LINE_LENGTH_MAX: usize = 16 << 10;
+/// The longest outcome that is written.
+const OUTCOME_LENGTH_MAX: usize = 1024;
+/// Refusals of strangers: one for each such span.
+const ANONYMOUS_PAUSE: Duration = Duration::from_secs(1);
+
+/// One line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Line {
+    /// When, by RFC 3339.
+    pub time: String,
+    /// Who.
+    pub caller: String,
+    /// What.
+    pub call: String,
+    /// On which object.
+    pub object: String,
+    /// With what result.
+    pub outcome: String,
+    /// How many refusals of strangers were left out before this line.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub left_out: u64,
+    /// SHA-256 of the line before, hexadecimal; of nothing for the first.
+    pub previous: String,
+}
+
+/// Where lines are handed in.
+#[derive(Debug, Clone)]
+pub struct Audit {
+    lines: mpsc::Sender<Line>,
+}
+
+struct Writer {
+    file: File,
+    previous: String,
+    anonymous_last: Option<Instant>,
+    left_out: u64,
+}
+
+impl Audit {
+    /// Opens the log and goes on where it ended.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let mut file = OpenOptions::new()
+            .create(true)
+            .read(true)
+            .append(true)
+            .mode(0o600)
+            .open(path)?;
+        let last = last_line(&mut file)?;
+        let (lines, mut queue) = mpsc::channel(QUEUE_LENGTH);
+        let mut writer = Writer {
+            file,
+            previous: hash(&last),
+            anonymous_last: None,
+            left_out: 0,
+        };
+        std::thread::Builder::new()
+            .name("audit-writer".to_owned())
+            .spawn(move || {
+                while let Some(line) = queue.blocking_recv() {
+                    if let Err(error) = writer.write(line) {
+                        tracing::error!(%error, "unable to write to the audit log");
+                    }
+                }
+            })?;
+        Ok(Self { lines })
+    }
+
+    /// Notes a call. Waits when the disk is slow: nothing goes unnoted.
+    pub async fn note(&self, caller: &Caller, call: Call, object: &str, outcome: &str) {
+        let time = OffsetDateTime::now_utc()
+            .format(&Rfc3339)
+            .unwrap_or_default();
+        let line = Line {
+            time,
+            caller: caller.to_string(),
+            call: call.as_str().to_owned(),
+            object: object.chars().take(OUTCOME_LENGTH_MAX).collect(),
+            outcome: outcome.chars().take(OUTCOME_LENGTH_MAX).collect(),
+            left_out: 0,
+            previous: String::new(),
+        };
+        let _ = self.lines.send(line).await;
+    }
+}
+
+impl Writer {
+    fn write(&mut self, mut line: Line) -> io::Result<()> {
+        if line.caller == Caller::Anonymous.to_string() {
+            let now = Instant::now();
+            if self
+                .anonymous_last
+                .is_some_and(|last| now.duration_since(last) < ANONYMOUS_PAUSE)
+            {
+                self.left_out += 1;
+                return Ok(());
+            }
+            self.anonymous_last = Some(now);
+        }
+        line.left_out = self.left_out;
+        line.previous.clone_from(&self.previous);
+        let text = serde_json::to_string(&line)?;
+        self.file.write_all(format!("{text}\n").as_bytes())?;
+        self.file.sync_data()?;
+        self.previous = hash(text.as_bytes());
+        self.left_out = 0;
+        Ok(())
+    }
+}
+
+/// The last line without its end. A line that a crash cut short is ended here and stays as it is.
+fn last_line(file: &mut File) -> io::Result<Vec<u8>> {
+    let length = file.metadata()?.len();
+    let start = length.saturating_sub(LINE_LENGTH_MAX as u64 + 2);
+    file.seek(SeekFrom::Start(start))?;
+    let mut tail = Vec::new();
+    file.take(LINE_LENGTH_MAX as u64 + 2)
+        .read_to_end(&mut tail)?;
+    if tail.is_empty() {
+        return Ok(tail);
+    }
+    if tail.last() == Some(&b'\n') {
+        tail.pop();
+    } else {
+        file.write_all(b"\n")?;
+    }
+    let begin = tail
+        .iter()
+        .rposition(|byte| *byte == b'\n')
+        .map_or(0, |end| end + 1);
+    Ok(tail.split_off(begin))
+}
+
+fn hash(line: &[u8]) -> String {
+    let digest = digest::digest(&digest::SHA256, line);
+    digest
+        .as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature is serde's"
+)]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn write(path: &Path, count: usize, caller: &Caller) {
+        let audit = Audit::open(path).unwrap();
+        for number in 0..count {
+            audit
+                .note(
+                    caller,
+                    Call::Apply,
+                    "mesh",
+                    &format!("committed at {number}"),
+                )
+                .await;
+        }
+        let lines = audit.lines.downgrade();
+        drop(audit);
+        while lines.upgrade().is_some() {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Waits until the log has that many lines: the writer is a thread of its own.
+    async fn lines(path: &Path, count: usize) -> Vec<String> {
+        loop {
+            let text = std::fs::read_to_string(path).unwrap();
+            let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+            if lines.len() >= count && text.ends_with('\n') {
+                return lines;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn every_line_carries_the_hash_of_the_one_before_across_restarts_and_crashes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit.jsonl");
+        write(&path, 2, &Caller::Local).await;
+        lines(&path, 2).await;
+        let mut file = OpenOptions::new().append(true).open(&path).unwrap();
+        file.write_all(b"{\"time\":\"cut sh").unwrap();
+        write(&path, 2, &Caller::Local).await;
+        let lines = lines(&path, 5).await;
+        let mut previous = hash(b"");
+        for (number, line) in lines.iter().enumerate() {
+            if number != 2 {
+                let read: Line = serde_json::from_str(line).unwrap();
+                assert_eq!(read.previous, previous, "line {number}");
+            }
+            previous = hash(line.as_bytes());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stranger_cannot_fill_the_log() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit.jsonl");
+        write(&path, 1000, &Caller::Anonymous).await;
+        write(&path, 1, &Caller::Local).await;
+        let lines = lines(&path, 2).await;
+        assert!(lines.len() < 100, "{}", lines.len());
+    }
+}

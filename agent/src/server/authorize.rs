@@ -1,0 +1,151 @@
+//! Who may call what: this one table, and nothing beside it.
+
+use hanse_client::Role;
+
+use super::caller::Standing;
+
+/// Everything that can be called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Call {
+    /// Declares an object.
+    Apply,
+    /// Reads an object.
+    Get,
+    /// Reads objects.
+    List,
+    /// Takes a declaration back.
+    Delete,
+    /// Reads everything.
+    Snapshot,
+    /// Reads the caller's own plan.
+    Follow,
+    /// Writes the caller's own status.
+    Report,
+    /// Joins with a token, which is its own authority.
+    Join,
+    /// Renews the caller's own certificate.
+    Renew,
+    /// Makes a join token.
+    IssueToken,
+    /// Makes a user's certificate.
+    IssueUser,
+}
+
+impl Call {
+    /// Every call, for tests and tables.
+    pub const ALL: [Self; 11] = [
+        Self::Apply,
+        Self::Get,
+        Self::List,
+        Self::Delete,
+        Self::Snapshot,
+        Self::Follow,
+        Self::Report,
+        Self::Join,
+        Self::Renew,
+        Self::IssueToken,
+        Self::IssueUser,
+    ];
+
+    /// The call's name, for the audit log.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Apply => "apply",
+            Self::Get => "get",
+            Self::List => "list",
+            Self::Delete => "delete",
+            Self::Snapshot => "snapshot",
+            Self::Follow => "follow",
+            Self::Report => "report",
+            Self::Join => "join",
+            Self::Renew => "renew",
+            Self::IssueToken => "issue-token",
+            Self::IssueUser => "issue-user",
+        }
+    }
+
+    /// Whether it changes anything that outlives the call, and so belongs into the audit log.
+    #[must_use]
+    pub fn is_mutation(self) -> bool {
+        match self {
+            Self::Apply
+            | Self::Delete
+            | Self::Join
+            | Self::Renew
+            | Self::IssueToken
+            | Self::IssueUser => true,
+            Self::Get | Self::List | Self::Snapshot | Self::Follow | Self::Report => false,
+        }
+    }
+}
+
+/// Whether a caller of that standing may make the call. A node's calls concern itself alone.
+#[must_use]
+pub fn is_allowed(call: Call, standing: Standing) -> bool {
+    use Standing::{Anonymous, ExpiredNode, Node, User};
+    match call {
+        Call::Join => true,
+        Call::Renew => matches!(standing, Node | ExpiredNode),
+        Call::Follow | Call::Report => standing == Node,
+        Call::Get | Call::List | Call::Snapshot => match standing {
+            User(Role::Viewer | Role::Operator | Role::Admin) => true,
+            Node | ExpiredNode | Anonymous => false,
+        },
+        Call::Apply | Call::Delete | Call::IssueToken | Call::IssueUser => {
+            standing == User(Role::Admin)
+        }
+    }
+}
+
+/// Why a call is refused, and what to do.
+#[must_use]
+pub fn explain(call: Call, standing: Standing) -> String {
+    let call = call.as_str();
+    match standing {
+        Standing::Anonymous => {
+            format!("`{call}` needs valid credentials; make some with `hanse credentials issue`")
+        }
+        Standing::ExpiredNode => {
+            format!("`{call}` needs a certificate that has not ended; renew it first")
+        }
+        Standing::Node => format!("`{call}` is not for nodes"),
+        Standing::User(role) => {
+            format!("`{call}` is not for the role {role}; ask an admin of this federation")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_what_the_design_says() {
+        use Call as C;
+        use Standing as S;
+        let reads = [C::Get, C::List, C::Snapshot];
+        let writes = [C::Apply, C::Delete, C::IssueToken, C::IssueUser];
+        let rows: [(Standing, Vec<Call>); 6] = [
+            (S::Anonymous, vec![C::Join]),
+            (S::ExpiredNode, vec![C::Join, C::Renew]),
+            (S::Node, vec![C::Join, C::Renew, C::Follow, C::Report]),
+            (S::User(Role::Viewer), [&reads[..], &[C::Join]].concat()),
+            (S::User(Role::Operator), [&reads[..], &[C::Join]].concat()),
+            (
+                S::User(Role::Admin),
+                [&reads[..], &writes[..], &[C::Join]].concat(),
+            ),
+        ];
+        for (standing, allowed) in rows {
+            for call in Call::ALL {
+                let expected = allowed.contains(&call);
+                assert_eq!(
+                    is_allowed(call, standing),
+                    expected,
+                    "{call:?} by {standing:?}"
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! Nodes: how they come in, renew their certificates and tell their keys.
+
+use aws_lc_rs::digest;
+use hanse_client::refusal;
+use hanse_client::{Identity, proto};
+use hanse_core::admission::RefusalKind;
+use hanse_core::command::{Request, TokenClaim};
+use hanse_core::endpoint::Endpoint;
+use hanse_core::finding::{Finding, Path};
+use hanse_core::key::PublicKey;
+use hanse_core::name::{MeshName, NodeName};
+use tonic::Status;
+
+use super::authorize::Call;
+use super::caller::Caller;
+use super::voter::{Voter, invalid};
+use crate::identity::{Token, TokenError, unix_now_s};
+
+/// The node that calls, if it is enrolled as its certificate says.
+pub(super) fn enrolled_node(voter: &Voter, caller: &Caller) -> Result<NodeName, Status> {
+    let Some((node, cluster)) = caller.node() else {
+        return Err(Status::permission_denied("this call is for nodes"));
+    };
+    let state = voter.replica.read();
+    match state.inventory().nodes.get(node) {
+        Some(record) if record.cluster == *cluster => Ok(node.clone()),
+        Some(_) | None => Err(Status::permission_denied(format!(
+            "the node `{node}` of the member cluster `{cluster}` is not enrolled here"
+        ))),
+    }
+}
+
+/// Lets a node in by its token.
+pub(super) async fn join(
+    voter: &Voter,
+    caller: &Caller,
+    request: &proto::EnrollRequest,
+) -> Result<proto::EnrollResponse, Status> {
+    let node: NodeName = request
+        .node
+        .parse()
+        .map_err(|error| invalid(Path::of("node"), "Invalid name", &format!("{error}.")))?;
+    let now = unix_now_s();
+    let token: Result<Token, TokenError> = request.token.parse();
+    let verified = token
+        .as_ref()
+        .map_err(Clone::clone)
+        .and_then(|t| t.verify(&voter.authority, now));
+    let claims = match verified {
+        Ok(claims) => claims.clone(),
+        Err(error) => {
+            let object = format!("node `{node}`");
+            voter
+                .audit
+                .note(caller, Call::Join, &object, &format!("refused: {error}"))
+                .await;
+            return Err(Status::unauthenticated(error.to_string()));
+        }
+    };
+    let advertise = read_advertise(&request.advertise)?.filter(|_| claims.voter);
+    let change = Request::Enroll {
+        node: node.clone(),
+        cluster: claims.cluster.clone(),
+        voter: claims.voter,
+        advertise,
+        token: Some(TokenClaim {
+            id: claims.id.clone(),
+            uses_max: claims.uses,
+            expires_unix_s: claims.expires_unix_s,
+            shown_unix_s: now,
+        }),
+    };
+    // A joiner that lost the answer asks again with the same key and is let in once.
+    let id = request_id(&[
+        claims.id.as_bytes(),
+        node.as_str().as_bytes(),
+        public_key_of(request)?,
+    ]);
+    let object = format!("node `{node}`");
+    voter
+        .propose(caller, Call::Join, &object, &id, change)
+        .await?;
+    let identity = Identity::Node {
+        federation: voter.authority.federation().clone(),
+        cluster: claims.cluster,
+        node,
+    };
+    certify(voter, &identity, claims.voter, request)
+}
+
+/// Gives a node a fresh certificate.
+pub(super) async fn renew(
+    voter: &Voter,
+    caller: &Caller,
+    request: &proto::EnrollRequest,
+) -> Result<proto::EnrollResponse, Status> {
+    let node = enrolled_node(voter, caller)?;
+    let Caller::Certified { identity, .. } = caller else {
+        return Err(Status::permission_denied("this call is for nodes"));
+    };
+    let state = voter.replica.read();
+    let serves = state
+        .inventory()
+        .nodes
+        .get(&node)
+        .is_some_and(|record| record.voter);
+    let response = certify(voter, identity, serves, request)?;
+    voter
+        .audit
+        .note(caller, Call::Renew, &format!("node `{node}`"), "renewed")
+        .await;
+    Ok(response)
+}
+
+/// Commits the keys that a node made for its meshes.
+pub(super) async fn keep_keys(
+    voter: &Voter,
+    caller: &Caller,
+    node: &NodeName,
+    status: &proto::NodeStatus,
+) -> Result<(), Status> {
+    for (mesh, public_key) in new_keys(voter, node, status) {
+        let mut entropy = [0; 16];
+        aws_lc_rs::rand::fill(&mut entropy)
+            .map_err(|_| Status::internal("the random generator failed"))?;
+        let id = request_id(&[&entropy]);
+        let object = format!("key of node `{node}` in VPN mesh `{mesh}`");
+        let change = Request::SetKey {
+            node: node.clone(),
+            mesh,
+            public_key,
+        };
+        match voter
+            .propose(caller, Call::Report, &object, &id, change)
+            .await
+        {
+            // The mesh may just have been deleted: the next plan says so.
+            Err(status) if status.code() == tonic::Code::NotFound => {}
+            other => {
+                other?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The keys in a report that differ from the committed ones, for meshes that the node takes part
+/// in.
+fn new_keys(
+    voter: &Voter,
+    node: &NodeName,
+    status: &proto::NodeStatus,
+) -> Vec<(MeshName, PublicKey)> {
+    let state = voter.replica.read();
+    let Some(record) = state.inventory().nodes.get(node) else {
+        return Vec::new();
+    };
+    status
+        .meshes
+        .iter()
+        .filter_map(|observed| {
+            let mesh: MeshName = observed.mesh.parse().ok()?;
+            let key = PublicKey::try_from(observed.public_key.as_slice()).ok()?;
+            let place = record.meshes.get(&mesh)?;
+            (place.public_key != Some(key)).then_some((mesh, key))
+        })
+        .collect()
+}
+
+fn certify(
+    voter: &Voter,
+    identity: &Identity,
+    serves: bool,
+    request: &proto::EnrollRequest,
+) -> Result<proto::EnrollResponse, Status> {
+    let lives = voter.certificate_lifetime();
+    let chain = voter
+        .authority
+        .certify(identity, serves, lives, &request.certificate_request)
+        .map_err(|error| bad_request(&error))?;
+    let member_cluster = match identity {
+        Identity::Node { cluster, .. } => cluster.to_string(),
+        Identity::User { .. } => String::new(),
+    };
+    Ok(proto::EnrollResponse {
+        certificate_chain: chain,
+        federation: identity.federation().to_string(),
+        member_cluster,
+        endpoints: voter.endpoints().iter().map(ToString::to_string).collect(),
+    })
+}
+
+fn bad_request(error: &dyn std::fmt::Display) -> Status {
+    let path = Path::of("certificate_request");
+    let finding = Finding::error(path, "Invalid certificate request", format!("{error}."));
+    refusal::to_status(RefusalKind::Invalid, &[finding])
+}
+
+fn read_advertise(text: &str) -> Result<Option<Endpoint>, Status> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|error| {
+        invalid(
+            Path::of("advertise"),
+            "Invalid endpoint",
+            &format!("{error}."),
+        )
+    })
+}
+
+/// The request's public key: a signature differs each time, the key doesn't.
+fn public_key_of(request: &proto::EnrollRequest) -> Result<&[u8], Status> {
+    use x509_parser::certification_request::X509CertificationRequest;
+    use x509_parser::prelude::FromDer as _;
+    X509CertificationRequest::from_der(&request.certificate_request)
+        .map(|(_, parsed)| parsed.certification_request_info.subject_pki.raw)
+        .map_err(|_| bad_request(&"it is no PKCS #10 request"))
+}
+
+/// An id that is the same for the same parts.
+fn request_id(parts: &[&[u8]]) -> String {
+    let mut context = digest::Context::new(&digest::SHA256);
+    for part in parts {
+        context.update(&(part.len() as u64).to_le_bytes());
+        context.update(part);
+    }
+    context
+        .finish()
+        .as_ref()
+        .iter()
+        .take(16)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}

@@ -1,0 +1,21 @@
+//! A voter's API: who may connect, who may call what, and what each call does.
+//!
+//! Decisions about objects are `hanse-core`'s; this folder authenticates, authorises, asks the
+//! replica and translates. It holds no state that counts: statuses are in memory and may be lost.
+
+pub mod audit;
+pub mod authorize;
+pub mod caller;
+mod enroll;
+mod follow;
+mod issue;
+pub mod listen;
+pub mod serve;
+mod service;
+mod snapshot;
+pub mod statuses;
+pub mod tls;
+pub mod voter;
+
+pub use serve::{Server, ServerError};
+pub use voter::Voter;

@@ -1,0 +1,208 @@
+//! The calls of the API, each in a few lines: admit, ask, translate.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use hanse_client::convert;
+use hanse_client::proto::{self, api_server::Api};
+use hanse_client::refusal;
+use hanse_core::admission::RefusalKind;
+use hanse_core::command;
+use hanse_core::finding::{Finding, Path};
+use hanse_core::object::ObjectRef;
+use prost::Message as _;
+use tokio_stream::Stream;
+use tonic::{Request, Response, Status};
+
+use super::authorize::Call;
+use super::voter::{Voter, invalid};
+use super::{enroll, follow, issue, snapshot};
+
+/// The largest report that is kept for a node.
+const REPORT_LENGTH_MAX: usize = 1 << 20;
+
+/// The API of a voter.
+pub(super) struct Service(pub(super) Arc<Voter>);
+
+#[tonic::async_trait]
+impl Api for Service {
+    async fn apply(
+        &self,
+        request: Request<proto::ApplyRequest>,
+    ) -> Result<Response<proto::ApplyResponse>, Status> {
+        let caller = self.0.admit(&request, Call::Apply).await?;
+        let request = request.into_inner();
+        let empty = proto::Object { kind: None };
+        let object = convert::object_from_proto(request.object.as_ref().unwrap_or(&empty))
+            .map_err(|findings| refusal::to_status(RefusalKind::Invalid, &findings))?;
+        let reference = object.reference();
+        let expected_revision = request.expected_revision;
+        let change = command::Request::Apply {
+            object,
+            expected_revision,
+        };
+        let name = reference.to_string();
+        let committed = self
+            .0
+            .propose(&caller, Call::Apply, &name, &request.request_id, change)
+            .await?;
+        let stored = committed.state.inventory().get(&reference);
+        let stored = stored.ok_or_else(|| not_found(&reference))?;
+        Ok(Response::new(proto::ApplyResponse {
+            stored: Some(convert::stored_to_proto(&stored)),
+            revision: committed.revision,
+            warnings: committed
+                .warnings
+                .iter()
+                .map(convert::finding_to_proto)
+                .collect(),
+        }))
+    }
+
+    async fn get(
+        &self,
+        request: Request<proto::GetRequest>,
+    ) -> Result<Response<proto::GetResponse>, Status> {
+        self.0.admit(&request, Call::Get).await?;
+        let reference = read_reference(request.into_inner().reference)?;
+        let stored = self.0.replica.read().inventory().get(&reference);
+        let stored = stored.ok_or_else(|| not_found(&reference))?;
+        Ok(Response::new(proto::GetResponse {
+            stored: Some(convert::stored_to_proto(&stored)),
+        }))
+    }
+
+    async fn list(
+        &self,
+        request: Request<proto::ListRequest>,
+    ) -> Result<Response<proto::ListResponse>, Status> {
+        self.0.admit(&request, Call::List).await?;
+        let kind = request.into_inner().kind();
+        let state = self.0.replica.read();
+        let inventory = state.inventory();
+        let stored = inventory
+            .references()
+            .filter(|reference| kind_of(reference) == kind)
+            .filter_map(|reference| inventory.get(&reference))
+            .map(|stored| convert::stored_to_proto(&stored))
+            .collect();
+        Ok(Response::new(proto::ListResponse { stored }))
+    }
+
+    async fn delete(
+        &self,
+        request: Request<proto::DeleteRequest>,
+    ) -> Result<Response<proto::DeleteResponse>, Status> {
+        let caller = self.0.admit(&request, Call::Delete).await?;
+        let request = request.into_inner();
+        let reference = read_reference(request.reference)?;
+        let name = reference.to_string();
+        let expected_revision = request.expected_revision;
+        let change = command::Request::Delete {
+            reference,
+            expected_revision,
+        };
+        let committed = self
+            .0
+            .propose(&caller, Call::Delete, &name, &request.request_id, change)
+            .await?;
+        Ok(Response::new(proto::DeleteResponse {
+            revision: committed.revision,
+        }))
+    }
+
+    async fn snapshot(
+        &self,
+        request: Request<proto::SnapshotRequest>,
+    ) -> Result<Response<proto::SnapshotResponse>, Status> {
+        self.0.admit(&request, Call::Snapshot).await?;
+        snapshot::snapshot(&self.0, request.into_inner())
+            .await
+            .map(Response::new)
+    }
+
+    type FollowStream = Pin<Box<dyn Stream<Item = Result<proto::FollowEvent, Status>> + Send>>;
+
+    async fn follow(
+        &self,
+        request: Request<proto::FollowRequest>,
+    ) -> Result<Response<Self::FollowStream>, Status> {
+        let caller = self.0.admit(&request, Call::Follow).await?;
+        let node = enroll::enrolled_node(&self.0, &caller)?;
+        let stream = follow::follow(self.0.clone(), node, caller.expires_unix_s());
+        Ok(Response::new(Box::pin(stream)))
+    }
+
+    async fn report(
+        &self,
+        request: Request<proto::ReportRequest>,
+    ) -> Result<Response<proto::ReportResponse>, Status> {
+        let caller = self.0.admit(&request, Call::Report).await?;
+        let node = enroll::enrolled_node(&self.0, &caller)?;
+        let status = request.into_inner().status.unwrap_or_default();
+        if status.encoded_len() > REPORT_LENGTH_MAX {
+            let detail = format!("It may have {REPORT_LENGTH_MAX} bytes.");
+            return Err(invalid(Path::of("status"), "Report too large", &detail));
+        }
+        enroll::keep_keys(&self.0, &caller, &node, &status).await?;
+        self.0.statuses.report(node, status);
+        let revision = self.0.replica.read().revision();
+        Ok(Response::new(proto::ReportResponse { revision }))
+    }
+
+    async fn enroll(
+        &self,
+        request: Request<proto::EnrollRequest>,
+    ) -> Result<Response<proto::EnrollResponse>, Status> {
+        let call = if request.get_ref().token.is_empty() {
+            Call::Renew
+        } else {
+            Call::Join
+        };
+        let caller = self.0.admit(&request, call).await?;
+        let request = request.into_inner();
+        let response = match call {
+            Call::Renew => enroll::renew(&self.0, &caller, &request).await?,
+            _ => enroll::join(&self.0, &caller, &request).await?,
+        };
+        Ok(Response::new(response))
+    }
+
+    async fn issue(
+        &self,
+        request: Request<proto::IssueRequest>,
+    ) -> Result<Response<proto::IssueResponse>, Status> {
+        use proto::issue_request::Credential;
+        let call = match &request.get_ref().credential {
+            Some(Credential::User(_)) => Call::IssueUser,
+            Some(Credential::Token(_)) | None => Call::IssueToken,
+        };
+        let caller = self.0.admit(&request, call).await?;
+        let credential = match request.into_inner().credential {
+            Some(Credential::Token(wanted)) => issue::token(&self.0, &caller, &wanted).await?,
+            Some(Credential::User(wanted)) => issue::user(&self.0, &caller, &wanted).await?,
+            None => {
+                let detail = "The message asks for no credential that is known here.";
+                return Err(invalid(Path::root(), "Unknown credential", detail));
+            }
+        };
+        Ok(Response::new(proto::IssueResponse {
+            credential: Some(credential),
+        }))
+    }
+}
+
+fn read_reference(reference: Option<proto::ObjectRef>) -> Result<ObjectRef, Status> {
+    convert::reference_from_proto(&reference.unwrap_or_default())
+        .map_err(|findings| refusal::to_status(RefusalKind::Invalid, &findings))
+}
+
+fn kind_of(reference: &ObjectRef) -> proto::ObjectKind {
+    convert::reference_to_proto(reference).kind()
+}
+
+fn not_found(reference: &ObjectRef) -> Status {
+    let detail = format!("The {reference} is not declared.");
+    let finding = Finding::error(Path::root(), "Not found", detail);
+    refusal::to_status(RefusalKind::NotFound, &[finding])
+}

@@ -1,0 +1,183 @@
+//! TLS as a voter serves it: 1.3 only, and callers' certificates by the federation's authority.
+//!
+//! A caller may come without a certificate, and then can do nothing but join. A node whose
+//! certificate ended lately is let in to renew it: a host that was off for a week is no stranger.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hanse_client::Credentials;
+use hanse_client::Identity;
+use hanse_client::tls::{ALPN_HTTP2, provider};
+use hanse_core::name::FederationName;
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::version::TLS13;
+use rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, RootCertStore,
+    ServerConfig, SignatureScheme,
+};
+
+/// How long after its end a node's certificate still serves to renew it.
+pub const REJOIN_WINDOW: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// TLS that can't be set up.
+#[derive(Debug, thiserror::Error)]
+#[error("TLS can't be set up: {0}")]
+pub struct TlsError(String);
+
+/// How a voter with these credentials serves.
+pub fn server_config(credentials: &Credentials) -> Result<Arc<ServerConfig>, TlsError> {
+    let fail = |error: &dyn std::fmt::Display| TlsError(error.to_string());
+    let mut roots = RootCertStore::empty();
+    roots
+        .add(credentials.authority().clone())
+        .map_err(|error| fail(&error))?;
+    let inner = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider())
+        .allow_unauthenticated()
+        .build()
+        .map_err(|error| fail(&error))?;
+    let federation = credentials.identity().federation().clone();
+    let mut chain = credentials.chain().to_vec();
+    // Joiners know the authority by its fingerprint only, and look for it here.
+    chain.push(credentials.authority().clone());
+    let mut config = ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&TLS13])
+        .map_err(|error| fail(&error))?
+        .with_client_cert_verifier(Arc::new(Callers { inner, federation }))
+        .with_single_cert(chain, credentials.private_key())
+        .map_err(|error| fail(&error))?;
+    config.alpn_protocols = vec![ALPN_HTTP2.to_vec()];
+    // A resumed session would show no certificate.
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    Ok(Arc::new(config))
+}
+
+#[derive(Debug)]
+struct Callers {
+    inner: Arc<dyn ClientCertVerifier>,
+    federation: FederationName,
+}
+
+impl ClientCertVerifier for Callers {
+    fn offer_client_auth(&self) -> bool {
+        true
+    }
+
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        self.inner.root_hint_subjects()
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        let identity = Identity::from_certificate(end_entity)
+            .map_err(|error| Error::InvalidCertificate(other(error)))?;
+        if *identity.federation() != self.federation {
+            return Err(CertificateError::ApplicationVerificationFailure.into());
+        }
+        let verified = self
+            .inner
+            .verify_client_cert(end_entity, intermediates, now);
+        let Err(Error::InvalidCertificate(CertificateError::ExpiredContext { not_after, .. })) =
+            &verified
+        else {
+            return verified;
+        };
+        let late_s = now.as_secs().saturating_sub(not_after.as_secs());
+        match identity {
+            Identity::Node { .. } if late_s <= REJOIN_WINDOW.as_secs() => {
+                // All but the end is checked as it was when the certificate was valid.
+                let then = UnixTime::since_unix_epoch(Duration::from_secs(
+                    not_after.as_secs().saturating_sub(1),
+                ));
+                self.inner
+                    .verify_client_cert(end_entity, intermediates, then)
+            }
+            Identity::Node { .. } | Identity::User { .. } => verified,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.inner.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.inner.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.inner.supported_verify_schemes()
+    }
+}
+
+fn other(error: impl std::error::Error + Send + Sync + 'static) -> CertificateError {
+    CertificateError::Other(OtherError(Arc::new(error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::KeyPair;
+
+    use super::*;
+    use crate::identity::{Authority, unix_now_s};
+
+    const LIFE_S: u64 = 100;
+
+    fn check(uri: &str, later_s: u64) -> bool {
+        let authority = Authority::generate("acme".parse().unwrap()).unwrap();
+        let identity = Identity::from_uri(uri, Some(hanse_client::Role::Admin)).unwrap();
+        let key = KeyPair::generate().unwrap();
+        let lives = Duration::from_secs(LIFE_S);
+        let chain = authority
+            .certify_key(&identity, false, lives, &key)
+            .unwrap();
+        let mut roots = RootCertStore::empty();
+        roots.add(authority.certificate().clone()).unwrap();
+        let inner = WebPkiClientVerifier::builder_with_provider(roots.into(), provider())
+            .build()
+            .unwrap();
+        let callers = Callers {
+            inner,
+            federation: "acme".parse().unwrap(),
+        };
+        let now = UnixTime::since_unix_epoch(Duration::from_secs(unix_now_s() + later_s));
+        callers
+            .verify_client_cert(&chain[0].clone().into(), &[], now)
+            .is_ok()
+    }
+
+    #[test]
+    fn a_node_is_let_in_for_a_while_after_its_certificate_ended_and_a_user_is_not() {
+        let node = "spiffe://acme/cluster/home/node/home-1";
+        let user = "spiffe://acme/user/alex";
+        assert!(check(node, 0) && check(user, 0));
+        assert!(check(node, LIFE_S + 10) && !check(user, LIFE_S + 10));
+        assert!(!check(node, LIFE_S + REJOIN_WINDOW.as_secs() + 60));
+    }
+
+    #[test]
+    fn a_certificate_of_another_federation_is_refused() {
+        assert!(!check("spiffe://other/user/alex", 0));
+    }
+}

@@ -1,0 +1,188 @@
+//! What all calls share.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hanse_client::refusal;
+use hanse_core::admission::{Refusal, RefusalKind};
+use hanse_core::command::Request;
+use hanse_core::endpoint::Endpoint;
+use hanse_core::finding::{Finding, Path};
+use hanse_core::inventory::Inventory;
+use hanse_core::mesh::{NodePlan, plan};
+use hanse_core::name::NodeName;
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+
+use super::audit::Audit;
+use super::authorize::{self, Call};
+use super::caller::{Caller, Standing};
+use super::statuses::Statuses;
+use crate::data::{DataFolder, Settings};
+use crate::identity::Authority;
+use crate::preshared::PresharedKeys;
+use crate::store::{Committed, Disk, ProposeError, Replica};
+
+/// The longest request id.
+const REQUEST_ID_LENGTH_MAX: usize = 64;
+
+/// One voter of a federation.
+#[derive(Debug)]
+pub struct Voter {
+    /// The federation's authority.
+    pub authority: Authority,
+    /// The state.
+    pub replica: Replica,
+    /// What nodes reported.
+    pub statuses: Statuses,
+    /// Who did what.
+    pub audit: Audit,
+    /// Ends streams and waiting calls.
+    pub stop: CancellationToken,
+    preshared_keys: PresharedKeys,
+    own_endpoints: Vec<Endpoint>,
+}
+
+impl Voter {
+    /// Opens everything that a voter keeps. Blocks: call it before serving.
+    pub fn open(
+        folder: &DataFolder,
+        settings: &Settings,
+        stop: CancellationToken,
+    ) -> anyhow::Result<Arc<Self>> {
+        let authority = Authority::read(folder, settings.federation.clone())?;
+        let preshared_keys = PresharedKeys::read(folder)?;
+        let (disk, state) = Disk::open(&folder.state(), &settings.federation)?;
+        let replica = Replica::start(disk, state)?;
+        let audit = Audit::open(&folder.audit())
+            .map_err(crate::data::DataError::io("open", &folder.audit()))?;
+        let voter = Arc::new(Self {
+            authority,
+            replica,
+            statuses: Statuses::default(),
+            audit,
+            stop,
+            preshared_keys,
+            own_endpoints: settings.endpoints.clone(),
+        });
+        tokio::spawn(voter.clone().follow_commits());
+        Ok(voter)
+    }
+
+    /// Who calls, if the caller may. Refusals are noted.
+    pub async fn admit<T>(
+        &self,
+        request: &tonic::Request<T>,
+        call: Call,
+    ) -> Result<Caller, Status> {
+        let caller = request
+            .extensions()
+            .get::<Caller>()
+            .cloned()
+            .unwrap_or(Caller::Anonymous);
+        let standing = caller.standing();
+        if !authorize::is_allowed(call, standing) {
+            let reason = authorize::explain(call, standing);
+            self.audit
+                .note(&caller, call, "", &format!("refused: {reason}"))
+                .await;
+            return Err(match standing {
+                Standing::Anonymous | Standing::ExpiredNode => Status::unauthenticated(reason),
+                Standing::Node | Standing::User(_) => Status::permission_denied(reason),
+            });
+        }
+        Ok(caller)
+    }
+
+    /// Proposes a change in a caller's name and notes the outcome.
+    pub async fn propose(
+        &self,
+        caller: &Caller,
+        call: Call,
+        object: &str,
+        request_id: &str,
+        request: Request,
+    ) -> Result<Committed, Status> {
+        if request_id.is_empty() || request_id.len() > REQUEST_ID_LENGTH_MAX {
+            let detail = format!("It has 1 to {REQUEST_ID_LENGTH_MAX} characters.");
+            return Err(invalid(
+                Path::of("request_id"),
+                "Invalid request id",
+                &detail,
+            ));
+        }
+        // An id means something only to the caller who chose it.
+        let request_id = format!("{caller}/{}/{request_id}", call.as_str());
+        let result = self.replica.propose(request_id, request).await;
+        let outcome = match &result {
+            Ok(committed) if committed.is_new => format!("committed at {}", committed.revision),
+            Ok(committed) => format!("unchanged at {}", committed.revision),
+            Err(ProposeError::Refused(refusal)) => format!("refused: {}", first_finding(refusal)),
+            Err(ProposeError::Failed(reason)) => format!("failed: {reason}"),
+        };
+        self.audit.note(caller, call, object, &outcome).await;
+        result.map_err(|error| match error {
+            ProposeError::Refused(Refusal { kind, findings }) => {
+                refusal::to_status(kind, &findings)
+            }
+            ProposeError::Failed(reason) => Status::unavailable(reason),
+        })
+    }
+
+    /// What a node must have.
+    #[must_use]
+    pub fn plan(&self, inventory: &Inventory, node: &NodeName) -> Option<NodePlan> {
+        plan::plan(inventory, node, &|mesh, a, b| {
+            Some(self.preshared_keys.of(mesh, a, b))
+        })
+    }
+
+    /// Where voters can be reached.
+    #[must_use]
+    pub fn endpoints(&self) -> Vec<Endpoint> {
+        let state = self.replica.read();
+        let mut endpoints = self.own_endpoints.clone();
+        let committed = state.inventory().nodes.values().filter(|node| node.voter);
+        endpoints.extend(committed.filter_map(|node| node.advertise.clone()));
+        endpoints.sort();
+        endpoints.dedup();
+        endpoints
+    }
+
+    /// How long certificates live.
+    #[must_use]
+    pub fn certificate_lifetime(&self) -> Duration {
+        self.replica
+            .read()
+            .inventory()
+            .federation
+            .spec
+            .certificate_lifetime
+            .value()
+    }
+
+    async fn follow_commits(self: Arc<Self>) {
+        let mut changes = self.replica.changes();
+        while let Some(Ok(())) = self.stop.run_until_cancelled(changes.changed()).await {
+            changes.mark_unchanged();
+            self.statuses.bump();
+        }
+    }
+}
+
+/// A refusal that concerns the request itself.
+#[must_use]
+pub fn invalid(path: Path, summary: &str, detail: &str) -> Status {
+    refusal::to_status(
+        RefusalKind::Invalid,
+        &[Finding::error(path, summary, detail)],
+    )
+}
+
+fn first_finding(refusal: &Refusal) -> String {
+    refusal
+        .findings
+        .first()
+        .map(ToString::to_string)
+        .unwrap_or_default()
+}
