@@ -42,12 +42,18 @@ const LOG_SIZE_MAX: u64 = 1 << 20;
 ///
 /// # Errors
 /// When the namespace can't be made or wireguard-go is not installed.
-pub fn run_wireguard_daemon(interface: &InterfaceName, socket_dir: &Path) -> Result<Infallible, Error> {
+pub fn run_wireguard_daemon(
+    interface: &InterfaceName,
+    socket_dir: &Path,
+) -> Result<Infallible, Error> {
     // A process group's leader has no need to leave, and can't.
     let _ = rustix::process::setsid();
     enter_mount_namespace(socket_dir)
         .map_err(std::io::Error::from)
-        .map_err(Error::io(format!("mount {} in a mount namespace", shown(socket_dir))))?;
+        .map_err(Error::io(format!(
+            "mount {} in a mount namespace",
+            shown(socket_dir)
+        )))?;
     let error = std::process::Command::new(DAEMON)
         .args(["-f", interface.as_str()])
         .env("LOG_LEVEL", "error")
@@ -67,14 +73,23 @@ pub fn run_wireguard_daemon(interface: &InterfaceName, socket_dir: &Path) -> Res
 )]
 fn enter_mount_namespace(socket_dir: &Path) -> rustix::io::Result<()> {
     rustix::thread::unshare(UnshareFlags::NEWNS)?;
-    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
+    mount_change(
+        "/",
+        MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
+    )?;
     // Opened before /run is covered, since the data folder may be there.
     let sockets = rustix::fs::open(
         socket_dir,
         rustix::fs::OFlags::PATH | rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::CLOEXEC,
         rustix::fs::Mode::empty(),
     )?;
-    mount("tmpfs", RUN_FOLDER, "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, None)?;
+    mount(
+        "tmpfs",
+        RUN_FOLDER,
+        "tmpfs",
+        MountFlags::NOSUID | MountFlags::NODEV,
+        None,
+    )?;
     let target = Path::new(RUN_FOLDER).join("wireguard");
     rustix::fs::mkdir(&target, rustix::fs::Mode::RWXU)?;
     mount_bind(format!("/proc/self/fd/{}", sockets.as_raw_fd()), &target)
@@ -126,7 +141,9 @@ fn spawn(
     ended: Arc<Notify>,
 ) -> Result<watch::Receiver<Option<()>>, Error> {
     let [program, arguments @ ..] = config.daemon_command.as_slice() else {
-        return Err(Error::problem("the command that starts a WireGuard daemon is empty"));
+        return Err(Error::problem(
+            "the command that starts a WireGuard daemon is empty",
+        ));
     };
     let open = || Error::io(format!("open the daemon's log {}", shown(log)));
     file::remove(log).map_err(open())?;
@@ -165,8 +182,10 @@ pub(crate) async fn wait_until_gone(device: &UserspaceDevice) -> Result<(), Erro
         if let Err(Error::Io { source, .. }) = device.observe().await
             && source.kind() == std::io::ErrorKind::ConnectionRefused
         {
-            return file::remove(&socket)
-                .map_err(Error::io(format!("remove the stale socket {}", shown(&socket))));
+            return file::remove(&socket).map_err(Error::io(format!(
+                "remove the stale socket {}",
+                shown(&socket)
+            )));
         }
         if Instant::now() > deadline {
             return Err(Error::problem(format!(
@@ -180,10 +199,21 @@ pub(crate) async fn wait_until_gone(device: &UserspaceDevice) -> Result<(), Erro
 }
 
 fn last_words(log: &Path) -> String {
-    let content = file::read_bounded(log, LOG_SIZE_MAX).ok().flatten().unwrap_or_default();
+    let content = file::read_bounded(log, LOG_SIZE_MAX)
+        .ok()
+        .flatten()
+        .unwrap_or_default();
     let text = String::from_utf8_lossy(&content);
     let words: Vec<&str> = text.split_whitespace().collect();
     let joined = words.join(" ");
-    let start = joined.char_indices().rev().nth(LOG_TAIL_BYTES).map_or(0, |(index, _)| index);
-    if joined.is_empty() { "nothing".to_owned() } else { joined[start..].to_owned() }
+    let start = joined
+        .char_indices()
+        .rev()
+        .nth(LOG_TAIL_BYTES)
+        .map_or(0, |(index, _)| index);
+    if joined.is_empty() {
+        "nothing".to_owned()
+    } else {
+        joined[start..].to_owned()
+    }
 }

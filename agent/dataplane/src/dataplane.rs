@@ -22,6 +22,8 @@ use crate::view;
 const RETRY_INTERVAL: Duration = Duration::from_secs(2);
 /// Changes on the host come in bursts, and one pass answers a burst.
 const SETTLE_INTERVAL: Duration = Duration::from_millis(200);
+/// A host on which something changes all the time must not keep us busy.
+const PASS_INTERVAL_MIN: Duration = Duration::from_secs(1);
 const LOCK_TRIES: u32 = 100;
 const LOCK_INTERVAL: Duration = Duration::from_millis(50);
 
@@ -84,14 +86,22 @@ impl Dataplane {
             _lock: lock,
         };
         let task = Some(tokio::spawn(task.run(changes, stop.clone())));
-        Ok(Self { wanted, observation, stop, task })
+        Ok(Self {
+            wanted,
+            observation,
+            stop,
+            task,
+        })
     }
 
     /// Hands over a plan; the newest wins. Never blocks.
     pub fn set_plan(&self, revision: u64, meshes: Vec<MeshPlan>) {
         self.wanted.send_modify(|wanted| {
             wanted.revision = revision;
-            let is_new = wanted.meshes.as_ref().is_none_or(|before| **before != meshes);
+            let is_new = wanted
+                .meshes
+                .as_ref()
+                .is_none_or(|before| **before != meshes);
             if is_new {
                 wanted.generation += 1;
                 wanted.meshes = Some(Arc::new(meshes));
@@ -132,6 +142,7 @@ impl Task {
         let mut refresh = interval(self.probe_interval);
         refresh.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut next = Instant::now() + self.reconcile_interval;
+        let mut last_pass = Instant::now();
         let mut netlink_open = true;
         loop {
             let due = tokio::select! {
@@ -146,10 +157,10 @@ impl Task {
                 () = signals.reconcile.notified() => true,
                 change = changes.recv(), if netlink_open => {
                     netlink_open = change.is_some();
-                    sleep(SETTLE_INTERVAL).await;
-                    let _ = changes.try_recv();
                     self.reconciler.forget_underlay();
-                    true
+                    let settled = Instant::now() + SETTLE_INTERVAL;
+                    next = next.min(settled.max(last_pass + PASS_INTERVAL_MIN));
+                    continue;
                 }
                 () = signals.proofs.notified() => false,
                 _ = refresh.tick() => false,
@@ -157,8 +168,13 @@ impl Task {
             };
             if due {
                 let in_full = self.pass().await;
-                let wait = if in_full { self.reconcile_interval } else { RETRY_INTERVAL };
-                next = Instant::now() + wait.min(self.reconcile_interval);
+                let wait = if in_full {
+                    self.reconcile_interval
+                } else {
+                    RETRY_INTERVAL
+                };
+                last_pass = Instant::now();
+                next = last_pass + wait.min(self.reconcile_interval);
             } else {
                 self.reconciler.refresh().await;
             }
@@ -171,7 +187,8 @@ impl Task {
         let wanted = self.wanted.borrow_and_update().clone();
         let in_effect = self.applied_generation == Some(wanted.generation);
         if in_effect {
-            self.observation.send_modify(|seen| seen.applied_revision = wanted.revision);
+            self.observation
+                .send_modify(|seen| seen.applied_revision = wanted.revision);
         }
         in_effect
     }
@@ -179,7 +196,9 @@ impl Task {
     /// One pass; whether the plan is in effect in full.
     async fn pass(&mut self) -> bool {
         let wanted = self.wanted.borrow_and_update().clone();
-        let Some(meshes) = wanted.meshes else { return true };
+        let Some(meshes) = wanted.meshes else {
+            return true;
+        };
         if self.applied_generation != Some(wanted.generation) {
             self.applied_generation = None;
             // The public keys are needed before anything else works.
@@ -188,13 +207,16 @@ impl Task {
         }
         self.report = self.reconciler.pass(&meshes).await;
         let reports = self.reconciler.meshes.values().map(|mesh| &mesh.report);
-        let mut failures = reports.chain([&self.report]).flat_map(|report| &report.failures);
+        let mut failures = reports
+            .chain([&self.report])
+            .flat_map(|report| &report.failures);
         if let Some(failure) = failures.next() {
             tracing::warn!(%failure, "a plan is not in effect in full");
             return false;
         }
         self.applied_generation = Some(wanted.generation);
-        self.observation.send_modify(|seen| seen.applied_revision = wanted.revision);
+        self.observation
+            .send_modify(|seen| seen.applied_revision = wanted.revision);
         true
     }
 
@@ -202,8 +224,10 @@ impl Task {
         let meshes = self.wanted.borrow().meshes.clone();
         let plans = meshes.as_deref().map_or(&[][..], Vec::as_slice);
         let now = SystemTime::now();
-        let views: Vec<_> =
-            plans.iter().map(|plan| view::mesh(plan, self.reconciler.meshes.get(&plan.mesh), now)).collect();
+        let views: Vec<_> = plans
+            .iter()
+            .map(|plan| view::mesh(plan, self.reconciler.meshes.get(&plan.mesh), now))
+            .collect();
         let problems = self.report.problems();
         self.observation.send_if_modified(|seen| {
             let changed = seen.meshes != views || seen.problems != problems;

@@ -65,12 +65,15 @@ impl Error {
     /// The errno behind the error, if there is one.
     pub(crate) fn errno(&self) -> Option<rustix::io::Errno> {
         match self {
-            Self::Io { source, .. } | Self::Refused { source, .. } => {
-                source.raw_os_error().map(rustix::io::Errno::from_raw_os_error)
-            }
-            Self::Netlink { source: rtnetlink::Error::NetlinkError(message), .. } => {
-                Some(rustix::io::Errno::from_raw_os_error(message.raw_code().saturating_abs()))
-            }
+            Self::Io { source, .. } | Self::Refused { source, .. } => source
+                .raw_os_error()
+                .map(rustix::io::Errno::from_raw_os_error),
+            Self::Netlink {
+                source: rtnetlink::Error::NetlinkError(message),
+                ..
+            } => Some(rustix::io::Errno::from_raw_os_error(
+                message.raw_code().saturating_abs(),
+            )),
             Self::Netlink { .. } | Self::Problem(_) => None,
         }
     }

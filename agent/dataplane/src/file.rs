@@ -17,7 +17,11 @@ pub(crate) fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         Ok(()) | Err(_) => {}
     }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&beside)?;
     file.write_all(content)?;
     file.sync_all()?;
     fs::rename(&beside, path)?;
@@ -43,7 +47,10 @@ pub(crate) fn read_bounded(path: &Path, size_max: u64) -> io::Result<Option<Vec<
     let mut content = Vec::new();
     file.take(size_max + 1).read_to_end(&mut content)?;
     if content.len() as u64 > size_max {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than it can be"));
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            "it is larger than it can be",
+        ));
     }
     Ok(Some(content))
 }

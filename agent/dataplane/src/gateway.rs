@@ -42,7 +42,12 @@ pub(crate) async fn apply_table(mesh: &MeshName, text: &str, known: bool) -> Res
 /// Removes the mesh's firewall table; where there is no `nft` there is no table.
 pub(crate) async fn remove_table(mesh: &MeshName) -> Result<(), Error> {
     let name = table_name(mesh);
-    match nft(&["-f", "-"], &format!("table inet {name} {{}}\ndelete table inet {name}\n")).await {
+    match nft(
+        &["-f", "-"],
+        &format!("table inet {name} {{}}\ndelete table inet {name}\n"),
+    )
+    .await
+    {
         Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(()),
         other => other,
     }
@@ -57,19 +62,33 @@ pub(crate) fn table(plan: &MeshPlan, gateways: &[&MeshPlan], was_off: bool) -> S
     let _ = writeln!(text, "table inet {name} {{");
     for (set, kind, ipv4) in [("mesh4", "ipv4_addr", true), ("mesh6", "ipv6_addr", false)] {
         let networks = plan.address_pools.iter().chain(&plan.routes);
-        let networks: Vec<String> =
-            networks.filter(|c| c.is_ipv4() == ipv4).map(ToString::to_string).collect();
-        let _ = writeln!(text, "  set {set} {{ type {kind}; flags interval; auto-merge");
+        let networks: Vec<String> = networks
+            .filter(|c| c.is_ipv4() == ipv4)
+            .map(ToString::to_string)
+            .collect();
+        let _ = writeln!(
+            text,
+            "  set {set} {{ type {kind}; flags interval; auto-merge"
+        );
         if !networks.is_empty() {
             let _ = writeln!(text, "    elements = {{ {} }}", networks.join(", "));
         }
         let _ = writeln!(text, "  }}");
     }
-    let _ = writeln!(text, "  chain forward {{ type filter hook forward priority filter; policy accept;");
+    let _ = writeln!(
+        text,
+        "  chain forward {{ type filter hook forward priority filter; policy accept;"
+    );
     if was_off {
-        let names: Vec<String> = gateways.iter().map(|g| format!("\"{}\"", g.interface)).collect();
+        let names: Vec<String> = gateways
+            .iter()
+            .map(|g| format!("\"{}\"", g.interface))
+            .collect();
         let names = names.join(", ");
-        let _ = writeln!(text, "    iifname != {{ {names} }} oifname != {{ {names} }} drop");
+        let _ = writeln!(
+            text,
+            "    iifname != {{ {names} }} oifname != {{ {names} }} drop"
+        );
     }
     let _ = writeln!(text, "  }}");
     if plan.snat {
@@ -111,7 +130,11 @@ fn enable(sysctl: &str) -> Result<(), Error> {
 fn enable_ipv6() -> Result<(), Error> {
     let forwards = fs::read_to_string(path_of(IPV6_FORWARDING)).is_ok_and(|on| on.trim() != "0");
     if !forwards {
-        for interface in fs::read_dir("/proc/sys/net/ipv6/conf").into_iter().flatten().flatten() {
+        for interface in fs::read_dir("/proc/sys/net/ipv6/conf")
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
             let accept = interface.path().join("accept_ra");
             if fs::read_to_string(&accept).is_ok_and(|mode| mode.trim() == "1") {
                 fs::write(&accept, "2").map_err(Error::io(format!(
@@ -148,7 +171,12 @@ async fn nft(arguments: &[&str], input: &str) -> Result<(), Error> {
     if output.status.success() {
         return Ok(());
     }
-    let said: String = String::from_utf8_lossy(&output.stderr).chars().take(400).collect();
+    let said: String = String::from_utf8_lossy(&output.stderr)
+        .chars()
+        .take(400)
+        .collect();
     let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
-    Err(Error::problem(format!("unable to change the firewall: nft says: {said}")))
+    Err(Error::problem(format!(
+        "unable to change the firewall: nft says: {said}"
+    )))
 }

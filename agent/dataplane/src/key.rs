@@ -61,8 +61,10 @@ impl PrivateKey {
     pub(crate) fn agree(&self, other: &PublicKey) -> Option<[u8; 32]> {
         let own = Agreement::from_private_key(&X25519, &self.bytes).ok()?;
         let other = UnparsedPublicKey::new(&X25519, other.as_bytes());
-        agreement::agree(&own, other, (), |secret| <[u8; 32]>::try_from(secret).map_err(|_| ()))
-            .ok()
+        agreement::agree(&own, other, (), |secret| {
+            <[u8; 32]>::try_from(secret).map_err(|_| ())
+        })
+        .ok()
     }
 }
 
@@ -129,7 +131,10 @@ mod tests {
 
     #[test]
     fn two_keys_agree_and_a_degenerate_key_is_refused() {
-        let (one, other) = (PrivateKey::generate().unwrap(), PrivateKey::generate().unwrap());
+        let (one, other) = (
+            PrivateKey::generate().unwrap(),
+            PrivateKey::generate().unwrap(),
+        );
         assert_eq!(one.agree(&other.public()), other.agree(&one.public()));
         assert!(one.agree(&other.public()).is_some());
         assert_eq!(one.agree(&PublicKey::from([0; 32])), None);
@@ -154,7 +159,9 @@ mod tests {
         for content in ["", "abc", "AAAA\n", &"x".repeat(10_000)] {
             let path = key_file(folder.path(), &mesh());
             fs::write(&path, content).unwrap();
-            let error = load_or_create(folder.path(), &mesh()).unwrap_err().sentence();
+            let error = load_or_create(folder.path(), &mesh())
+                .unwrap_err()
+                .sentence();
             assert!(error.contains("core.key"), "{error}");
             assert_eq!(fs::read_to_string(&path).unwrap(), content);
         }

@@ -43,7 +43,11 @@ impl Names {
     /// `learned` is told when a name has another answer than before.
     pub(crate) fn new(learned: Arc<Notify>) -> Self {
         let lookups = Arc::new(Semaphore::new(LOOKUPS_MAX));
-        Self { known: Arc::default(), lookups, learned }
+        Self {
+            known: Arc::default(),
+            lookups,
+            learned,
+        }
     }
 
     /// The endpoint's address, as far as it is known. `silent` says that the peer does not answer

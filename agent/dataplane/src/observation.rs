@@ -67,7 +67,13 @@ pub enum Backend {
 
 impl MeshObservation {
     pub(crate) fn new(mesh: MeshName) -> Self {
-        Self { mesh, public_key: None, backend: None, peers: Vec::new(), problems: Vec::new() }
+        Self {
+            mesh,
+            public_key: None,
+            backend: None,
+            peers: Vec::new(),
+            problems: Vec::new(),
+        }
     }
 }
 

@@ -167,7 +167,10 @@ mod tests {
             firewall: false,
         };
         owned.put(&mesh, entry.clone()).unwrap();
-        assert_eq!(Owned::load(path.clone(), "a").unwrap().get(&mesh), Some(&entry));
+        assert_eq!(
+            Owned::load(path.clone(), "a").unwrap().get(&mesh),
+            Some(&entry)
+        );
         owned.remove(&mesh).unwrap();
         assert!(Owned::load(path, "a").unwrap().meshes().is_empty());
     }
@@ -188,7 +191,10 @@ mod tests {
         owned.set_rules(true).unwrap();
         let after = Owned::load(path, "b").unwrap();
         let entry = after.get(&mesh).unwrap();
-        assert_eq!((entry.backend, entry.firewall, after.has_rules()), (None, false, false));
+        assert_eq!(
+            (entry.backend, entry.firewall, after.has_rules()),
+            (None, false, false)
+        );
     }
 
     #[test]

@@ -27,7 +27,9 @@ pub(crate) fn mesh(plan: &MeshPlan, state: Option<&MeshState>, now: SystemTime) 
     for peer in &plan.peers {
         nodes.insert(&peer.node, (peer.public_key, Some(peer)));
     }
-    let views = nodes.into_iter().map(|(node, (key, peer))| node_view(node, key, peer, state, now));
+    let views = nodes
+        .into_iter()
+        .map(|(node, (key, peer))| node_view(node, key, peer, state, now));
     seen.peers = views.collect();
     seen
 }
@@ -40,8 +42,16 @@ fn node_view(
     now: SystemTime,
 ) -> PeerObservation {
     let counters = state.state.counters.get(&key).copied().unwrap_or_default();
-    let endpoint = state.state.observed.peers.get(&key).and_then(|peer| peer.endpoint);
-    let verdict = state.prover.as_ref().and_then(|prover| prover.verdict(node));
+    let endpoint = state
+        .state
+        .observed
+        .peers
+        .get(&key)
+        .and_then(|peer| peer.endpoint);
+    let verdict = state
+        .prover
+        .as_ref()
+        .and_then(|prover| prover.verdict(node));
     let unproved = verdict.as_ref().filter(|verdict| !verdict.proved);
     let reason = unproved.map(|verdict| why(verdict, peer, &counters, now));
     let unresolved = state.unresolved.get(&key).cloned();
@@ -61,12 +71,7 @@ fn node_view(
 }
 
 /// Why data was not proved to come through.
-fn why(
-    verdict: &Verdict,
-    peer: Option<&PeerPlan>,
-    counters: &Counters,
-    now: SystemTime,
-) -> String {
+fn why(verdict: &Verdict, peer: Option<&PeerPlan>, counters: &Counters, now: SystemTime) -> String {
     let Some((address, size)) = verdict.lost.first() else {
         return "it has no address of a family that this node has".to_owned();
     };

@@ -34,7 +34,9 @@ impl KernelDevice {
 
     pub(crate) async fn observe(&self) -> Result<DeviceState, Error> {
         let device = self
-            .blocking("read", |name| wireguard_control::Device::get(&name, Backend::Kernel))
+            .blocking("read", |name| {
+                wireguard_control::Device::get(&name, Backend::Kernel)
+            })
             .await?;
         state_of(device, SystemTime::now())
     }
@@ -42,7 +44,9 @@ impl KernelDevice {
     pub(crate) async fn apply(&self, key: &PrivateKey, delta: &DeviceDelta) -> Result<(), Error> {
         let updates = updates_of(key, delta);
         self.blocking("change", move |name| {
-            updates.into_iter().try_for_each(|update| update.apply(&name, Backend::Kernel))
+            updates
+                .into_iter()
+                .try_for_each(|update| update.apply(&name, Backend::Kernel))
         })
         .await
     }
@@ -65,14 +69,18 @@ fn state_of(device: wireguard_control::Device, now: SystemTime) -> Result<Device
     let mut state = DeviceState::default();
     let zero = Key([0; 32]);
     let private = device.private_key.filter(|key| *key != zero);
-    let private = private.map(|key| PrivateKey::from_bytes(key.0)).transpose()?;
+    let private = private
+        .map(|key| PrivateKey::from_bytes(key.0))
+        .transpose()?;
     state.observed.public_key = private.map(|key| key.public());
     state.observed.listen_port = device.listen_port.unwrap_or(0);
     state.observed.firewall_mark = device.fwmark.unwrap_or(0);
     for info in device.peers {
         let key = PublicKey::from(info.config.public_key.0);
         let allowed_ips = info.config.allowed_ips.iter().filter_map(|allowed_ip| {
-            format!("{}/{}", allowed_ip.address, allowed_ip.cidr).parse::<Cidr>().ok()
+            format!("{}/{}", allowed_ip.address, allowed_ip.cidr)
+                .parse::<Cidr>()
+                .ok()
         });
         let peer = state.observed.peers.entry(key).or_default();
         peer.allowed_ips.extend(allowed_ips);
@@ -84,7 +92,10 @@ fn state_of(device: wireguard_control::Device, now: SystemTime) -> Result<Device
             sent_bytes: info.stats.tx_bytes,
             last_handshake: info.stats.last_handshake_time,
         };
-        peer.preshared_key = info.config.preshared_key.map(|key| PresharedKey::from(key.0));
+        peer.preshared_key = info
+            .config
+            .preshared_key
+            .map(|key| PresharedKey::from(key.0));
         peer.endpoint = info.config.endpoint;
         peer.persistent_keepalive_s = info.config.persistent_keepalive_interval;
         peer.handshake_age = counters.handshake_age(now);
@@ -179,7 +190,10 @@ fn in_portions(
     let mut portions = allowed_ips.chunks(ALLOWED_IPS_PER_MESSAGE);
     let mut builders = vec![(key, with(first, portions.next().unwrap_or_default()))];
     for portion in portions {
-        builders.push((key, with(PeerConfigBuilder::new(&Key(*key.as_bytes())), portion)));
+        builders.push((
+            key,
+            with(PeerConfigBuilder::new(&Key(*key.as_bytes())), portion),
+        ));
     }
     builders
 }
@@ -205,20 +219,41 @@ mod tests {
     #[test]
     fn a_peer_with_2000_allowed_ips_is_sent_in_portions_that_lose_none() {
         let key = PrivateKey::from_bytes([7; 32]).unwrap();
-        let delta = DeviceDelta { peers: vec![with_allowed_ips(2000)], ..DeviceDelta::default() };
+        let delta = DeviceDelta {
+            peers: vec![with_allowed_ips(2000)],
+            ..DeviceDelta::default()
+        };
         let updates = updates_of(&key, &delta);
         assert_eq!(updates.len(), 16);
-        let portions: Vec<_> =
-            builders_of(&delta.peers[0]).into_iter().map(|(_, b)| b.into_peer_config()).collect();
-        assert_eq!(portions.iter().map(|portion| portion.allowed_ips.len()).sum::<usize>(), 2000);
-        assert!(portions.iter().all(|portion| portion.allowed_ips.len() <= 128));
+        let portions: Vec<_> = builders_of(&delta.peers[0])
+            .into_iter()
+            .map(|(_, b)| b.into_peer_config())
+            .collect();
+        assert_eq!(
+            portions
+                .iter()
+                .map(|portion| portion.allowed_ips.len())
+                .sum::<usize>(),
+            2000
+        );
+        assert!(
+            portions
+                .iter()
+                .all(|portion| portion.allowed_ips.len() <= 128)
+        );
     }
 
     #[test]
     fn a_small_delta_is_one_message() {
         let key = PrivateKey::from_bytes([7; 32]).unwrap();
-        let peers = vec![with_allowed_ips(3), PeerChange::Remove(PublicKey::from([2; 32]))];
-        let delta = DeviceDelta { peers, ..DeviceDelta::default() };
+        let peers = vec![
+            with_allowed_ips(3),
+            PeerChange::Remove(PublicKey::from([2; 32])),
+        ];
+        let delta = DeviceDelta {
+            peers,
+            ..DeviceDelta::default()
+        };
         assert_eq!(updates_of(&key, &delta).len(), 1);
     }
 }

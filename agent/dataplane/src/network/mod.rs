@@ -15,7 +15,9 @@ use rtnetlink::packet_route::link::InfoKind;
 use rtnetlink::packet_route::link::LinkMessage;
 use rtnetlink::packet_route::route::{RouteAttribute, RouteMessage};
 use rtnetlink::packet_route::rule::RuleMessage;
-use rtnetlink::{Handle, IpVersion, LinkUnspec, LinkWireguard, MulticastGroup, RouteMessageBuilder};
+use rtnetlink::{
+    Handle, IpVersion, LinkUnspec, LinkWireguard, MulticastGroup, RouteMessageBuilder,
+};
 use rustix::io::Errno;
 use tokio::sync::mpsc;
 
@@ -100,10 +102,17 @@ impl Network {
         };
         for version in [IpVersion::V4, IpVersion::V6] {
             snapshot.routes.extend(self.routes(&version).await?);
-            let rules: Result<Vec<_>, _> =
-                self.handle.rule().get(version).execute().try_collect().await;
+            let rules: Result<Vec<_>, _> = self
+                .handle
+                .rule()
+                .get(version)
+                .execute()
+                .try_collect()
+                .await;
             match rules {
-                Ok(rules) => snapshot.rules.extend(rules.iter().filter_map(wire::rule_of)),
+                Ok(rules) => snapshot
+                    .rules
+                    .extend(rules.iter().filter_map(wire::rule_of)),
                 Err(error) => ignore_missing_family(error, "list routing rules")?,
             }
         }
@@ -128,8 +137,13 @@ impl Network {
             IpVersion::V4 => RouteMessageBuilder::<Ipv4Addr>::new().build(),
             IpVersion::V6 => RouteMessageBuilder::<Ipv6Addr>::new().build(),
         };
-        let routes: Result<Vec<RouteMessage>, _> =
-            self.handle.route().get(message).execute().try_collect().await;
+        let routes: Result<Vec<RouteMessage>, _> = self
+            .handle
+            .route()
+            .get(message)
+            .execute()
+            .try_collect()
+            .await;
         match routes {
             Ok(routes) => Ok(routes.iter().filter_map(wire::route_of).collect()),
             Err(error) => ignore_missing_family(error, "list routes").map(|()| Vec::new()),
@@ -140,7 +154,12 @@ impl Network {
     pub(crate) async fn add_wireguard(&self, name: &str) -> Result<(), Error> {
         let message = LinkWireguard::new(name).build();
         let operation = format!("make the WireGuard interface {name}");
-        self.handle.link().add(message).execute().await.map_err(Error::netlink(operation))
+        self.handle
+            .link()
+            .add(message)
+            .execute()
+            .await
+            .map_err(Error::netlink(operation))
     }
 
     /// Deletes an interface; one that is gone is deleted.
@@ -153,13 +172,20 @@ impl Network {
     pub(crate) async fn bring_up(&self, link: &Link, mtu: u32) -> Result<(), Error> {
         let message = LinkUnspec::new_with_index(link.index).mtu(mtu).up().build();
         let operation = format!("bring the interface {} up with an MTU of {mtu}", link.name);
-        self.handle.link().set(message).execute().await.map_err(Error::netlink(operation))
+        self.handle
+            .link()
+            .set(message)
+            .execute()
+            .await
+            .map_err(Error::netlink(operation))
     }
 
     pub(crate) async fn add_address(&self, address: &Address, to: &Link) -> Result<(), Error> {
         let operation = format!("add the address {} to {}", address.address, to.name);
         let mut request =
-            self.handle.address().add(to.index, address.address, address.prefix_length);
+            self.handle
+                .address()
+                .add(to.index, address.address, address.prefix_length);
         wire::finish_address(request.message_mut(), address.address.is_ipv6());
         let added = request.execute().await.map_err(Error::netlink(operation));
         unless(added, &[Errno::EXIST])
@@ -169,14 +195,18 @@ impl Network {
         let operation = format!("remove the address {} from {}", address.address, of.name);
         let message = wire::address_message(address);
         let removed = self.handle.address().del(message).execute().await;
-        unless(removed.map_err(Error::netlink(operation)), &[Errno::ADDRNOTAVAIL, Errno::NODEV])
+        unless(
+            removed.map_err(Error::netlink(operation)),
+            &[Errno::ADDRNOTAVAIL, Errno::NODEV],
+        )
     }
 
     /// Adds a route, or changes the one that stands at its place if `replace`.
     pub(crate) async fn add_route(&self, route: &Route, replace: bool) -> Result<(), Error> {
         let operation = format!("add the route to {}", route.destination);
-        let message = wire::route_message(route)
-            .ok_or_else(|| Error::problem(format!("{operation}: its source is of another family")))?;
+        let message = wire::route_message(route).ok_or_else(|| {
+            Error::problem(format!("{operation}: its source is of another family"))
+        })?;
         let mut request = self.handle.route().add(message);
         if replace {
             request = request.replace();
@@ -186,9 +216,14 @@ impl Network {
 
     pub(crate) async fn remove_route(&self, route: &Route) -> Result<(), Error> {
         let operation = format!("remove the route to {}", route.destination);
-        let Some(message) = wire::route_removal(route) else { return Ok(()) };
+        let Some(message) = wire::route_removal(route) else {
+            return Ok(());
+        };
         let removed = self.handle.route().del(message).execute().await;
-        unless(removed.map_err(Error::netlink(operation)), &[Errno::SRCH, Errno::NODEV])
+        unless(
+            removed.map_err(Error::netlink(operation)),
+            &[Errno::SRCH, Errno::NODEV],
+        )
     }
 
     pub(crate) async fn add_rule(&self, rule: &Rule) -> Result<(), Error> {
@@ -221,10 +256,13 @@ impl Network {
         };
         let mut answers = std::pin::pin!(self.handle.route().get(message).execute());
         let route = answers.try_next().await.ok()??;
-        route.attributes.iter().find_map(|attribute| match attribute {
-            RouteAttribute::Oif(index) => Some(*index),
-            _ => None,
-        })
+        route
+            .attributes
+            .iter()
+            .find_map(|attribute| match attribute {
+                RouteAttribute::Oif(index) => Some(*index),
+                _ => None,
+            })
     }
 }
 

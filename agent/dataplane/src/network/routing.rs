@@ -86,8 +86,11 @@ pub(crate) fn addresses(
             prefix_length: if address.is_ipv4() { 32 } else { 128 },
         })
         .collect();
-    let present: BTreeSet<Address> =
-        observed.iter().filter(|a| a.interface_index == interface_index).cloned().collect();
+    let present: BTreeSet<Address> = observed
+        .iter()
+        .filter(|a| a.interface_index == interface_index)
+        .cloned()
+        .collect();
     let link_local = |address: &Address| match address.address {
         IpAddr::V6(ip) => is_link_local(ip),
         IpAddr::V4(_) => false,
@@ -95,7 +98,11 @@ pub(crate) fn addresses(
     Change {
         add: wanted.difference(&present).cloned().collect(),
         replace: Vec::new(),
-        remove: present.difference(&wanted).filter(|a| !link_local(a)).cloned().collect(),
+        remove: present
+            .difference(&wanted)
+            .filter(|a| !link_local(a))
+            .cloned()
+            .collect(),
     }
 }
 
@@ -108,7 +115,10 @@ pub(crate) fn routes(
     own_addresses: &[IpAddr],
 ) -> Change<Route> {
     let source = |destination: &Cidr| {
-        own_addresses.iter().find(|own| own.is_ipv4() == destination.is_ipv4()).copied()
+        own_addresses
+            .iter()
+            .find(|own| own.is_ipv4() == destination.is_ipv4())
+            .copied()
     };
     let wanted: BTreeSet<Route> = wanted
         .iter()
@@ -123,9 +133,20 @@ pub(crate) fn routes(
     let present: BTreeSet<Route> = observed.iter().filter(ours).cloned().collect();
     let has_place = |route: &&Route| present.iter().any(|p| p.destination == route.destination);
     let still_wanted = |route: &&Route| wanted.iter().any(|w| w.destination == route.destination);
-    let (replace, add) = wanted.difference(&present).cloned().partition(|route| has_place(&route));
-    let remove = present.difference(&wanted).filter(|r| !still_wanted(r)).cloned().collect();
-    Change { add, replace, remove }
+    let (replace, add) = wanted
+        .difference(&present)
+        .cloned()
+        .partition(|route| has_place(&route));
+    let remove = present
+        .difference(&wanted)
+        .filter(|r| !still_wanted(r))
+        .cloned()
+        .collect();
+    Change {
+        add,
+        replace,
+        remove,
+    }
 }
 
 /// Foreign routes of the main table that come before ours, as sentences.
@@ -141,7 +162,10 @@ pub(crate) fn shadows(
             && !own_interfaces.contains(&route.interface_index)
     });
     let pairs = foreign.flat_map(|route| {
-        wanted.iter().filter(|own| own.overlaps(&route.destination)).map(move |own| (route, own))
+        wanted
+            .iter()
+            .filter(|own| own.overlaps(&route.destination))
+            .map(move |own| (route, own))
     });
     pairs
         .filter(|(route, _)| match route.destination.address() {
@@ -174,7 +198,12 @@ pub(crate) fn rules(table: u32, mark: u32, families: &[Family]) -> Vec<Rule> {
                 table: MAIN_TABLE,
                 kind: RuleKind::NoDefaultRoute,
             },
-            Rule { family, priority: RULE_PRIORITY + 1, table, kind: RuleKind::Unmarked(mark) },
+            Rule {
+                family,
+                priority: RULE_PRIORITY + 1,
+                table,
+                kind: RuleKind::Unmarked(mark),
+            },
         ]
     };
     families.iter().copied().flat_map(pair).collect()
@@ -201,7 +230,12 @@ mod tests {
     use super::*;
 
     fn route(table: u32, destination: &str, interface_index: u32) -> Route {
-        Route { table, destination: destination.parse().unwrap(), interface_index, source: None }
+        Route {
+            table,
+            destination: destination.parse().unwrap(),
+            interface_index,
+            source: None,
+        }
     }
 
     fn cidrs(texts: &[&str]) -> Vec<Cidr> {
@@ -211,10 +245,19 @@ mod tests {
     #[test]
     fn a_host_that_has_what_is_wanted_is_sent_nothing() {
         let own = ["10.0.0.1".parse().unwrap()];
-        let observed =
-            Route { source: Some(own[0]), ..route(9, "10.0.0.0/16", 4) };
+        let observed = Route {
+            source: Some(own[0]),
+            ..route(9, "10.0.0.0/16", 4)
+        };
         let change = routes(&[observed], 9, 4, &cidrs(&["10.0.0.0/16"]), &own);
-        assert_eq!(change, Change { add: vec![], replace: vec![], remove: vec![] });
+        assert_eq!(
+            change,
+            Change {
+                add: vec![],
+                replace: vec![],
+                remove: vec![]
+            }
+        );
     }
 
     #[test]
@@ -222,13 +265,19 @@ mod tests {
         let own = ["10.0.0.1".parse().unwrap()];
         let observed = [route(9, "10.0.0.0/16", 4)];
         let change = routes(&observed, 9, 4, &cidrs(&["10.0.0.0/16"]), &own);
-        assert_eq!((change.add.len(), change.replace.len(), change.remove.len()), (0, 1, 0));
+        assert_eq!(
+            (change.add.len(), change.replace.len(), change.remove.len()),
+            (0, 1, 0)
+        );
     }
 
     #[test]
     fn only_routes_of_our_table_and_interface_are_removed() {
-        let observed =
-            [route(9, "10.1.0.0/16", 4), route(9, "10.2.0.0/16", 5), route(254, "10.3.0.0/16", 4)];
+        let observed = [
+            route(9, "10.1.0.0/16", 4),
+            route(9, "10.2.0.0/16", 5),
+            route(254, "10.3.0.0/16", 4),
+        ];
         let change = routes(&observed, 9, 4, &[], &[]);
         assert_eq!(change.remove, [observed[0].clone()]);
     }
@@ -240,7 +289,11 @@ mod tests {
             address: text.parse().unwrap(),
             prefix_length,
         };
-        let observed = [address("fe80::1", 64), address("10.0.0.9", 24), address("10.0.0.1", 32)];
+        let observed = [
+            address("fe80::1", 64),
+            address("10.0.0.9", 24),
+            address("10.0.0.1", 32),
+        ];
         let wanted = ["10.0.0.1".parse().unwrap(), "fd00::1".parse().unwrap()];
         let change = addresses(&observed, 4, &wanted);
         assert_eq!(change.remove, [observed[1].clone()]);
@@ -256,7 +309,9 @@ mod tests {
             route(254, "10.9.0.0/16", 4),
             route(7, "10.9.0.0/16", 2),
         ];
-        let found = shadows(&observed, &[4].into(), &cidrs(&["10.9.0.0/16"]), |_| "eth0".into());
+        let found = shadows(&observed, &[4].into(), &cidrs(&["10.9.0.0/16"]), |_| {
+            "eth0".into()
+        });
         assert_eq!(found.len(), 2, "{found:?}");
         assert!(found[0].contains("10.9.0.0/16 is shadowed by 10.0.0.0/8 through eth0"));
         assert!(found[1].contains("partly shadowed by 10.9.1.0/24"));

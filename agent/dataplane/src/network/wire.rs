@@ -42,11 +42,14 @@ pub(super) fn link_of(message: &LinkMessage) -> Option<Link> {
 
 pub(super) fn address_of(message: &AddressMessage) -> Option<Address> {
     let of = |local: bool| {
-        message.attributes.iter().find_map(move |attribute| match attribute {
-            AddressAttribute::Local(address) if local => Some(*address),
-            AddressAttribute::Address(address) if !local => Some(*address),
-            _ => None,
-        })
+        message
+            .attributes
+            .iter()
+            .find_map(move |attribute| match attribute {
+                AddressAttribute::Local(address) if local => Some(*address),
+                AddressAttribute::Address(address) if !local => Some(*address),
+                _ => None,
+            })
     };
     Some(Address {
         interface_index: message.header.index,
@@ -130,7 +133,9 @@ pub(super) fn route_message(route: &Route) -> Option<RouteMessage> {
         if source.is_ipv4() != route.destination.is_ipv4() {
             return None;
         }
-        message.attributes.push(RouteAttribute::PrefSource(source.into()));
+        message
+            .attributes
+            .push(RouteAttribute::PrefSource(source.into()));
     }
     Some(message)
 }
@@ -170,7 +175,12 @@ pub(super) fn rule_of(message: &RuleMessage) -> Option<Rule> {
         AddressFamily::Inet6 => Family::V6,
         _ => return None,
     };
-    Some(Rule { family, priority, table, kind })
+    Some(Rule {
+        family,
+        priority,
+        table,
+        kind,
+    })
 }
 
 pub(super) fn rule_message(rule: &Rule) -> RuleMessage {
@@ -181,7 +191,9 @@ pub(super) fn rule_message(rule: &Rule) -> RuleMessage {
     };
     message.header.action = RuleAction::ToTable;
     message.attributes.push(RuleAttribute::Table(rule.table));
-    message.attributes.push(RuleAttribute::Priority(rule.priority));
+    message
+        .attributes
+        .push(RuleAttribute::Priority(rule.priority));
     match rule.kind {
         RuleKind::NoDefaultRoute => {
             message.attributes.push(RuleAttribute::SuppressPrefixLen(0));

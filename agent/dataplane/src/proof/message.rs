@@ -111,7 +111,10 @@ mod tests {
     }
 
     fn pair() -> (PrivateKey, PrivateKey) {
-        (PrivateKey::from_bytes([3; 32]).unwrap(), PrivateKey::from_bytes([5; 32]).unwrap())
+        (
+            PrivateKey::from_bytes([3; 32]).unwrap(),
+            PrivateKey::from_bytes([5; 32]).unwrap(),
+        )
     }
 
     #[test]
@@ -122,7 +125,10 @@ mod tests {
         let sent = write(&key, Direction::Question, &one.public(), &[7; 16], 1392);
         assert_eq!(sent.len(), 1392);
         let seen = read(&sent).unwrap();
-        assert_eq!((seen.direction, seen.sender), (Direction::Question, one.public()));
+        assert_eq!(
+            (seen.direction, seen.sender),
+            (Direction::Question, one.public())
+        );
         let by = |own: &PrivateKey, from: &PrivateKey, name: &str| {
             seen.is_genuine(&PairKey::new(own, &from.public(), &mesh(name)).unwrap())
         };

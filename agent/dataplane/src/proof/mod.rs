@@ -123,7 +123,11 @@ impl Prover {
         let indexes = 0..shared.sockets.len();
         let listen = |index| tokio::spawn(prover::listen(shared.clone(), index)).abort_handle();
         let listeners = indexes.map(listen).collect();
-        Ok(Self { shared, listeners, targets: BTreeMap::new() })
+        Ok(Self {
+            shared,
+            listeners,
+            targets: BTreeMap::new(),
+        })
     }
 
     pub(crate) fn settings(&self) -> &Settings {
@@ -134,7 +138,11 @@ impl Prover {
     pub(crate) fn set_plan(&mut self, plan: &MeshPlan) {
         let mut before = std::mem::take(&mut self.targets);
         for wanted in &plan.probe_targets {
-            let peer = plan.peers.iter().find(|peer| peer.node == wanted.node).cloned();
+            let peer = plan
+                .peers
+                .iter()
+                .find(|peer| peer.node == wanted.node)
+                .cloned();
             let same = before
                 .remove(&wanted.node)
                 .filter(|target| target.plan == *wanted && target.peer == peer);
@@ -143,7 +151,11 @@ impl Prover {
         }
         drop(before);
         *lock(&self.shared.acquaintances) = self.acquaintances(plan);
-        for target in self.targets.values_mut().filter(|target| target.tasks.is_empty()) {
+        for target in self
+            .targets
+            .values_mut()
+            .filter(|target| target.tasks.is_empty())
+        {
             target.start(&self.shared);
         }
     }
@@ -153,7 +165,10 @@ impl Prover {
         let target = self.targets.get(node)?;
         let settings = &self.shared.settings;
         let lifetime = settings.interval * INTERVALS_VALID;
-        let mut verdict = Verdict { proved: !target.paths.is_empty(), ..Verdict::default() };
+        let mut verdict = Verdict {
+            proved: !target.paths.is_empty(),
+            ..Verdict::default()
+        };
         for (address, path) in &target.paths {
             match lock(&path.proof).filter(|proof| proof.at.elapsed() < lifetime) {
                 Some(proof) => {
@@ -162,7 +177,9 @@ impl Prover {
                 }
                 None => {
                     verdict.proved = false;
-                    verdict.lost.push((*address, prover::size(settings.mtu, address)));
+                    verdict
+                        .lost
+                        .push((*address, prover::size(settings.mtu, address)));
                 }
             }
         }
@@ -176,7 +193,12 @@ impl Prover {
             |address: &&IpAddr| own.iter().any(|own| own.is_ipv4() == address.is_ipv4());
         let paths = plan.addresses.iter().filter(has_family);
         let paths = paths.map(|address| (*address, Arc::default())).collect();
-        Target { plan, peer, tasks: Vec::new(), paths }
+        Target {
+            plan,
+            peer,
+            tasks: Vec::new(),
+            paths,
+        }
     }
 
     /// Nodes that are answered: targets, and peers, which may prove this node without being proved.
@@ -185,16 +207,27 @@ impl Prover {
         let known = lock(&self.shared.acquaintances);
         let mut acquaintances = BTreeMap::new();
         let mut meet = |key: PublicKey, addresses: BTreeMap<IpAddr, Option<Arc<Path>>>| {
-            let pair = known.get(&key).map(|known| known.key.clone()).or_else(|| {
-                PairKey::new(&settings.key, &key, &settings.mesh).map(Arc::new)
-            });
+            let pair = known
+                .get(&key)
+                .map(|known| known.key.clone())
+                .or_else(|| PairKey::new(&settings.key, &key, &settings.mesh).map(Arc::new));
             if let Some(pair) = pair {
-                acquaintances.insert(key, Acquaintance { key: pair, addresses });
+                acquaintances.insert(
+                    key,
+                    Acquaintance {
+                        key: pair,
+                        addresses,
+                    },
+                );
             }
         };
         for peer in &plan.peers {
             let host = |cidr: &&hanse_core::cidr::Cidr| cidr.host_count() == 1;
-            let hosts = peer.allowed_ips.iter().filter(host).map(|cidr| (cidr.address(), None));
+            let hosts = peer
+                .allowed_ips
+                .iter()
+                .filter(host)
+                .map(|cidr| (cidr.address(), None));
             meet(peer.public_key, hosts.collect());
         }
         for target in self.targets.values() {
@@ -229,7 +262,9 @@ impl Drop for Target {
 
 impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shared").field("settings", &self.settings).finish_non_exhaustive()
+        f.debug_struct("Shared")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
     }
 }
 

@@ -5,9 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::rand::Rng;
 use aws_lc_rs::rand;
 use hanse_core::key::PublicKey;
-use ::rand::Rng;
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -43,7 +43,9 @@ pub(super) fn size(mtu: u32, address: &IpAddr) -> usize {
 
 /// Answers questions and takes answers in, for ever.
 pub(super) async fn listen(shared: Arc<Shared>, index: usize) {
-    let Some((own, socket)) = shared.sockets.get(index) else { return };
+    let Some((own, socket)) = shared.sockets.get(index) else {
+        return;
+    };
     let mut buffer = vec![0; DATAGRAM_MAX];
     loop {
         // An error here is the echo of an earlier datagram that nobody took.
@@ -61,9 +63,14 @@ pub(super) async fn listen(shared: Arc<Shared>, index: usize) {
 pub(super) async fn prove(shared: Arc<Shared>, key: PublicKey, address: IpAddr, path: Arc<Path>) {
     let to = SocketAddr::new(address, shared.settings.port);
     let family = |(own, _): &&(IpAddr, UdpSocket)| own.is_ipv4() == address.is_ipv4();
-    let Some((_, socket)) = shared.sockets.iter().find(family) else { return };
+    let Some((_, socket)) = shared.sockets.iter().find(family) else {
+        return;
+    };
     let (answered, mut answers) = mpsc::channel(QUESTIONS_MAX);
-    let mut asked = Asked { shared: shared.clone(), nonces: VecDeque::new() };
+    let mut asked = Asked {
+        shared: shared.clone(),
+        nonces: VecDeque::new(),
+    };
     let mut wait = RETRY_MIN;
     loop {
         shared.pace.lock().await.tick().await;
@@ -76,7 +83,10 @@ pub(super) async fn prove(shared: Arc<Shared>, key: PublicKey, address: IpAddr, 
             Some(round_trip) => {
                 asked.forget();
                 while answers.try_recv().is_ok() {}
-                let proof = Proof { at: Instant::now(), round_trip };
+                let proof = Proof {
+                    at: Instant::now(),
+                    round_trip,
+                };
                 let before = lock(&path.proof).replace(proof);
                 let interval = shared.settings.interval;
                 if before.is_none_or(|before| before.at.elapsed() >= interval * 2) {
@@ -154,8 +164,12 @@ impl Shared {
         let size = size(self.settings.mtu, &to.ip());
         let own = self.settings.key.public();
         let datagram = write(&key, Direction::Question, &own, &nonce, size);
-        let question =
-            Question { to, of: *of, asked: Instant::now(), answered: answered.clone() };
+        let question = Question {
+            to,
+            of: *of,
+            asked: Instant::now(),
+            answered: answered.clone(),
+        };
         lock(&self.questions).insert(nonce, question);
         Some((nonce, datagram))
     }
@@ -175,7 +189,13 @@ impl Shared {
                 }
                 let size = datagram.len().min(size(self.settings.mtu, own));
                 let own_key = self.settings.key.public();
-                Some(write(&sender.key, Direction::Answer, &own_key, &seen.nonce, size))
+                Some(write(
+                    &sender.key,
+                    Direction::Answer,
+                    &own_key,
+                    &seen.nonce,
+                    size,
+                ))
             }
             Direction::Answer => {
                 let question = lock(&self.questions).remove(&seen.nonce)?;

@@ -122,7 +122,10 @@ impl Reconciler {
     }
 
     fn own(&mut self, plan: &MeshPlan, backend: Backend, starting: bool) -> Result<(), Error> {
-        let firewall = self.owned.get(&plan.mesh).is_some_and(|owned| owned.firewall);
+        let firewall = self
+            .owned
+            .get(&plan.mesh)
+            .is_some_and(|owned| owned.firewall);
         let entry = OwnedMesh {
             interface: plan.interface.clone(),
             backend: Some(backend),
@@ -141,9 +144,10 @@ impl Reconciler {
 
 fn adopt_kernel(plan: &MeshPlan, link: &Link) -> Result<(Device, Link), Error> {
     match link.kind {
-        LinkKind::WireGuard => {
-            Ok((Device::Kernel(KernelDevice::new(plan.interface.clone())), link.clone()))
-        }
+        LinkKind::WireGuard => Ok((
+            Device::Kernel(KernelDevice::new(plan.interface.clone())),
+            link.clone(),
+        )),
         LinkKind::Tun | LinkKind::Other => Err(foreign(plan)),
     }
 }

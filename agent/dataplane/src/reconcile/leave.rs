@@ -35,7 +35,8 @@ impl Reconciler {
                 result = left;
             }
         }
-        self.meshes.retain(|mesh, _| plans.iter().any(|plan| plan.mesh == *mesh));
+        self.meshes
+            .retain(|mesh, _| plans.iter().any(|plan| plan.mesh == *mesh));
         result
     }
 
@@ -60,8 +61,10 @@ impl Reconciler {
         }
         if !keep_key {
             let path = key_file(&self.config.key_folder(), mesh);
-            file::remove(&path)
-                .map_err(Error::io(format!("delete the private key {}", shown(&path))))?;
+            file::remove(&path).map_err(Error::io(format!(
+                "delete the private key {}",
+                shown(&path)
+            )))?;
             self.meshes.remove(mesh);
         }
         self.owned.remove(mesh)

@@ -30,19 +30,28 @@ impl Reconciler {
         plans: &[MeshPlan],
         snapshot: &Snapshot,
     ) -> Result<(), Error> {
-        let Some(key) = self.meshes.get(&plan.mesh).and_then(|mesh| mesh.key.clone()) else {
+        let Some(key) = self
+            .meshes
+            .get(&plan.mesh)
+            .and_then(|mesh| mesh.key.clone())
+        else {
             // The reason is reported already.
             return Ok(());
         };
         let (device, link) = self.interface(plan, snapshot).await?;
         let mut mesh = self.meshes.remove(&plan.mesh).unwrap_or_default();
         mesh.device = Some(device.clone());
-        let done = self.mesh_steps(plan, plans, snapshot, &mut mesh, &key, &device, &link).await;
+        let done = self
+            .mesh_steps(plan, plans, snapshot, &mut mesh, &key, &device, &link)
+            .await;
         self.meshes.insert(plan.mesh.clone(), mesh);
         done
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the steps of one pass share what it found")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the steps of one pass share what it found"
+    )]
     async fn mesh_steps(
         &mut self,
         plan: &MeshPlan,
@@ -55,7 +64,8 @@ impl Reconciler {
     ) -> Result<(), Error> {
         self.device_step(plan, mesh, key, device).await?;
         let abilities = self.abilities(plan, snapshot, mesh, link).await;
-        self.network_step(plan, snapshot, mesh, link, &abilities).await?;
+        self.network_step(plan, snapshot, mesh, link, &abilities)
+            .await?;
         let gateway = self.gateway_step(plan, plans, mesh, abilities.ipv6).await;
         mesh.report.note_failure(gateway);
         self.proof_step(plan, mesh, key, &abilities).await
@@ -75,8 +85,7 @@ impl Reconciler {
             peers.push(self.desired_peer(peer, mesh));
         }
         let mark = self.config.firewall_mark;
-        let (desired, conflicts) =
-            DesiredDevice::new(key.public(), plan.listen_port, mark, peers);
+        let (desired, conflicts) = DesiredDevice::new(key.public(), plan.listen_port, mark, peers);
         for conflict in conflicts {
             mesh.report.note(format!(
                 "the plan gives {} to two peers: {} keeps it, {} does not get it",
@@ -87,8 +96,20 @@ impl Reconciler {
         if !delta.is_empty() {
             tracing::info!(mesh = %plan.mesh, peers = delta.peers.len(), "changing the device");
             device.apply(key, &delta).await?;
-            mesh.state = device.observe().await?;
+            // What it looks like now is for the eye only, and can wait until the plan is applied.
+            self.signals.proofs.notify_one();
         }
+        let planned = desired.peers().values().filter_map(|peer| peer.endpoint);
+        let roamed = mesh
+            .state
+            .observed
+            .peers
+            .values()
+            .filter_map(|peer| peer.endpoint);
+        mesh.endpoints = planned
+            .chain(roamed)
+            .map(|endpoint| endpoint.ip())
+            .collect();
         mesh.applied_endpoints = plan
             .peers
             .iter()
@@ -119,7 +140,8 @@ impl Reconciler {
         });
         // After a start nothing is known of what was applied: then a working endpoint stays.
         let applied = mesh.applied_endpoints.get(&peer.public_key);
-        let endpoint_changed = applied.is_some_and(|applied| Some(applied) != peer.endpoint.as_ref());
+        let endpoint_changed =
+            applied.is_some_and(|applied| Some(applied) != peer.endpoint.as_ref());
         DesiredPeer {
             public_key: peer.public_key,
             preshared_key: peer.preshared_key.clone(),
@@ -138,7 +160,8 @@ impl Reconciler {
         link: &Link,
     ) -> Abilities {
         let wants_ipv6 = plan.addresses.iter().any(IpAddr::is_ipv6);
-        let ipv6 = ipv6_is_on(&link.name) || (wants_ipv6 && link.mtu < routing::IPV6_MTU_MIN && ipv6_is_on("all"));
+        let ipv6 = ipv6_is_on(&link.name)
+            || (wants_ipv6 && link.mtu < routing::IPV6_MTU_MIN && ipv6_is_on("all"));
         if wants_ipv6 && !ipv6 {
             mesh.report.note(format!(
                 "IPv6 is switched off on {}, so the mesh has IPv4 only here: set \
@@ -146,17 +169,26 @@ impl Reconciler {
                 link.name
             ));
         }
-        let endpoints: BTreeSet<IpAddr> =
-            mesh.state.observed.peers.values().filter_map(|p| p.endpoint).map(|e| e.ip()).collect();
         let underlay = match plan.mtu {
             Some(_) => None,
             None => {
                 let mark = self.config.firewall_mark;
-                self.underlay.mtu_min(&self.network, snapshot, mark, &endpoints).await
+                self.underlay
+                    .mtu_min(&self.network, snapshot, mark, &mesh.endpoints)
+                    .await
             }
         };
-        let addresses = plan.addresses.iter().filter(|a| a.is_ipv4() || ipv6).copied().collect();
-        Abilities { mtu: routing::mtu(plan.mtu, underlay, wants_ipv6 && ipv6), addresses, ipv6 }
+        let addresses = plan
+            .addresses
+            .iter()
+            .filter(|a| a.is_ipv4() || ipv6)
+            .copied()
+            .collect();
+        Abilities {
+            mtu: routing::mtu(plan.mtu, underlay, wants_ipv6 && ipv6),
+            addresses,
+            ipv6,
+        }
     }
 
     async fn network_step(
@@ -177,11 +209,20 @@ impl Reconciler {
         for address in &change.remove {
             self.network.remove_address(address, link).await?;
         }
-        let wanted: Vec<_> =
-            plan.routes.iter().filter(|r| r.is_ipv4() || abilities.ipv6).copied().collect();
+        let wanted: Vec<_> = plan
+            .routes
+            .iter()
+            .filter(|r| r.is_ipv4() || abilities.ipv6)
+            .copied()
+            .collect();
         let table = self.config.routing_table;
-        let change =
-            routing::routes(&snapshot.routes, table, link.index, &wanted, &abilities.addresses);
+        let change = routing::routes(
+            &snapshot.routes,
+            table,
+            link.index,
+            &wanted,
+            &abilities.addresses,
+        );
         self.apply_routes(&change, mesh).await;
         let own: BTreeSet<u32> = self
             .owned
@@ -191,9 +232,17 @@ impl Reconciler {
             .map(|link| link.index)
             .chain([link.index])
             .collect();
-        let names: BTreeMap<u32, &str> =
-            snapshot.links.values().map(|link| (link.index, link.name.as_str())).collect();
-        let name_of = |index| names.get(&index).map_or("an interface", |name| name).to_owned();
+        let names: BTreeMap<u32, &str> = snapshot
+            .links
+            .values()
+            .map(|link| (link.index, link.name.as_str()))
+            .collect();
+        let name_of = |index| {
+            names
+                .get(&index)
+                .map_or("an interface", |name| name)
+                .to_owned()
+        };
         for note in routing::shadows(&snapshot.routes, &own, &wanted, name_of) {
             mesh.report.note(note);
         }
@@ -203,13 +252,16 @@ impl Reconciler {
     /// One route that can't be added must not keep the others away.
     async fn apply_routes(&self, change: &Change<routing::Route>, mesh: &mut MeshState) {
         for route in &change.remove {
-            mesh.report.note_failure(self.network.remove_route(route).await);
+            mesh.report
+                .note_failure(self.network.remove_route(route).await);
         }
         for route in &change.add {
-            mesh.report.note_failure(self.network.add_route(route, false).await);
+            mesh.report
+                .note_failure(self.network.add_route(route, false).await);
         }
         for route in &change.replace {
-            mesh.report.note_failure(self.network.add_route(route, true).await);
+            mesh.report
+                .note_failure(self.network.add_route(route, true).await);
         }
     }
 
@@ -220,7 +272,9 @@ impl Reconciler {
         mesh: &mut MeshState,
         ipv6: bool,
     ) -> Result<(), Error> {
-        let Some(mut owned) = self.owned.get(&plan.mesh).cloned() else { return Ok(()) };
+        let Some(mut owned) = self.owned.get(&plan.mesh).cloned() else {
+            return Ok(());
+        };
         if !plan.gateway {
             if owned.firewall {
                 gateway::remove_table(&plan.mesh).await?;
@@ -260,7 +314,11 @@ impl Reconciler {
             mtu: abilities.mtu,
             interval: self.config.probe_interval,
         };
-        if mesh.prover.as_ref().is_none_or(|prover| *prover.settings() != settings) {
+        if mesh
+            .prover
+            .as_ref()
+            .is_none_or(|prover| *prover.settings() != settings)
+        {
             mesh.prover = None;
             let changed = self.signals.proofs.clone();
             mesh.prover = Some(Prover::start(settings, changed).await?);

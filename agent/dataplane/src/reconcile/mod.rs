@@ -11,6 +11,7 @@ mod mesh;
 mod underlay;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use hanse_core::endpoint::Endpoint;
@@ -64,6 +65,8 @@ pub(crate) struct MeshState {
     /// The endpoints that the plan had when they were last applied.
     applied_endpoints: BTreeMap<PublicKey, Endpoint>,
     applied_table: Option<String>,
+    /// Where the packets of WireGuard itself go.
+    endpoints: BTreeSet<IpAddr>,
     /// Names that don't resolve, by peer.
     pub(crate) unresolved: BTreeMap<PublicKey, String>,
 }
@@ -98,9 +101,8 @@ impl Reconciler {
         for plan in plans {
             let mesh = self.meshes.entry(plan.mesh.clone()).or_default();
             if mesh.key.is_none() {
-                let made = interface::record(&mut self.owned, plan).and_then(|()| {
-                    key::load_or_create(&self.config.key_folder(), &plan.mesh)
-                });
+                let made = interface::record(&mut self.owned, plan)
+                    .and_then(|()| key::load_or_create(&self.config.key_folder(), &plan.mesh));
                 match made {
                     Ok(key) => mesh.key = Some(key),
                     Err(error) => mesh.report.fail(&error),
@@ -118,7 +120,10 @@ impl Reconciler {
         report.note_failure(self.leave(plans).await);
         self.make_keys(plans);
         self.names.keep(|endpoint| {
-            plans.iter().flat_map(|plan| &plan.peers).any(|p| p.endpoint.as_ref() == Some(endpoint))
+            plans
+                .iter()
+                .flat_map(|plan| &plan.peers)
+                .any(|p| p.endpoint.as_ref() == Some(endpoint))
         });
         let snapshot = match self.network.snapshot().await {
             Ok(snapshot) => snapshot,
@@ -129,7 +134,11 @@ impl Reconciler {
         };
         for plan in plans {
             if let Err(error) = self.mesh_pass(plan, plans, &snapshot).await {
-                self.meshes.entry(plan.mesh.clone()).or_default().report.fail(&error);
+                self.meshes
+                    .entry(plan.mesh.clone())
+                    .or_default()
+                    .report
+                    .fail(&error);
             }
         }
         report.note_failure(self.rules(plans, &snapshot).await);
@@ -154,12 +163,23 @@ impl Reconciler {
 
     /// Rules lead into our table as long as there is a mesh.
     async fn rules(&mut self, plans: &[MeshPlan], snapshot: &Snapshot) -> Result<(), Error> {
-        let families: &[Family] =
-            if ipv6_is_on("all") { &[Family::V4, Family::V6] } else { &[Family::V4] };
-        let ours = |families: &[Family]| {
-            routing::rules(self.config.routing_table, self.config.firewall_mark, families)
+        let families: &[Family] = if ipv6_is_on("all") {
+            &[Family::V4, Family::V6]
+        } else {
+            &[Family::V4]
         };
-        let wanted = if plans.is_empty() { Vec::new() } else { ours(families) };
+        let ours = |families: &[Family]| {
+            routing::rules(
+                self.config.routing_table,
+                self.config.firewall_mark,
+                families,
+            )
+        };
+        let wanted = if plans.is_empty() {
+            Vec::new()
+        } else {
+            ours(families)
+        };
         if !wanted.is_empty() {
             self.owned.set_rules(true)?;
         }

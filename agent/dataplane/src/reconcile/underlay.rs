@@ -32,7 +32,10 @@ impl Underlay {
             };
             indexes.extend(index);
         }
-        let links = snapshot.links.values().filter(|link| indexes.contains(&link.index));
+        let links = snapshot
+            .links
+            .values()
+            .filter(|link| indexes.contains(&link.index));
         links.map(|link| link.mtu).min()
     }
 }

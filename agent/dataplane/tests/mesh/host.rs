@@ -21,7 +21,9 @@ async fn serve(data_dir: PathBuf) {
     let mut config = Config::new(data_dir);
     config.reconcile_interval = Duration::from_secs(2);
     config.probe_interval = Duration::from_secs(1);
-    let dataplane = Dataplane::start(config).await.unwrap_or_else(|error| panic!("{}", error.sentence()));
+    let dataplane = Dataplane::start(config)
+        .await
+        .unwrap_or_else(|error| panic!("{}", error.sentence()));
     let mut seen = dataplane.observe();
     let mut orders = BufReader::new(tokio::io::stdin()).lines();
     loop {

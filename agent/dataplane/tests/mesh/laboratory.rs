@@ -43,8 +43,13 @@ impl Laboratory {
         run("ip", &["link", "add", "bridge0", "type", "bridge"]);
         run("ip", &["link", "set", "bridge0", "up"]);
         let folder = tempfile::tempdir().unwrap();
-        let hosts = (1..=count).map(|number| Host::new(number, folder.path())).collect();
-        Self { _folder: folder, hosts }
+        let hosts = (1..=count)
+            .map(|number| Host::new(number, folder.path()))
+            .collect();
+        Self {
+            _folder: folder,
+            hosts,
+        }
     }
 
     /// Every host has all others as peers, and each path is proved.
@@ -91,7 +96,12 @@ impl Host {
         let name = format!("host{number}");
         let (inner, outer) = ("eth0", format!("port{number}"));
         run("ip", &["netns", "add", &name]);
-        run("ip", &["link", "add", &outer, "type", "veth", "peer", "name", inner, "netns", &name]);
+        run(
+            "ip",
+            &[
+                "link", "add", &outer, "type", "veth", "peer", "name", inner, "netns", &name,
+            ],
+        );
         run("ip", &["link", "set", &outer, "master", "bridge0", "up"]);
         let mut host = Self {
             data_dir: folder.join(&name),
@@ -104,7 +114,16 @@ impl Host {
         };
         host.must("ip", &["link", "set", "lo", "up"]);
         host.must("ip", &["link", "set", inner, "up"]);
-        host.must("ip", &["address", "add", &format!("192.0.2.{number}/24"), "dev", inner]);
+        host.must(
+            "ip",
+            &[
+                "address",
+                "add",
+                &format!("192.0.2.{number}/24"),
+                "dev",
+                inner,
+            ],
+        );
         let ipv6 = format!("2001:db8::{number}/64");
         host.must("ip", &["address", "add", &ipv6, "dev", inner, "nodad"]);
         host.start_agent();
@@ -129,7 +148,11 @@ impl Host {
         });
         let orders = child.stdin.take();
         self.report = Report::default();
-        self.agent = Some(Agent { child, orders, reports });
+        self.agent = Some(Agent {
+            child,
+            orders,
+            reports,
+        });
     }
 
     pub(crate) fn kill_agent(&mut self) {
@@ -147,17 +170,27 @@ impl Host {
 
     pub(crate) fn set_plan(&mut self, meshes: Vec<Mesh>) {
         self.revision += 1;
-        self.send(&Order { revision: self.revision, meshes: Some(meshes) });
+        self.send(&Order {
+            revision: self.revision,
+            meshes: Some(meshes),
+        });
     }
 
     pub(crate) fn acknowledge(&mut self) -> u64 {
         self.revision += 1;
-        self.send(&Order { revision: self.revision, meshes: None });
+        self.send(&Order {
+            revision: self.revision,
+            meshes: None,
+        });
         self.revision
     }
 
     fn send(&mut self, order: &Order) {
-        let orders = self.agent.as_mut().and_then(|agent| agent.orders.as_mut()).unwrap();
+        let orders = self
+            .agent
+            .as_mut()
+            .and_then(|agent| agent.orders.as_mut())
+            .unwrap();
         writeln!(orders, "{}", serde_json::to_string(order).unwrap()).unwrap();
     }
 
@@ -174,14 +207,19 @@ impl Host {
 
     pub(crate) fn wait_until_applied(&mut self) {
         let revision = self.revision;
-        self.wait_until("the plan is applied", |report| report.applied_revision == revision);
+        self.wait_until("the plan is applied", |report| {
+            report.applied_revision == revision
+        });
     }
 
     /// The plan is applied, and data was proved to go to every peer and back.
     pub(crate) fn wait_until_proved(&mut self) {
         self.wait_until_applied();
         self.wait_until("every peer is proved", |report| {
-            report.meshes.iter().all(|mesh| mesh.peers.iter().all(|peer| peer.proved))
+            report
+                .meshes
+                .iter()
+                .all(|mesh| mesh.peers.iter().all(|peer| peer.proved))
         });
     }
 
@@ -202,7 +240,10 @@ impl Host {
     }
 
     pub(crate) fn mesh(&self, peers: Vec<Peer>) -> Mesh {
-        let pools = vec!["10.80.0.0/24".parse().unwrap(), "fd80::/64".parse().unwrap()];
+        let pools = vec![
+            "10.80.0.0/24".parse().unwrap(),
+            "fd80::/64".parse().unwrap(),
+        ];
         Mesh {
             mesh: "core".parse().unwrap(),
             interface: "wg0".parse().unwrap(),
@@ -228,26 +269,52 @@ impl Host {
     /// A command inside the host.
     pub(crate) fn command(&self, program: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new("ip");
-        command.args(["netns", "exec", &self.name, program]).args(arguments);
+        command
+            .args(["netns", "exec", &self.name, program])
+            .args(arguments);
         command
     }
 
     pub(crate) fn must(&self, program: &str, arguments: &[&str]) -> String {
-        succeed(program, arguments, self.command(program, arguments).output().unwrap())
+        succeed(
+            program,
+            arguments,
+            self.command(program, arguments).output().unwrap(),
+        )
     }
 
     /// The packets lost of so many pings in a row.
     pub(crate) fn pings_lost(&self, to: IpAddr, count: u32) -> u32 {
-        let count = count.to_string();
-        let arguments = ["-n", "-q", "-i", "0.02", "-W", "1", "-c", &count, &to.to_string()];
+        let times = count.to_string();
+        let arguments = [
+            "-n",
+            "-q",
+            "-i",
+            "0.02",
+            "-W",
+            "1",
+            "-c",
+            &times,
+            &to.to_string(),
+        ];
         let output = self.command("ping", &arguments).output().unwrap();
-        lost(&String::from_utf8_lossy(&output.stdout))
+        let summary = String::from_utf8_lossy(&output.stdout);
+        // Without a route there is no summary.
+        if summary.contains("packets transmitted") {
+            lost(&summary)
+        } else {
+            count
+        }
     }
 
     /// Pings that go on until they are ended.
     pub(crate) fn start_pings(&self, to: IpAddr) -> Pings {
         let arguments = ["-n", "-q", "-i", "0.02", "-W", "1", &to.to_string()];
-        let child = self.command("ping", &arguments).stdout(Stdio::piped()).spawn().unwrap();
+        let child = self
+            .command("ping", &arguments)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
         Pings(child)
     }
 
@@ -291,12 +358,23 @@ fn lost(summary: &str) -> u32 {
 }
 
 fn number_before(summary: &str, what: &str) -> u32 {
-    let end = summary.find(what).unwrap_or_else(|| panic!("no summary: {summary}"));
-    summary[..end].rsplit([' ', '\n']).next().unwrap().parse().unwrap()
+    let end = summary
+        .find(what)
+        .unwrap_or_else(|| panic!("no summary: {summary}"));
+    summary[..end]
+        .rsplit([' ', '\n'])
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap()
 }
 
 pub(crate) fn run(program: &str, arguments: &[&str]) -> String {
-    succeed(program, arguments, Command::new(program).args(arguments).output().unwrap())
+    succeed(
+        program,
+        arguments,
+        Command::new(program).args(arguments).output().unwrap(),
+    )
 }
 
 fn succeed(program: &str, arguments: &[&str], output: Output) -> String {

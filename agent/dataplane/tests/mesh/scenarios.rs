@@ -51,7 +51,7 @@ fn an_agent_that_is_killed_and_started_again_loses_no_packet() {
     let to = laboratory.hosts[1].addresses()[0];
     let pings = laboratory.hosts[0].start_pings(to);
     let daemon = processes("wireguard-go");
-    for _ in 0..3 {
+    for _ in 0..20 {
         for index in 0..2 {
             laboratory.hosts[index].kill_agent();
             laboratory.hosts[index].start_agent();
@@ -61,7 +61,11 @@ fn an_agent_that_is_killed_and_started_again_loses_no_packet() {
         }
     }
     laboratory.hosts[0].stop_agent();
-    assert_eq!(processes("wireguard-go"), daemon, "daemons are adopted, not started again");
+    assert_eq!(
+        processes("wireguard-go"),
+        daemon,
+        "daemons are adopted, not started again"
+    );
     let (sent, lost) = pings.end();
     assert!(sent > 20, "{sent}");
     assert!(lost <= 1, "{lost} of {sent}; the last may be under way");
@@ -70,7 +74,9 @@ fn an_agent_that_is_killed_and_started_again_loses_no_packet() {
 fn a_peer_that_is_removed_by_hand_comes_back() {
     let mut laboratory = Laboratory::new(2);
     laboratory.connect_all();
-    let [one, other] = laboratory.hosts.as_mut_slice() else { panic!() };
+    let [one, other] = laboratory.hosts.as_mut_slice() else {
+        panic!()
+    };
     let key = one.wg("show wg0 peers");
     one.wg(&format!("set wg0 peer {} remove", key.trim()));
     one.wait_until("the peer is gone or back", |_| true);
@@ -87,7 +93,18 @@ fn what_is_changed_by_hand_is_mended() {
     one.must("ip", &["address", "del", "10.80.0.1/32", "dev", "wg0"]);
     one.must("ip", &["address", "add", "10.99.0.1/24", "dev", "wg0"]);
     one.must("ip", &["route", "del", "fd80::/64", "table", "51820"]);
-    one.must("ip", &["route", "add", "10.7.0.0/16", "dev", "wg0", "table", "51820"]);
+    one.must(
+        "ip",
+        &[
+            "route",
+            "add",
+            "10.7.0.0/16",
+            "dev",
+            "wg0",
+            "table",
+            "51820",
+        ],
+    );
     one.must("ip", &["rule", "del", "priority", "5181"]);
     one.must("ip", &["link", "set", "wg0", "mtu", "1300"]);
     one.wg("set wg0 listen-port 4444");
@@ -104,14 +121,20 @@ fn a_changed_plan_touches_only_the_peer_that_changed() {
         shown.lines().map(str::to_owned).collect::<BTreeSet<_>>()
     };
     let to = laboratory.hosts[2].addresses()[1];
-    let (before, pings) =
-        (handshakes(&laboratory.hosts[0]), laboratory.hosts[0].start_pings(to));
+    let (before, pings) = (
+        handshakes(&laboratory.hosts[0]),
+        laboratory.hosts[0].start_pings(to),
+    );
     let mut mesh = laboratory.full_mesh(0);
     mesh.peers[0].routes.push("10.66.0.0/16".parse().unwrap());
     mesh.routes.push("10.66.0.0/16".parse().unwrap());
     laboratory.hosts[0].set_plan(vec![mesh]);
     laboratory.hosts[0].wait_until_applied();
-    assert!(laboratory.hosts[0].wg("show wg0 allowed-ips").contains("10.66.0.0/16"));
+    assert!(
+        laboratory.hosts[0]
+            .wg("show wg0 allowed-ips")
+            .contains("10.66.0.0/16")
+    );
     assert!(routes_of(&laboratory.hosts[0]).contains("10.66.0.0/16"));
     let revision = laboratory.hosts[0].acknowledge();
     laboratory.hosts[0].wait_until("it is acknowledged", |report| {
@@ -170,11 +193,18 @@ fn a_daemon_that_dies_is_started_again() {
     poll("new daemons carry the mesh", || {
         let now = processes("wireguard-go");
         now.split_whitespace().count() == 2
-            && now.split_whitespace().all(|id| !first.split_whitespace().any(|old| old == id))
+            && now
+                .split_whitespace()
+                .all(|id| !first.split_whitespace().any(|old| old == id))
     });
     let to = laboratory.hosts[1].addresses()[0];
-    poll("packets pass again", || laboratory.hosts[0].pings_lost(to, 1) == 0);
-    assert!(!run("ps", &["-e", "-o", "stat="]).contains('Z'), "the dead are buried");
+    poll("packets pass again", || {
+        laboratory.hosts[0].pings_lost(to, 1) == 0
+    });
+    assert!(
+        !run("ps", &["-e", "-o", "stat="]).contains('Z'),
+        "the dead are buried"
+    );
 }
 
 fn an_interface_of_somebody_else_is_not_touched() {
@@ -200,11 +230,24 @@ fn a_gateway_carries_its_site_and_hides_the_mesh() {
     laboratory.connect_all();
     // A machine of the second site, which knows no way back into the mesh.
     run("ip", &["netns", "add", "machine"]);
-    let lan = ["link", "add", "lan0", "netns", "host2", "type", "veth", "peer", "name", "eth0"];
+    let lan = [
+        "link", "add", "lan0", "netns", "host2", "type", "veth", "peer", "name", "eth0",
+    ];
     run("ip", &[&lan[..], &["netns", "machine"]].concat());
     laboratory.hosts[1].must("ip", &["address", "add", "10.66.0.1/16", "dev", "lan0"]);
     laboratory.hosts[1].must("ip", &["link", "set", "lan0", "up"]);
-    run("ip", &["-n", "machine", "address", "add", "10.66.0.2/16", "dev", "eth0"]);
+    run(
+        "ip",
+        &[
+            "-n",
+            "machine",
+            "address",
+            "add",
+            "10.66.0.2/16",
+            "dev",
+            "eth0",
+        ],
+    );
     run("ip", &["-n", "machine", "link", "set", "eth0", "up"]);
 
     let site = "10.66.0.0/16".parse().unwrap();
@@ -220,12 +263,21 @@ fn a_gateway_carries_its_site_and_hides_the_mesh() {
     }
     let machine: IpAddr = "10.66.0.2".parse().unwrap();
     assert_eq!(laboratory.hosts[0].pings_lost(machine, 5), 0);
-    assert!(laboratory.hosts[1].must("nft", &["list", "tables"]).contains("inet hanse_core"));
-    assert_eq!(laboratory.hosts[1].report.meshes[0].problems, Vec::<String>::new());
+    assert!(
+        laboratory.hosts[1]
+            .must("nft", &["list", "tables"])
+            .contains("inet hanse_core")
+    );
+    assert_eq!(
+        laboratory.hosts[1].report.meshes[0].problems,
+        Vec::<String>::new()
+    );
 
     laboratory.hosts[1].must("nft", &["delete", "table", "inet", "hanse_core"]);
     poll("the table is back", || {
-        laboratory.hosts[1].must("nft", &["list", "tables"]).contains("hanse_core")
+        laboratory.hosts[1]
+            .must("nft", &["list", "tables"])
+            .contains("hanse_core")
     });
     let ordinary = laboratory.full_mesh(1);
     laboratory.hosts[1].set_plan(vec![ordinary]);
@@ -237,9 +289,18 @@ fn an_endpoint_inside_a_site_network_makes_no_loop() {
     let mut laboratory = Laboratory::new(2);
     for (index, host) in laboratory.hosts.iter().enumerate() {
         let address = format!("192.0.2.{}", index + 1);
-        host.must("ip", &["address", "flush", "dev", "eth0", "scope", "global"]);
-        host.must("ip", &["address", "add", &format!("{address}/32"), "dev", "eth0"]);
-        host.must("ip", &["route", "add", "default", "dev", "eth0", "src", &address]);
+        host.must(
+            "ip",
+            &["address", "flush", "dev", "eth0", "scope", "global"],
+        );
+        host.must(
+            "ip",
+            &["address", "add", &format!("{address}/32"), "dev", "eth0"],
+        );
+        host.must(
+            "ip",
+            &["route", "add", "default", "dev", "eth0", "src", &address],
+        );
     }
     laboratory.connect_all();
     let site = "192.0.2.0/24".parse().unwrap();
@@ -252,7 +313,10 @@ fn an_endpoint_inside_a_site_network_makes_no_loop() {
     assert_eq!(laboratory.hosts[0].pings_lost(to[0], 5), 0);
     let way = laboratory.hosts[0].must("ip", &["route", "get", "192.0.2.2"]);
     assert!(way.contains("wg0"), "{way}");
-    assert_eq!(laboratory.hosts[0].report.meshes[0].problems, Vec::<String>::new());
+    assert_eq!(
+        laboratory.hosts[0].report.meshes[0].problems,
+        Vec::<String>::new()
+    );
 }
 
 fn a_foreign_route_wins_and_is_reported() {
@@ -264,7 +328,10 @@ fn a_foreign_route_wins_and_is_reported() {
         let mut problems = report.meshes.iter().flat_map(|mesh| &mesh.problems);
         problems.any(|p| p.contains("10.80.0.0/24 is partly shadowed by 10.80.0.0/25 through eth0"))
     });
-    assert!(host.must("ip", &["route", "get", "10.80.0.2"]).contains("eth0"));
+    assert!(
+        host.must("ip", &["route", "get", "10.80.0.2"])
+            .contains("eth0")
+    );
     assert!(host.must("ip", &["route"]).contains("10.80.0.0/25"));
 }
 
@@ -276,9 +343,15 @@ fn a_path_that_swallows_full_packets_is_not_proved() {
     laboratory.hand_out_full_meshes();
     let host = &mut laboratory.hosts[0];
     host.wait_until("the loss is told", |report| {
-        let mut problems = report.meshes.iter().flat_map(|m| &m.peers).map(|p| &p.problem);
+        let mut problems = report
+            .meshes
+            .iter()
+            .flat_map(|m| &m.peers)
+            .map(|p| &p.problem);
         problems.any(|problem| {
-            problem.as_ref().is_some_and(|p| p.contains("handshake fine, probe of 1392 bytes"))
+            problem
+                .as_ref()
+                .is_some_and(|p| p.contains("handshake fine, probe of 1392 bytes"))
         })
     });
     assert!(!host.report.meshes[0].peers[0].proved);
@@ -291,7 +364,11 @@ fn an_agent_killed_at_any_moment_comes_back_to_the_right_state() {
     let with_peers = laboratory.full_mesh(0);
     for step in 0..24_u32 {
         let host = &mut laboratory.hosts[0];
-        let meshes = if step % 3 == 0 { Vec::new() } else { vec![with_peers.clone()] };
+        let meshes = if step % 3 == 0 {
+            Vec::new()
+        } else {
+            vec![with_peers.clone()]
+        };
         host.set_plan(meshes);
         // A moment is so many reads of a clock: another one in each step.
         for _ in 0..(step * 7919) % 61 {
@@ -339,9 +416,16 @@ fn assert_nothing_is_left(host: &Host) {
     assert_eq!(routes_of(host), "", "a route");
     for family in ["-4", "-6"] {
         let rules = host.must("ip", &[family, "rule"]);
-        assert!(!rules.contains("51820") && !rules.contains("suppress"), "a rule: {rules}");
+        assert!(
+            !rules.contains("51820") && !rules.contains("suppress"),
+            "a rule: {rules}"
+        );
     }
-    assert_eq!(host.must("nft", &["list", "tables"]), "", "a firewall table");
+    assert_eq!(
+        host.must("nft", &["list", "tables"]),
+        "",
+        "a firewall table"
+    );
     let left = run("find", &[&host.data_dir().to_string_lossy(), "-type", "s"]);
     assert_eq!(left, "", "a socket");
     let key = host.data_dir().join(format!("wireguard/{mesh}.key"));
@@ -351,13 +435,21 @@ fn assert_nothing_is_left(host: &Host) {
 /// Interfaces, addresses, routes and rules, without what counts.
 fn network_of(host: &Host) -> String {
     let link = host.must("ip", &["-br", "link"]);
-    let mtu = host.must("sh", &["-c", "cat /sys/class/net/wg0/mtu 2>/dev/null || true"]);
+    let mtu = host.must(
+        "sh",
+        &["-c", "cat /sys/class/net/wg0/mtu 2>/dev/null || true"],
+    );
     let index = |text: String| -> String {
         let no_local = text.lines().filter(|line| !line.contains("fe80::"));
         no_local.map(|line| format!("{line}\n")).collect()
     };
-    let addresses = index(host.must("ip", &["-br", "address"]).replace("fe80", "\nfe80::"));
-    let rules = ["-4", "-6"].map(|family| host.must("ip", &[family, "rule"])).concat();
+    let addresses = index(
+        host.must("ip", &["-br", "address"])
+            .replace("fe80", "\nfe80::"),
+    );
+    let rules = ["-4", "-6"]
+        .map(|family| host.must("ip", &[family, "rule"]))
+        .concat();
     format!("{link}{mtu}{addresses}{}{rules}", routes_of(host))
 }
 
@@ -373,7 +465,10 @@ fn routes_of(host: &Host) -> String {
 /// scenario to bury, which is process 1 here.
 fn processes(name: &str) -> String {
     let arguments = ["--runstates", "R,S,D", "-x", name];
-    let output = std::process::Command::new("pgrep").args(arguments).output().unwrap();
+    let output = std::process::Command::new("pgrep")
+        .args(arguments)
+        .output()
+        .unwrap();
     String::from_utf8(output.stdout).unwrap()
 }
 

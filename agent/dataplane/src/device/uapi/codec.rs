@@ -59,9 +59,15 @@ pub(super) fn set_request(key: &PrivateKey, delta: &DeviceDelta) -> String {
 pub(super) fn parse(bytes: &[u8], now: SystemTime) -> Result<Answer, Malformed> {
     let text = std::str::from_utf8(bytes).map_err(|_| Malformed::NoText)?;
     let mut reader = Reader::default();
-    for (index, text) in text.lines().enumerate().filter(|(_, text)| !text.is_empty()) {
+    for (index, text) in text
+        .lines()
+        .enumerate()
+        .filter(|(_, text)| !text.is_empty())
+    {
         let number = index + 1;
-        let (name, value) = text.split_once('=').ok_or(Malformed::NoAssignment(number))?;
+        let (name, value) = text
+            .split_once('=')
+            .ok_or(Malformed::NoAssignment(number))?;
         reader.line(name, value, number)?;
     }
     let errno = reader.errno.ok_or(Malformed::NoErrno)?;
@@ -71,7 +77,10 @@ pub(super) fn parse(bytes: &[u8], now: SystemTime) -> Result<Answer, Malformed> 
             peer.handshake_age = counters.handshake_age(now);
         }
     }
-    Ok(Answer { errno, ..reader.answer })
+    Ok(Answer {
+        errno,
+        ..reader.answer
+    })
 }
 
 #[derive(Default)]
@@ -100,8 +109,14 @@ impl Reader {
                 self.end_peer();
                 self.peer = Some((key, ObservedPeer::default(), Counters::default()));
             }
-            "preshared_key" | "endpoint" | "persistent_keepalive_interval" | "allowed_ip"
-            | "rx_bytes" | "tx_bytes" | "last_handshake_time_sec" | "last_handshake_time_nsec" => {
+            "preshared_key"
+            | "endpoint"
+            | "persistent_keepalive_interval"
+            | "allowed_ip"
+            | "rx_bytes"
+            | "tx_bytes"
+            | "last_handshake_time_sec"
+            | "last_handshake_time_nsec" => {
                 self.peer_line(name, value, number)?;
             }
             _ => {}
@@ -121,7 +136,8 @@ impl Reader {
                 peer.persistent_keepalive_s = Some(value.parse().map_err(|_| bad)?);
             }
             "allowed_ip" => {
-                peer.allowed_ips.insert(value.parse::<Cidr>().map_err(|_| bad)?);
+                peer.allowed_ips
+                    .insert(value.parse::<Cidr>().map_err(|_| bad)?);
             }
             "rx_bytes" => counters.received_bytes = value.parse().map_err(|_| bad)?,
             "tx_bytes" => counters.sent_bytes = value.parse().map_err(|_| bad)?,
@@ -139,11 +155,17 @@ impl Reader {
 
     fn end_peer(&mut self) {
         let handshake = std::mem::take(&mut self.handshake);
-        let Some((key, peer, mut counters)) = self.peer.take() else { return };
+        let Some((key, peer, mut counters)) = self.peer.take() else {
+            return;
+        };
         counters.last_handshake = (handshake > Duration::ZERO)
             .then(|| SystemTime::UNIX_EPOCH.checked_add(handshake))
             .flatten();
-        self.answer.state.observed.peers.insert(key, peer.normalised());
+        self.answer
+            .state
+            .observed
+            .peers
+            .insert(key, peer.normalised());
         self.answer.state.counters.insert(key, counters);
     }
 }
@@ -212,14 +234,20 @@ fn mark(value: &str) -> Option<u32> {
 }
 
 fn hex(bytes: &[u8; 32]) -> String {
-    bytes.iter().fold(String::with_capacity(64), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    bytes
+        .iter()
+        .fold(String::with_capacity(64), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }
 
 fn unhex(text: &str) -> Option<[u8; 32]> {
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|d| u8::try_from(d).ok());
+    let digit = |byte: u8| {
+        char::from(byte)
+            .to_digit(16)
+            .and_then(|d| u8::try_from(d).ok())
+    };
     let mut bytes = [0; 32];
     if text.len() != 64 {
         return None;
@@ -256,9 +284,15 @@ mod tests {
         );
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(160);
         let state = parse(text.as_bytes(), now).unwrap().state;
-        assert_eq!((state.observed.public_key, state.observed.firewall_mark), (None, 51820));
+        assert_eq!(
+            (state.observed.public_key, state.observed.firewall_mark),
+            (None, 51820)
+        );
         let peer = &state.observed.peers[&key(1)];
-        assert_eq!((&peer.preshared_key, peer.persistent_keepalive_s), (&None, None));
+        assert_eq!(
+            (&peer.preshared_key, peer.persistent_keepalive_s),
+            (&None, None)
+        );
         assert_eq!(peer.handshake_age.map(|age| age.as_secs()), Some(59));
         assert_eq!(peer.allowed_ips.len(), 2);
         assert_eq!(state.counters[&key(1)].received_bytes, 8);
@@ -320,7 +354,10 @@ mod tests {
     #[test]
     fn an_error_never_repeats_a_key() {
         let secret = "5".repeat(63);
-        let error = parse(format!("private_key={secret}\n").as_bytes(), SystemTime::now());
+        let error = parse(
+            format!("private_key={secret}\n").as_bytes(),
+            SystemTime::now(),
+        );
         assert!(!error.unwrap_err().to_string().contains("555"));
     }
 

@@ -35,7 +35,10 @@ pub(crate) struct UserspaceDevice {
 
 impl UserspaceDevice {
     pub(crate) fn new(interface: InterfaceName, socket_folder: PathBuf) -> Self {
-        Self { interface, socket_folder }
+        Self {
+            interface,
+            socket_folder,
+        }
     }
 
     pub(crate) fn socket(&self) -> PathBuf {
@@ -62,7 +65,10 @@ impl UserspaceDevice {
         let request = codec::set_request(key, delta);
         let answer = self.exchange(&operation, request.as_bytes()).await?;
         let errno = codec::parse(&answer, SystemTime::now()).map(|answer| answer.errno);
-        refusal(&operation, errno.map_err(|error| Error::problem(error.to_string()))?)
+        refusal(
+            &operation,
+            errno.map_err(|error| Error::problem(error.to_string()))?,
+        )
     }
 
     async fn exchange(&self, operation: &str, request: &[u8]) -> Result<Vec<u8>, Error> {
@@ -71,7 +77,9 @@ impl UserspaceDevice {
             // Only a handle for the path below: it is closed with the exchange.
             let folder = std::fs::File::open(&self.socket_folder)?;
             let name = path.file_name().unwrap_or_default();
-            let short = Path::new("/proc/self/fd").join(folder.as_raw_fd().to_string()).join(name);
+            let short = Path::new("/proc/self/fd")
+                .join(folder.as_raw_fd().to_string())
+                .join(name);
             let mut stream = UnixStream::connect(short).await?;
             stream.write_all(request).await?;
             read_answer(&mut stream).await
@@ -107,7 +115,10 @@ fn refusal(operation: &str, errno: i32) -> Result<(), Error> {
         return Ok(());
     }
     let source = std::io::Error::from_raw_os_error(errno.saturating_abs());
-    Err(Error::Refused { operation: operation.to_owned(), source })
+    Err(Error::Refused {
+        operation: operation.to_owned(),
+        source,
+    })
 }
 
 #[cfg(test)]
