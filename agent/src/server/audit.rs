@@ -48,10 +48,27 @@ pub struct Line {
     pub previous: String,
 }
 
+/// How a call ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome<'a> {
+    /// It did what was asked, as the text says.
+    Done(&'a str),
+    /// It was refused or failed, as the text says.
+    Refused(&'a str),
+}
+
 /// Where lines are handed in.
 #[derive(Debug, Clone)]
 pub struct Audit {
-    lines: mpsc::Sender<Line>,
+    lines: mpsc::Sender<Note>,
+}
+
+/// A line on its way.
+#[derive(Debug)]
+struct Note {
+    line: Line,
+    /// A stranger can cause as many of these as they like.
+    is_strangers_refusal: bool,
 }
 
 struct Writer {
@@ -81,8 +98,8 @@ impl Audit {
         std::thread::Builder::new()
             .name("audit-writer".to_owned())
             .spawn(move || {
-                while let Some(line) = queue.blocking_recv() {
-                    if let Err(error) = writer.write(line) {
+                while let Some(note) = queue.blocking_recv() {
+                    if let Err(error) = writer.write(note) {
                         tracing::error!(%error, "unable to write to the audit log");
                     }
                 }
@@ -91,7 +108,11 @@ impl Audit {
     }
 
     /// Notes a call. Waits when the disk is slow: nothing goes unnoted.
-    pub async fn note(&self, caller: &Caller, call: Call, object: &str, outcome: &str) {
+    pub async fn note(&self, caller: &Caller, call: Call, object: &str, outcome: Outcome<'_>) {
+        let (words, is_refusal) = match outcome {
+            Outcome::Done(words) => (words.to_owned(), false),
+            Outcome::Refused(reason) => (format!("refused: {reason}"), true),
+        };
         let time = OffsetDateTime::now_utc()
             .format(&Rfc3339)
             .unwrap_or_default();
@@ -100,17 +121,28 @@ impl Audit {
             caller: caller.to_string(),
             call: call.as_str().to_owned(),
             object: object.chars().take(OUTCOME_LENGTH_MAX).collect(),
-            outcome: outcome.chars().take(OUTCOME_LENGTH_MAX).collect(),
+            outcome: words.chars().take(OUTCOME_LENGTH_MAX).collect(),
             left_out: 0,
             previous: String::new(),
         };
-        let _ = self.lines.send(line).await;
+        let is_strangers_refusal = is_refusal && *caller == Caller::Anonymous;
+        let _ = self
+            .lines
+            .send(Note {
+                line,
+                is_strangers_refusal,
+            })
+            .await;
     }
 }
 
 impl Writer {
-    fn write(&mut self, mut line: Line) -> io::Result<()> {
-        if line.caller == Caller::Anonymous.to_string() {
+    fn write(&mut self, note: Note) -> io::Result<()> {
+        let Note {
+            mut line,
+            is_strangers_refusal,
+        } = note;
+        if is_strangers_refusal {
             let now = Instant::now();
             if self
                 .anonymous_last
@@ -176,17 +208,10 @@ fn is_zero(number: &u64) -> bool {
 mod tests {
     use super::*;
 
-    async fn write(path: &Path, count: usize, caller: &Caller) {
+    async fn write(path: &Path, count: usize, caller: &Caller, outcome: Outcome<'_>) {
         let audit = Audit::open(path).unwrap();
-        for number in 0..count {
-            audit
-                .note(
-                    caller,
-                    Call::Apply,
-                    "mesh",
-                    &format!("committed at {number}"),
-                )
-                .await;
+        for _ in 0..count {
+            audit.note(caller, Call::Apply, "mesh", outcome).await;
         }
         let lines = audit.lines.downgrade();
         drop(audit);
@@ -211,11 +236,11 @@ mod tests {
     async fn every_line_carries_the_hash_of_the_one_before_across_restarts_and_crashes() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("audit.jsonl");
-        write(&path, 2, &Caller::Local).await;
+        write(&path, 2, &Caller::Local, Outcome::Done("committed")).await;
         lines(&path, 2).await;
         let mut file = OpenOptions::new().append(true).open(&path).unwrap();
         file.write_all(b"{\"time\":\"cut sh").unwrap();
-        write(&path, 2, &Caller::Local).await;
+        write(&path, 2, &Caller::Local, Outcome::Done("committed")).await;
         let lines = lines(&path, 5).await;
         let mut previous = hash(b"");
         for (number, line) in lines.iter().enumerate() {
@@ -228,12 +253,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_stranger_cannot_fill_the_log() {
+    async fn a_stranger_cannot_fill_the_log_and_no_join_goes_unnoted() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("audit.jsonl");
-        write(&path, 1000, &Caller::Anonymous).await;
-        write(&path, 1, &Caller::Local).await;
-        let lines = lines(&path, 2).await;
+        write(&path, 1000, &Caller::Anonymous, Outcome::Refused("no")).await;
+        write(&path, 3, &Caller::Anonymous, Outcome::Done("joined")).await;
+        let lines = lines(&path, 4).await;
+        assert_eq!(
+            lines.iter().filter(|line| line.contains("joined")).count(),
+            3
+        );
         assert!(lines.len() < 100, "{}", lines.len());
     }
 }

@@ -11,6 +11,7 @@ use hanse_core::key::PublicKey;
 use hanse_core::name::{MeshName, NodeName};
 use tonic::Status;
 
+use super::audit::Outcome;
 use super::authorize::Call;
 use super::caller::Caller;
 use super::voter::{Voter, invalid};
@@ -52,7 +53,12 @@ pub(super) async fn join(
             let object = format!("node `{node}`");
             voter
                 .audit
-                .note(caller, Call::Join, &object, &format!("refused: {error}"))
+                .note(
+                    caller,
+                    Call::Join,
+                    &object,
+                    Outcome::Refused(&error.to_string()),
+                )
                 .await;
             return Err(Status::unauthenticated(error.to_string()));
         }
@@ -107,7 +113,12 @@ pub(super) async fn renew(
     let response = certify(voter, identity, serves, request)?;
     voter
         .audit
-        .note(caller, Call::Renew, &format!("node `{node}`"), "renewed")
+        .note(
+            caller,
+            Call::Renew,
+            &format!("node `{node}`"),
+            Outcome::Done("renewed"),
+        )
         .await;
     Ok(response)
 }

@@ -9,6 +9,7 @@ use hanse_core::finding::Path;
 use hanse_core::name::{ClusterName, NodeName};
 use tonic::Status;
 
+use super::audit::Outcome;
 use super::authorize::Call;
 use super::caller::Caller;
 use super::voter::{Voter, invalid};
@@ -65,7 +66,7 @@ pub(super) async fn token(
         .map_err(|error| Status::internal(error.to_string()))?;
     voter
         .audit
-        .note(caller, Call::IssueToken, &object, "issued")
+        .note(caller, Call::IssueToken, &object, Outcome::Done("issued"))
         .await;
     Ok(Credential::Token(token.reveal()))
 }
@@ -104,7 +105,7 @@ pub(super) async fn user(
         })?;
     voter
         .audit
-        .note(caller, Call::IssueUser, &object, "issued")
+        .note(caller, Call::IssueUser, &object, Outcome::Done("issued"))
         .await;
     Ok(Credential::User(proto::UserCertificate {
         certificate_chain,

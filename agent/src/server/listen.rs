@@ -24,13 +24,20 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::server::Connected;
 
 use super::caller::Caller;
+use super::quota::{Bounds, Quota, Share};
 
 /// Connections of all callers together.
 const CONNECTIONS_MAX: usize = 4096;
-/// Connections of callers who show no certificate.
-const ANONYMOUS_MAX: usize = 64;
-/// Handshakes at a time.
-const HANDSHAKES_MAX: usize = 64;
+/// Connections of callers who show no certificate: all, and from one address.
+const ANONYMOUS_MAX: Bounds = Bounds {
+    all: 256,
+    address: 32,
+};
+/// Handshakes at a time: all, and from one address, behind which there may be a whole site.
+const HANDSHAKES_MAX: Bounds = Bounds {
+    all: 512,
+    address: 64,
+};
 /// How long a handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a caller who shows no certificate may stay: enough to join.
@@ -45,7 +52,8 @@ pub struct Connection {
     stream: Stream,
     caller: Caller,
     deadline: Option<Pin<Box<Sleep>>>,
-    _permits: Vec<OwnedSemaphorePermit>,
+    _permit: OwnedSemaphorePermit,
+    _share: Option<Share>,
 }
 
 enum Stream {
@@ -57,8 +65,8 @@ enum Stream {
 #[derive(Clone)]
 struct Gate {
     connections: Arc<Semaphore>,
-    anonymous: Arc<Semaphore>,
-    handshakes: Arc<Semaphore>,
+    anonymous: Arc<Quota>,
+    handshakes: Arc<Quota>,
     sender: mpsc::Sender<io::Result<Connection>>,
 }
 
@@ -75,8 +83,8 @@ pub fn accept(
     let (sender, receiver) = mpsc::channel(QUEUE_LENGTH);
     let gate = Gate {
         connections: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
-        anonymous: Arc::new(Semaphore::new(ANONYMOUS_MAX)),
-        handshakes: Arc::new(Semaphore::new(HANDSHAKES_MAX)),
+        anonymous: Quota::new(ANONYMOUS_MAX),
+        handshakes: Quota::new(HANDSHAKES_MAX),
         sender,
     };
     tokio::spawn({
@@ -108,10 +116,6 @@ pub async fn bind_unix(path: &Path) -> io::Result<UnixListener> {
 impl Gate {
     async fn accept_tcp(self, tcp: TcpListener, configs: watch::Receiver<Arc<ServerConfig>>) {
         loop {
-            // Waiting here leaves newcomers in the kernel's queue, which is bounded too.
-            let Ok(handshake) = self.handshakes.clone().acquire_owned().await else {
-                return;
-            };
             let (stream, address) = match tcp.accept().await {
                 Ok(accepted) => accepted,
                 Err(error) => {
@@ -120,8 +124,10 @@ impl Gate {
                     continue;
                 }
             };
-            let Ok(permit) = self.connections.clone().try_acquire_owned() else {
-                tracing::warn!(%address, "too many connections; one was refused");
+            let permit = self.connections.clone().try_acquire_owned().ok();
+            let handshake = self.handshakes.take(address.ip());
+            let (Some(permit), Some(handshake)) = (permit, handshake) else {
+                tracing::debug!(%address, "too many connections; one was refused");
                 continue;
             };
             let config = configs.borrow().clone();
@@ -161,18 +167,20 @@ impl Gate {
         let caller =
             certificate.map_or(Ok(Caller::Anonymous), |der| Caller::from_certificate(der))?;
         tracing::debug!(%address, %caller, "connected");
-        let mut permits = vec![permit];
+        let mut share = None;
         let mut deadline = None;
         if caller == Caller::Anonymous {
-            let anonymous = self.anonymous.clone().try_acquire_owned();
-            permits.push(anonymous.map_err(|_| "too many callers without a certificate")?);
+            let taken = self.anonymous.take(address.ip());
+            share = Some(taken.ok_or("too many callers without a certificate")?);
             deadline = Some(Box::pin(tokio::time::sleep(ANONYMOUS_STAY)));
         }
+        let stream = Stream::Tls(Box::new(stream));
         Ok(Connection {
-            stream: Stream::Tls(Box::new(stream)),
+            stream,
             caller,
             deadline,
-            _permits: permits,
+            _permit: permit,
+            _share: share,
         })
     }
 
@@ -202,7 +210,8 @@ impl Gate {
                 stream: Stream::Unix(stream),
                 caller: Caller::Local,
                 deadline: None,
-                _permits: vec![permit],
+                _permit: permit,
+                _share: None,
             };
             if self.sender.send(Ok(connection)).await.is_err() {
                 return;

@@ -10,6 +10,7 @@ mod enroll;
 mod follow;
 mod issue;
 pub mod listen;
+mod quota;
 pub mod serve;
 mod service;
 mod snapshot;

@@ -14,7 +14,7 @@ use hanse_core::name::NodeName;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
-use super::audit::Audit;
+use super::audit::{Audit, Outcome};
 use super::authorize::{self, Call};
 use super::caller::{Caller, Standing};
 use super::statuses::Statuses;
@@ -84,7 +84,7 @@ impl Voter {
         if !authorize::is_allowed(call, standing) {
             let reason = authorize::explain(call, standing);
             self.audit
-                .note(&caller, call, "", &format!("refused: {reason}"))
+                .note(&caller, call, "", Outcome::Refused(&reason))
                 .await;
             return Err(match standing {
                 Standing::Anonymous | Standing::ExpiredNode => Status::unauthenticated(reason),
@@ -114,13 +114,20 @@ impl Voter {
         // An id means something only to the caller who chose it.
         let request_id = format!("{caller}/{}/{request_id}", call.as_str());
         let result = self.replica.propose(request_id, request).await;
-        let outcome = match &result {
-            Ok(committed) if committed.is_new => format!("committed at {}", committed.revision),
-            Ok(committed) => format!("unchanged at {}", committed.revision),
-            Err(ProposeError::Refused(refusal)) => format!("refused: {}", first_finding(refusal)),
-            Err(ProposeError::Failed(reason)) => format!("failed: {reason}"),
+        let (words, is_done) = match &result {
+            Ok(committed) if committed.is_new => {
+                (format!("committed at {}", committed.revision), true)
+            }
+            Ok(committed) => (format!("unchanged at {}", committed.revision), true),
+            Err(ProposeError::Refused(refusal)) => (first_finding(refusal), false),
+            Err(ProposeError::Failed(reason)) => (reason.clone(), false),
         };
-        self.audit.note(caller, call, object, &outcome).await;
+        let outcome = if is_done {
+            Outcome::Done(&words)
+        } else {
+            Outcome::Refused(&words)
+        };
+        self.audit.note(caller, call, object, outcome).await;
         result.map_err(|error| match error {
             ProposeError::Refused(Refusal { kind, findings }) => {
                 refusal::to_status(kind, &findings)

@@ -60,10 +60,10 @@ mod tests {
         }
 
         #[test]
-        fn a_changed_byte_is_noticed(place in any::<prop::sample::Index>(), bit in 0..8) {
+        fn a_changed_byte_is_noticed(place in any::<prop::sample::Index>(), bit in 0_u8..8) {
             let mut record = encode(&["some", "words"]).unwrap();
             let place = place.index(record.len());
-            record[place] ^= 1 << bit;
+            record[place] ^= 1_u8 << bit;
             prop_assert!(decode::<Vec<String>>(&record).is_err());
         }
 
