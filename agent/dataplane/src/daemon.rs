@@ -54,8 +54,12 @@ pub fn run_wireguard_daemon(
             "mount {} in a mount namespace",
             shown(socket_dir)
         )))?;
+    // The daemon outlives whatever started it, and must hold neither its folder nor its secrets.
+    std::env::set_current_dir("/").map_err(Error::io("enter the folder /"))?;
     let error = std::process::Command::new(DAEMON)
         .args(["-f", interface.as_str()])
+        .env_clear()
+        .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
         .env("LOG_LEVEL", "error")
         .exec();
     if error.kind() == std::io::ErrorKind::NotFound {
@@ -147,7 +151,11 @@ fn spawn(
     };
     let open = || Error::io(format!("open the daemon's log {}", shown(log)));
     file::remove(log).map_err(open())?;
-    let output = fs::File::create_new(log).map_err(open())?;
+    let output = fs::File::options()
+        .create_new(true)
+        .append(true)
+        .open(log)
+        .map_err(open())?;
     let errors = output.try_clone().map_err(open())?;
     let absolute = fs::canonicalize(folder)
         .map_err(Error::io(format!("find the folder {}", shown(folder))))?;
@@ -171,6 +179,23 @@ fn spawn(
         ended.notify_one();
     });
     Ok(receiver)
+}
+
+/// Keeps a daemon's log from filling the disk: it appends, so it goes on at the new end.
+pub(crate) fn bound_log(log: &Path) -> Result<(), Error> {
+    let failed = || Error::io(format!("shorten the daemon's log {}", shown(log)));
+    match fs::metadata(log) {
+        Ok(known) if known.len() > LOG_SIZE_MAX => {
+            let file = fs::File::options()
+                .write(true)
+                .open(log)
+                .map_err(failed())?;
+            file.set_len(0).map_err(failed())
+        }
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(failed()(error)),
+    }
 }
 
 /// Waits until a daemon whose interface was deleted is gone, and clears a socket that a killed one

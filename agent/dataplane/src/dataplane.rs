@@ -56,6 +56,7 @@ struct Task {
     probe_interval: Duration,
     /// The plan that is in effect in full.
     applied_generation: Option<u64>,
+    applied_revision: u64,
     report: Report,
     /// Kept open for the lock that it holds.
     _lock: std::fs::File,
@@ -82,6 +83,7 @@ impl Dataplane {
             probe_interval: config.probe_interval,
             reconciler: Reconciler::new(config, network, signals)?,
             applied_generation: None,
+            applied_revision: 0,
             report: Report::default(),
             _lock: lock,
         };
@@ -224,15 +226,15 @@ impl Task {
         let meshes = self.wanted.borrow().meshes.clone();
         let plans = meshes.as_deref().map_or(&[][..], Vec::as_slice);
         let now = SystemTime::now();
-        let views: Vec<_> = plans
-            .iter()
-            .map(|plan| view::mesh(plan, self.reconciler.meshes.get(&plan.mesh), now))
-            .collect();
-        let problems = self.report.problems();
+        let view = |plan: &MeshPlan| view::mesh(plan, self.reconciler.meshes.get(&plan.mesh), now);
+        let observation = Observation {
+            applied_revision: self.applied_revision,
+            meshes: plans.iter().map(view).collect(),
+            problems: self.report.problems(),
+        };
         self.observation.send_if_modified(|seen| {
-            let changed = seen.meshes != views || seen.problems != problems;
-            seen.meshes = views;
-            seen.problems = problems;
+            let changed = *seen != observation;
+            *seen = observation;
             changed
         });
     }

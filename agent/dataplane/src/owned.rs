@@ -71,6 +71,12 @@ impl Owned {
                 ))
             })?,
         };
+        if record.version > RECORD_VERSION {
+            return Err(Error::problem(format!(
+                "{} was written by a newer version of Hanse: start that version",
+                shown(&path)
+            )));
+        }
         if record.boot != boot {
             record.forget_what_a_boot_ends(boot);
         }

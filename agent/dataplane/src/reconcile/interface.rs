@@ -99,6 +99,7 @@ impl Reconciler {
             match (answers, present.take()) {
                 (true, Some(link)) => {
                     self.own(plan, Backend::WireguardGo, false)?;
+                    daemon::bound_log(&daemon::log_file(&self.config, &plan.interface))?;
                     return Ok((Device::Userspace(device), link));
                 }
                 (false, None) => return self.start_daemon(plan).await,

@@ -110,12 +110,16 @@ impl Reconciler {
             .chain(roamed)
             .map(|endpoint| endpoint.ip())
             .collect();
-        mesh.applied_endpoints = plan
-            .peers
-            .iter()
-            .filter(|peer| !mesh.unresolved.contains_key(&peer.public_key))
-            .filter_map(|peer| Some((peer.public_key, peer.endpoint.clone()?)))
-            .collect();
+        let mut before = std::mem::take(&mut mesh.applied_endpoints);
+        for peer in &plan.peers {
+            // One that is not resolved is not applied: then what was before still counts.
+            let unresolved = mesh.unresolved.contains_key(&peer.public_key);
+            let planned = peer.endpoint.clone().filter(|_| !unresolved);
+            let endpoint = planned.or_else(|| before.remove(&peer.public_key));
+            if let Some(endpoint) = endpoint {
+                mesh.applied_endpoints.insert(peer.public_key, endpoint);
+            }
+        }
         Ok(())
     }
 
