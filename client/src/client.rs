@@ -14,6 +14,7 @@ use hanse_core::finding::Finding;
 use hanse_core::inventory::{Inventory, Stored};
 use hanse_core::name::{ClusterName, FederationName, NodeName};
 use hanse_core::object::{Object, ObjectRef};
+use prost::Message as _;
 use tonic::transport::Channel;
 use tonic::{Status, Streaming};
 
@@ -125,6 +126,12 @@ impl Client {
             expected_revision,
             request_id: request_id.to_owned(),
         };
+        // Checked here, since the transport would only say that the stream broke.
+        let length = request.encoded_len();
+        if length > MESSAGE_LIMIT_BYTES {
+            let reason = format!("the {} has {length} bytes", object.reference());
+            return Err(ClientError::TooLarge { reason });
+        }
         let response = self
             .repeat(|mut api| {
                 let request = request.clone();
@@ -306,9 +313,7 @@ impl Client {
     }
 
     fn over(channel: Channel) -> Self {
-        let api = ApiClient::new(channel)
-            .max_decoding_message_size(MESSAGE_LIMIT_BYTES)
-            .max_encoding_message_size(MESSAGE_LIMIT_BYTES);
+        let api = ApiClient::new(channel).max_decoding_message_size(MESSAGE_LIMIT_BYTES);
         Self {
             api,
             patience: PATIENCE_DEFAULT,

@@ -1,6 +1,6 @@
 //! `hanse agent`: runs the agent.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -44,7 +44,7 @@ impl Agent {
     pub fn start(self, runtime: Runtime) -> anyhow::Result<()> {
         let file = self
             .config
-            .as_ref()
+            .as_deref()
             .map_or(Ok(ConfigFile::default()), read_config)?;
         logging::start(self.log_format.or(file.log_format), "info");
         let data_dir = self
@@ -69,9 +69,8 @@ async fn serve(folder: DataFolder) -> anyhow::Result<()> {
     });
     let config = Config::new(folder.path());
     let start = || async {
-        Ok(Dataplane::start(config)
-            .await
-            .map_err(|e| anyhow::anyhow!(e.sentence()))?)
+        let started = Dataplane::start(config).await;
+        started.map_err(|error| anyhow::anyhow!(error.sentence()))
     };
     let dataplane = crate::run::run(folder, stop, start).await?;
     if let Some(dataplane) = Arc::into_inner(dataplane) {
@@ -80,7 +79,7 @@ async fn serve(folder: DataFolder) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn read_config(path: &PathBuf) -> anyhow::Result<ConfigFile> {
+fn read_config(path: &Path) -> anyhow::Result<ConfigFile> {
     let content = file::read_bounded(path, CONFIG_LENGTH_MAX)
         .with_context(|| format!("unable to read {}", path.display()))?;
     let text =

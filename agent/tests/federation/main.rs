@@ -1,0 +1,10 @@
+//! A voter, served on the loopback, and programs that talk to it. One property, one test.
+
+#![expect(clippy::unwrap_used, reason = "what a test takes for granted ends it")]
+
+mod crash;
+mod enrolment;
+mod following;
+mod harness;
+mod objects;
+mod strangers;
