@@ -1,6 +1,7 @@
 //! Hosts as network namespaces on one bridge, inside a user, mount, network and process namespace
 //! of their own, so that nothing is left when a scenario ends, however it ends.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -283,33 +284,21 @@ impl Host {
         )
     }
 
-    /// The packets lost of so many pings in a row.
+    /// The packets lost before so many pings were answered; all of them if none was.
     pub(crate) fn pings_lost(&self, to: IpAddr, count: u32) -> u32 {
-        let times = count.to_string();
-        let arguments = [
-            "-n",
-            "-q",
-            "-i",
-            "0.02",
-            "-W",
-            "1",
-            "-c",
-            &times,
-            &to.to_string(),
-        ];
+        let (count_text, to) = (count.to_string(), to.to_string());
+        // A deadline, since without one ping gives up on late answers.
+        let arguments = ["-n", "-i", "0.02", "-w", "4", "-c", &count_text, &to];
         let output = self.command("ping", &arguments).output().unwrap();
-        let summary = String::from_utf8_lossy(&output.stdout);
-        // Without a route there is no summary.
-        if summary.contains("packets transmitted") {
-            lost(&summary)
-        } else {
-            count
+        match lost(&String::from_utf8_lossy(&output.stdout)) {
+            (0, _) => count,
+            (_, lost) => lost,
         }
     }
 
     /// Pings that go on until they are ended.
     pub(crate) fn start_pings(&self, to: IpAddr) -> Pings {
-        let arguments = ["-n", "-q", "-i", "0.02", "-W", "1", &to.to_string()];
+        let arguments = ["-n", "-i", "0.02", &to.to_string()];
         let child = self
             .command("ping", &arguments)
             .stdout(Stdio::piped())
@@ -339,34 +328,27 @@ impl Drop for Agent {
 pub(crate) struct Pings(Child);
 
 impl Pings {
-    /// How many were sent, and how many lost.
+    /// How many were answered, and how many before the last answered one were not.
     pub(crate) fn end(self) -> (u32, u32) {
         run("kill", &["-INT", &self.0.id().to_string()]);
         let output = self.0.wait_with_output().unwrap();
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        (sent(&text), lost(&text))
+        lost(&String::from_utf8_lossy(&output.stdout))
     }
 }
 
-fn sent(summary: &str) -> u32 {
-    number_before(summary, " packets transmitted")
-}
-
-fn lost(summary: &str) -> u32 {
-    // The last question may still be under way when the pings end.
-    sent(summary) - number_before(summary, " received")
-}
-
-fn number_before(summary: &str, what: &str) -> u32 {
-    let end = summary
-        .find(what)
-        .unwrap_or_else(|| panic!("no summary: {summary}"));
-    summary[..end]
-        .rsplit([' ', '\n'])
-        .next()
-        .unwrap()
-        .parse()
-        .unwrap()
+/// What is still under way when pings end is not lost, so only gaps count.
+fn lost(answers: &str) -> (u32, u32) {
+    let number = |line: &str| {
+        let (_, rest) = line.split_once("icmp_seq=")?;
+        rest.split(' ').next()?.parse::<u32>().ok()
+    };
+    let numbers: BTreeSet<u32> = answers
+        .lines()
+        .filter(|line| line.contains("time="))
+        .filter_map(number)
+        .collect();
+    let answered = u32::try_from(numbers.len()).unwrap();
+    (answered, numbers.last().map_or(0, |last| last - answered))
 }
 
 pub(crate) fn run(program: &str, arguments: &[&str]) -> String {

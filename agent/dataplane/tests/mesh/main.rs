@@ -10,6 +10,7 @@
     reason = "all of this is a test, without the harness by which clippy knows one"
 )]
 
+mod checks;
 mod host;
 mod laboratory;
 mod plan;
