@@ -64,34 +64,33 @@ pub(super) async fn join(
         }
     };
     let advertise = read_advertise(&request.advertise)?.filter(|_| claims.voter);
-    let change = Request::Enroll {
-        node: node.clone(),
+    // A joiner that lost the answer asks again with the same key and is let in once.
+    let key = public_key_of(request)?;
+    let id = request_id(&[claims.id.as_bytes(), node.as_str().as_bytes(), key]);
+    let identity = Identity::Node {
+        federation: voter.authority.federation().clone(),
         cluster: claims.cluster.clone(),
+        node: node.clone(),
+    };
+    // Signed first, handed out last: a request that can't be signed must not use up the token.
+    let response = certify(voter, &identity, claims.voter, request)?;
+    let object = format!("node `{node}`");
+    let change = Request::Enroll {
+        node,
+        cluster: claims.cluster,
         voter: claims.voter,
         advertise,
         token: Some(TokenClaim {
-            id: claims.id.clone(),
+            id: claims.id,
             uses_max: claims.uses,
             expires_unix_s: claims.expires_unix_s,
             shown_unix_s: now,
         }),
     };
-    // A joiner that lost the answer asks again with the same key and is let in once.
-    let id = request_id(&[
-        claims.id.as_bytes(),
-        node.as_str().as_bytes(),
-        public_key_of(request)?,
-    ]);
-    let object = format!("node `{node}`");
     voter
         .propose(caller, Call::Join, &object, &id, change)
         .await?;
-    let identity = Identity::Node {
-        federation: voter.authority.federation().clone(),
-        cluster: claims.cluster,
-        node,
-    };
-    certify(voter, &identity, claims.voter, request)
+    Ok(response)
 }
 
 /// Gives a node a fresh certificate.

@@ -129,6 +129,21 @@ async fn a_used_token_lets_in_nobody_else_but_a_retry_of_the_same_node() {
 }
 
 #[tokio::test]
+async fn a_request_that_cannot_be_signed_uses_up_no_token() {
+    let federation = Federation::start().await;
+    let token = federation.token("home", 1).await;
+    let joiner = federation.joiner().await;
+    let mut altered = request();
+    // The signature no longer fits.
+    *altered.last_mut().unwrap() ^= 1;
+    joiner
+        .enroll(enroll(&token, "a", altered))
+        .await
+        .unwrap_err();
+    joiner.enroll(enroll(&token, "a", request())).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_token_is_used_up_over_a_restart() {
     let federation = Federation::start().await;
     let token = federation.token("home", 1).await;
