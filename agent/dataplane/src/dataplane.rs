@@ -189,8 +189,7 @@ impl Task {
         let wanted = self.wanted.borrow_and_update().clone();
         let in_effect = self.applied_generation == Some(wanted.generation);
         if in_effect {
-            self.observation
-                .send_modify(|seen| seen.applied_revision = wanted.revision);
+            self.applied_revision = wanted.revision;
         }
         in_effect
     }
@@ -217,8 +216,7 @@ impl Task {
             return false;
         }
         self.applied_generation = Some(wanted.generation);
-        self.observation
-            .send_modify(|seen| seen.applied_revision = wanted.revision);
+        self.applied_revision = wanted.revision;
         true
     }
 
