@@ -109,7 +109,7 @@ impl Declared for FederationModel {
             let at = |name| Path::of("health").attribute(name);
             let interval = unknowns.value(at("check_interval"), &health.check_interval);
             let threshold =
-                unknowns.value_or(at("failure_threshold"), &health.failure_threshold, 3);
+                unknowns.with_default(at("failure_threshold"), &health.failure_threshold, 3);
             proto::HealthPolicy {
                 check_interval: interval,
                 failure_threshold: threshold,
@@ -120,7 +120,7 @@ impl Declared for FederationModel {
             .map(|policy| {
                 let at = |name| Path::of("replication").attribute(name);
                 let mode = unknowns.value(at("mode"), &policy.mode);
-                let min_in_sync = unknowns.value_or(at("min_in_sync"), &policy.min_in_sync, 1);
+                let min_in_sync = unknowns.with_default(at("min_in_sync"), &policy.min_in_sync, 1);
                 proto::ReplicationPolicy { mode, min_in_sync }
             });
         proto::object::Kind::Federation(proto::Federation {

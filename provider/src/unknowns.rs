@@ -36,6 +36,20 @@ impl Unknowns {
         }
     }
 
+    /// The value, or the schema's default where there is none yet (defaults come after validation)
+    /// or it is unknown.
+    pub(crate) fn with_default<T: Clone + Default>(
+        &mut self,
+        path: Path,
+        attribute: &Attr<T>,
+        default: T,
+    ) -> T {
+        if attribute.is_null() {
+            return default;
+        }
+        self.value_or(path, attribute, default)
+    }
+
     /// The value, if there is one and it is known.
     pub(crate) fn optional<'a, T>(&mut self, path: Path, attribute: &'a Attr<T>) -> Option<&'a T> {
         if attribute.is_unknown() {

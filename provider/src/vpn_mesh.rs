@@ -126,13 +126,17 @@ impl Declared for VpnMeshModel {
             federation: unknowns.value(at("federation"), &self.federation),
             name: unknowns.value(at("name"), &self.name),
             address_pools: unknowns.list(at("address_pools"), &self.address_pools),
-            interface: unknowns.value(at("interface"), &self.interface),
-            listen_port: unknowns.value_or(
+            interface: unknowns.with_default(
+                at("interface"),
+                &self.interface,
+                INTERFACE_DEFAULT.to_owned(),
+            ),
+            listen_port: unknowns.with_default(
                 at("listen_port"),
                 &self.listen_port,
                 LISTEN_PORT_DEFAULT.into(),
             ),
-            probe_port: unknowns.value_or(
+            probe_port: unknowns.with_default(
                 at("probe_port"),
                 &self.probe_port,
                 PROBE_PORT_DEFAULT.into(),
