@@ -257,19 +257,18 @@ pub(crate) fn non_empty(text: String) -> Attr<String> {
     Attr::from((!text.is_empty()).then_some(text))
 }
 
-/// A list, or null where it is empty.
+/// A list of which everything is known.
 pub(crate) fn known_list(list: Vec<String>) -> Attr<Vec<Attr<String>>> {
-    let list: Vec<_> = list.into_iter().map(Attr::Known).collect();
-    Attr::from((!list.is_empty()).then_some(list))
+    Attr::Known(list.into_iter().map(Attr::Known).collect())
 }
 
-/// A map, or null where it is empty.
+/// A map of which everything is known.
 pub(crate) fn known_map(map: BTreeMap<String, String>) -> Attr<BTreeMap<String, Attr<String>>> {
-    let map: BTreeMap<_, _> = map
-        .into_iter()
-        .map(|(key, text)| (key, Attr::Known(text)))
-        .collect();
-    Attr::from((!map.is_empty()).then_some(map))
+    Attr::Known(
+        map.into_iter()
+            .map(|(key, text)| (key, Attr::Known(text)))
+            .collect(),
+    )
 }
 
 fn object<M: Declared>(model: &M, unknowns: &mut Unknowns) -> Result<Object, Vec<Finding>> {

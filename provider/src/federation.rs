@@ -36,7 +36,7 @@ pub(crate) struct FederationModel {
     #[attribute(optional, computed, default = "24h", validate = duration)]
     pub(crate) certificate_lifetime: Attr<String>,
     /// Words of your own.
-    #[attribute(optional)]
+    #[attribute(optional, computed, default = BTreeMap::<String, Attr<String>>::new())]
     pub(crate) labels: Attr<BTreeMap<String, Attr<String>>>,
     /// The SHA-256 of the federation's CA certificate, hexadecimal.
     #[attribute(computed, use_state_for_unknown)]

@@ -30,7 +30,7 @@ pub(crate) struct MemberClusterModel {
     #[attribute(required)]
     pub(crate) platform: Attr<String>,
     /// Where it is, in the platform's own words.
-    #[attribute(optional)]
+    #[attribute(optional, computed, default = "")]
     pub(crate) region: Attr<String>,
     /// What it is for: `primary`, `replica`, `hub`, `spoke` or `witness`.
     #[attribute(optional, computed, default = "primary")]
@@ -39,16 +39,16 @@ pub(crate) struct MemberClusterModel {
     #[attribute(optional, computed, default = 1_u32)]
     pub(crate) weight: Attr<u32>,
     /// What it can do, like `read-only`, `cache` or `burst-source`.
-    #[attribute(optional)]
+    #[attribute(optional, computed, default = Set::<Attr<String>>::default())]
     pub(crate) capabilities: Attr<Set<Attr<String>>>,
     /// Words of your own.
-    #[attribute(optional)]
+    #[attribute(optional, computed, default = BTreeMap::<String, Attr<String>>::new())]
     pub(crate) labels: Attr<BTreeMap<String, Attr<String>>>,
     /// Bounds for what Hanse runs there.
     #[attribute(optional)]
     pub(crate) limits: Attr<LimitsModel>,
     /// The site's own networks. No two sites may overlap.
-    #[attribute(optional)]
+    #[attribute(optional, computed, default = Vec::<Attr<String>>::new())]
     pub(crate) networks: Attr<Vec<Attr<String>>>,
     /// How long to wait.
     #[block]
@@ -123,10 +123,10 @@ impl Declared for MemberClusterModel {
             federation: Attr::Known(wire.federation),
             name: Attr::Known(wire.name),
             platform: Attr::Known(wire.platform),
-            region: non_empty(wire.region),
+            region: Attr::Known(wire.region),
             role: Attr::Known(wire.role),
             weight: Attr::Known(wire.weight),
-            capabilities: Attr::from((!capabilities.is_empty()).then_some(capabilities)),
+            capabilities: Attr::Known(capabilities),
             labels: known_map(wire.labels),
             limits: Attr::from(wire.limits.map(|limits| LimitsModel {
                 max_memory: non_empty(limits.max_memory),

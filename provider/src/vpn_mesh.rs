@@ -78,13 +78,13 @@ pub(crate) struct SiteModel {
     #[attribute(optional)]
     pub(crate) endpoint: Attr<String>,
     /// Where other nodes can be dialled: node name to `host:port`.
-    #[attribute(optional)]
+    #[attribute(optional, computed, default = BTreeMap::<String, Attr<String>>::new())]
     pub(crate) node_endpoints: Attr<BTreeMap<String, Attr<String>>>,
     /// Networks behind the site's gateways.
-    #[attribute(optional)]
+    #[attribute(optional, computed, default = Vec::<Attr<String>>::new())]
     pub(crate) routes: Attr<Vec<Attr<String>>>,
     /// Nodes that carry the routes, in order of preference. By default all of the site's nodes.
-    #[attribute(optional)]
+    #[attribute(optional, computed, default = Vec::<Attr<String>>::new())]
     pub(crate) gateways: Attr<Vec<Attr<String>>>,
     /// Whether others talk through this site.
     #[attribute(optional, computed, default = false)]

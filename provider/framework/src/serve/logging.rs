@@ -82,10 +82,15 @@ impl JsonLines {
             Level::DEBUG => "debug",
             Level::TRACE => "trace",
         };
-        let message = fields.remove("message").unwrap_or_default();
+        // Terraform's reader panics at a message that is no string.
+        let message = match fields.remove("message") {
+            Some(Json::String(text)) => text,
+            Some(other) => other.to_string(),
+            None => metadata.name().to_owned(),
+        };
         let module = format!("{}.{}", self.module, metadata.target().replace("::", "."));
         fields.insert("@level".to_owned(), level.into());
-        fields.insert("@message".to_owned(), message);
+        fields.insert("@message".to_owned(), message.into());
         fields.insert("@module".to_owned(), module.into());
         fields.insert("@timestamp".to_owned(), timestamp(now).into());
         Json::Object(fields)
