@@ -106,11 +106,13 @@ fn footprint(host: &Host) -> Result<String> {
     let script = "ip -brief link; ip -4 route show table all; ip -6 route show table all; \
                   ip rule; ip -6 rule; nft list ruleset; ps -eo comm | sort | grep -v -e ps -e sort \
                   -e grep -e bash -e sh -e nsenter; find /run /var/run -name '*.sock'; ss -Hlun";
-    // Neighbours and lifetimes come and go by themselves.
+    // Lifetimes and link-local addresses come and go by themselves.
     let said = host.exec(Invocation::script(script))?.success()?.stdout;
-    let steady = said
-        .lines()
-        .filter(|line| !line.contains("expires") && !line.contains("anycast"));
+    let steady = said.lines().filter(|line| {
+        !["expires", "anycast", "fe80"]
+            .iter()
+            .any(|word| line.contains(word))
+    });
     let sockets = format!("find {} -type s -name '*0.sock'", host.data_dir().display());
     let sockets = host.exec(Invocation::script(&sockets))?.success()?.stdout;
     Ok(steady.chain(sockets.lines()).collect::<Vec<_>>().join("\n"))
