@@ -9,7 +9,7 @@ mod prover;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use hanse_core::key::PublicKey;
@@ -90,7 +90,9 @@ struct Shared {
 /// A node that is answered.
 #[derive(Clone)]
 struct Acquaintance {
-    key: Arc<PairKey>,
+    /// Computed at the first use: a thousand agreements would hold a plan up. None: the other
+    /// key is degenerate.
+    key: Arc<OnceLock<Option<PairKey>>>,
     /// Where it may write from; a path that is to be proved is told.
     addresses: BTreeMap<IpAddr, Option<Arc<Path>>>,
 }
@@ -137,12 +139,10 @@ impl Prover {
     /// Proves the paths of this plan. A target whose configuration is as before keeps its proof.
     pub(crate) fn set_plan(&mut self, plan: &MeshPlan) {
         let mut before = std::mem::take(&mut self.targets);
+        let peers: BTreeMap<&NodeName, &PeerPlan> =
+            plan.peers.iter().map(|peer| (&peer.node, peer)).collect();
         for wanted in &plan.probe_targets {
-            let peer = plan
-                .peers
-                .iter()
-                .find(|peer| peer.node == wanted.node)
-                .cloned();
+            let peer = peers.get(&wanted.node).map(|peer| (*peer).clone());
             let same = before
                 .remove(&wanted.node)
                 .filter(|target| target.plan == *wanted && target.peer == peer);
@@ -203,23 +203,20 @@ impl Prover {
 
     /// Nodes that are answered: targets, and peers, which may prove this node without being proved.
     fn acquaintances(&self, plan: &MeshPlan) -> BTreeMap<PublicKey, Acquaintance> {
-        let settings = &self.shared.settings;
         let known = lock(&self.shared.acquaintances);
         let mut acquaintances = BTreeMap::new();
         let mut meet = |key: PublicKey, addresses: BTreeMap<IpAddr, Option<Arc<Path>>>| {
             let pair = known
                 .get(&key)
                 .map(|known| known.key.clone())
-                .or_else(|| PairKey::new(&settings.key, &key, &settings.mesh).map(Arc::new));
-            if let Some(pair) = pair {
-                acquaintances.insert(
-                    key,
-                    Acquaintance {
-                        key: pair,
-                        addresses,
-                    },
-                );
-            }
+                .unwrap_or_default();
+            acquaintances.insert(
+                key,
+                Acquaintance {
+                    key: pair,
+                    addresses,
+                },
+            );
         };
         for peer in &plan.peers {
             let host = |cidr: &&hanse_core::cidr::Cidr| cidr.host_count() == 1;

@@ -12,8 +12,8 @@ use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use super::message::{Direction, Nonce, SIZE_MIN, read, write};
-use super::{Path, Proof, Question, Shared, lock};
+use super::message::{Direction, Nonce, PairKey, SIZE_MIN, read, write};
+use super::{Acquaintance, Path, Proof, Question, Shared, lock};
 
 const RETRY_MIN: Duration = Duration::from_millis(200);
 const RETRY_MAX: Duration = Duration::from_secs(2);
@@ -152,18 +152,27 @@ impl Drop for Asked {
 }
 
 impl Shared {
+    fn pair_key<'a>(&self, known: &'a Acquaintance, other: &PublicKey) -> Option<&'a PairKey> {
+        let settings = &self.settings;
+        known
+            .key
+            .get_or_init(|| PairKey::new(&settings.key, other, &settings.mesh))
+            .as_ref()
+    }
+
     fn ask(
         &self,
         of: &PublicKey,
         to: SocketAddr,
         answered: &mpsc::Sender<Duration>,
     ) -> Option<(Nonce, Vec<u8>)> {
-        let key = lock(&self.acquaintances).get(of)?.key.clone();
+        let known = lock(&self.acquaintances).get(of)?.clone();
+        let key = self.pair_key(&known, of)?;
         let mut nonce = Nonce::default();
         rand::fill(&mut nonce).ok()?;
         let size = size(self.settings.mtu, &to.ip());
         let own = self.settings.key.public();
-        let datagram = write(&key, Direction::Question, &own, &nonce, size);
+        let datagram = write(key, Direction::Question, &own, &nonce, size);
         let question = Question {
             to,
             of: *of,
@@ -179,7 +188,8 @@ impl Shared {
         let seen = read(datagram)?;
         let sender = lock(&self.acquaintances).get(&seen.sender)?.clone();
         let path = sender.addresses.get(&from.ip())?;
-        if !seen.is_genuine(&sender.key) {
+        let key = self.pair_key(&sender, &seen.sender)?;
+        if !seen.is_genuine(key) {
             return None;
         }
         match seen.direction {
@@ -189,13 +199,7 @@ impl Shared {
                 }
                 let size = datagram.len().min(size(self.settings.mtu, own));
                 let own_key = self.settings.key.public();
-                Some(write(
-                    &sender.key,
-                    Direction::Answer,
-                    &own_key,
-                    &seen.nonce,
-                    size,
-                ))
+                Some(write(key, Direction::Answer, &own_key, &seen.nonce, size))
             }
             Direction::Answer => {
                 let question = lock(&self.questions).remove(&seen.nonce)?;
