@@ -9,8 +9,8 @@ use hanse_acceptance::{Configuration, Federation, Laboratory, Terraform};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-/// How often somebody is killed: all fifty in the long run, a few in each gate.
-const KILLS: u32 = if cfg!(feature = "long") { 50 } else { 6 };
+/// How often somebody is killed.
+const KILLS: u32 = if cfg!(feature = "long") { 200 } else { 50 };
 
 /// The longest that is waited before a kill: an apply takes about as long.
 const MOMENT_MAX_MS: u64 = 2500;
