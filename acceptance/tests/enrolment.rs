@@ -121,9 +121,13 @@ fn a_message_that_is_too_large_is_refused_and_harms_nobody() -> Result<()> {
     Ok(())
 }
 
-/// The same claims under another signature.
+/// The same claims under another signature: one character in its midst is changed.
 fn forged(token: &str) -> String {
-    let (claims, signature) = token.rsplit_once('.').unwrap_or((token, ""));
-    let swapped: String = signature.chars().rev().collect();
-    format!("{claims}.{swapped}")
+    let place = token.rfind('.').unwrap_or_default() + 20;
+    let other = if token[place..].starts_with('A') {
+        "B"
+    } else {
+        "A"
+    };
+    format!("{}{other}{}", &token[..place], &token[place + 1..])
 }
