@@ -25,10 +25,7 @@ fn a_token_that_is_wrong_expired_used_or_foreign_lets_nobody_in() -> Result<()> 
 
     let good = operator.token("site2")?;
     let wrong = refused(&forged(&good))?;
-    assert!(
-        wrong.contains("signature") || wrong.contains("not valid"),
-        "{wrong}"
-    );
+    assert!(wrong.contains("it was altered"), "{wrong}");
     let mangled = refused("hanse1.nonsense")?;
     assert!(mangled.to_lowercase().contains("token"), "{mangled}");
 
