@@ -43,7 +43,7 @@ impl<'l> Agent<'l> {
             process: None,
         };
         let address = format!("{}:{API_PORT}", host.ipv4());
-        let credentials = laboratory.folder().join("credentials.pem");
+        let credentials = laboratory.folder().join(format!("{}.pem", host.name()));
         agent
             .run(
                 Invocation::new(binaries::hanse()?)

@@ -19,8 +19,12 @@ use crate::object::vpn_mesh::InterfaceName;
 /// WireGuard's own documentation recommends.
 pub const NAT_KEEPALIVE_S: u16 = 25;
 
-/// Up to so many nodes, every node proves its path to every other; beyond, to hubs and gateways.
+/// Up to so many nodes, every node proves its path to every other. Beyond, to the hub and to its
+/// site's gateway; and gateways among themselves, all of them up to the same number.
 pub const PROVE_ALL_PAIRS_NODES_MAX: usize = 64;
+
+/// With more gateways than that, each proves so many before and after it in the ring of names.
+pub const PROVED_NEIGHBOURS: usize = 4;
 
 /// Everything that one node must have.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -228,11 +232,11 @@ fn probe_targets(
     topology: &Topology<'_>,
     node: &NodeName,
 ) -> Vec<ProbeTarget> {
-    let all_pairs = inventory.nodes_in(mesh).count() <= PROVE_ALL_PAIRS_NODES_MAX;
+    let pairs = ProvedPairs::of(inventory, topology);
     inventory
         .nodes_in(mesh)
         .filter(|(name, _)| *name != node && topology.next_hop(node, name).is_some())
-        .filter(|(name, _)| all_pairs || topology.hub() == Some(name) || topology.is_gateway(name))
+        .filter(|(name, _)| pairs.contain(inventory, topology, node, name))
         .filter_map(|(name, record)| {
             let place = record.meshes.get(&mesh.name)?;
             Some(ProbeTarget {
@@ -242,6 +246,59 @@ fn probe_targets(
             })
         })
         .collect()
+}
+
+/// The pairs of nodes whose path is proved. The same in both directions: whoever answers a proof
+/// needs the key of whoever asks.
+struct ProvedPairs<'a> {
+    all: bool,
+    gateways: Vec<&'a NodeName>,
+}
+
+impl<'a> ProvedPairs<'a> {
+    fn of(inventory: &'a Inventory, topology: &Topology<'_>) -> Self {
+        let nodes: Vec<&NodeName> = inventory
+            .nodes_in(topology.mesh())
+            .map(|(n, _)| n)
+            .collect();
+        let all = nodes.len() <= PROVE_ALL_PAIRS_NODES_MAX;
+        let gateways = nodes
+            .into_iter()
+            .filter(|node| !all && topology.is_gateway(node))
+            .collect();
+        Self { all, gateways }
+    }
+
+    fn contain(
+        &self,
+        inventory: &Inventory,
+        topology: &Topology<'_>,
+        a: &NodeName,
+        b: &NodeName,
+    ) -> bool {
+        let has_hub = topology.hub().is_some_and(|hub| hub == a || hub == b);
+        if self.all || has_hub {
+            return true;
+        }
+        let cluster = |node| inventory.nodes.get(node).map(|record| &record.cluster);
+        match (topology.is_gateway(a), topology.is_gateway(b)) {
+            (true, true) => self.are_near(a, b),
+            (true, false) | (false, true) => cluster(a) == cluster(b),
+            (false, false) => false,
+        }
+    }
+
+    /// Whether two gateways stand near one another in the ring of their names; of few gateways,
+    /// all do.
+    fn are_near(&self, a: &NodeName, b: &NodeName) -> bool {
+        let place = |node: &NodeName| self.gateways.binary_search(&node).ok();
+        let (Some(a), Some(b)) = (place(a), place(b)) else {
+            return false;
+        };
+        let distance = a.abs_diff(b);
+        let distance = distance.min(self.gateways.len() - distance);
+        self.gateways.len() <= PROVE_ALL_PAIRS_NODES_MAX || distance <= PROVED_NEIGHBOURS
+    }
 }
 
 #[cfg(test)]
@@ -374,6 +431,42 @@ mod tests {
             "the session to a-1 is left alone"
         );
         assert_ne!(before.peers[1], after.peers[1]);
+    }
+
+    #[test]
+    fn in_a_large_mesh_whoever_is_asked_for_a_proof_knows_who_asks() {
+        let mut federation = Builder::new();
+        for site in 0..3 {
+            federation = federation.site(&format!("s{site}"));
+        }
+        let mut federation = federation.mesh(&["10.0.0.0/22"]);
+        for node in 0..90 {
+            federation.enroll(&format!("n{node:02}"), &format!("s{}", node % 3));
+        }
+        let plans: BTreeMap<String, MeshPlan> = (0..90)
+            .map(|n| format!("n{n:02}"))
+            .map(|n| (n.clone(), plan_of(&federation, &n)))
+            .collect();
+        let proves = |from: &str, to: &str| {
+            plans[from]
+                .probe_targets
+                .iter()
+                .any(|target| target.node.as_str() == to)
+        };
+        for from in plans.keys() {
+            assert!(
+                !plans[from].probe_targets.is_empty(),
+                "{from} proves something"
+            );
+            for to in plans.keys().filter(|to| *to != from) {
+                assert_eq!(proves(from, to), proves(to, from), "{from} and {to}");
+            }
+        }
+        assert!(proves("n00", "n01") && proves("n00", "n87"));
+        assert!(
+            !proves("n03", "n04"),
+            "nodes of different sites go through their gateways"
+        );
     }
 
     proptest! {
