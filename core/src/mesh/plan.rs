@@ -226,10 +226,10 @@ fn routes_of(mesh: &VpnMesh, own: &ClusterName) -> Vec<Cidr> {
     routes.into_iter().collect()
 }
 
-fn probe_targets(
-    inventory: &Inventory,
-    mesh: &VpnMesh,
-    topology: &Topology<'_>,
+fn probe_targets<'a>(
+    inventory: &'a Inventory,
+    mesh: &'a VpnMesh,
+    topology: &Topology<'a>,
     node: &NodeName,
 ) -> Vec<ProbeTarget> {
     let pairs = ProvedPairs::of(inventory, topology);
@@ -256,7 +256,7 @@ struct ProvedPairs<'a> {
 }
 
 impl<'a> ProvedPairs<'a> {
-    fn of(inventory: &'a Inventory, topology: &Topology<'_>) -> Self {
+    fn of(inventory: &'a Inventory, topology: &Topology<'a>) -> Self {
         let nodes: Vec<&NodeName> = inventory
             .nodes_in(topology.mesh())
             .map(|(n, _)| n)
