@@ -5,7 +5,12 @@
 /// The API between agents, providers, people and the federation, version 1.
 pub mod hanse {
     /// Version 1.
-    #[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated from .proto files")]
+    #[allow(
+        missing_docs,
+        unreachable_pub,
+        clippy::all,
+        reason = "generated from .proto files"
+    )]
     pub mod v1 {
         tonic::include_proto!("hanse.v1");
     }
