@@ -3,8 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::inventory::Inventory;
-use crate::mesh::plan;
+use crate::inventory::{Inventory, NodeRecord};
+use crate::mesh::plan::ProvedPairs;
+use crate::mesh::topology::Topology;
 use crate::name::{ClusterName, MeshName, NodeName};
 
 /// What is known of a node at this moment.
@@ -77,6 +78,12 @@ pub fn convergence(
             });
         }
     }
+    let topology = Topology::of(inventory, &stored.spec);
+    let pairs = ProvedPairs::of(inventory, &topology);
+    let has_key = |record: &NodeRecord| {
+        let place = record.meshes.get(mesh);
+        place.is_some_and(|place| place.public_key.is_some())
+    };
     let is_live = |node: &NodeName| views.get(node).is_some_and(|view| view.live);
     for (node, record) in inventory.nodes_in(&stored.spec) {
         let Some(view) = views.get(node).filter(|view| view.live) else {
@@ -93,11 +100,7 @@ pub fn convergence(
                 reason,
             });
         };
-        if record
-            .meshes
-            .get(mesh)
-            .is_none_or(|place| place.public_key.is_none())
-        {
+        if !has_key(record) {
             wait("it has not made its key yet".to_owned());
             continue;
         }
@@ -107,10 +110,14 @@ pub fn convergence(
                 view.applied_revision
             ));
         }
-        let targets = targets(inventory, mesh, node);
         let none = BTreeSet::new();
         let proved = view.proved.get(mesh).unwrap_or(&none);
-        let live: Vec<&NodeName> = targets.iter().filter(|target| is_live(target)).collect();
+        let live: Vec<&NodeName> = inventory
+            .nodes_in(&stored.spec)
+            .filter(|(target, record)| has_key(record) && is_live(target))
+            .map(|(target, _)| target)
+            .filter(|target| pairs.contain(inventory, &topology, node, target))
+            .collect();
         let unproved: Vec<&str> = live
             .iter()
             .filter(|t| !proved.contains(**t))
@@ -126,16 +133,6 @@ pub fn convergence(
         }
     }
     result
-}
-
-fn targets(inventory: &Inventory, mesh: &MeshName, node: &NodeName) -> Vec<NodeName> {
-    plan::plan(inventory, node, &|_, _, _| None)
-        .into_iter()
-        .flat_map(|plan| plan.meshes)
-        .filter(|plan| plan.mesh == *mesh)
-        .flat_map(|plan| plan.probe_targets)
-        .map(|target| target.node)
-        .collect()
 }
 
 #[cfg(test)]

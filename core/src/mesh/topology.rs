@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use crate::endpoint::Endpoint;
 use crate::inventory::Inventory;
 use crate::name::{ClusterName, NodeName};
-use crate::object::VpnMesh;
 use crate::object::federation;
 use crate::object::vpn_mesh::MeshShape;
+use crate::object::{MeshSite, VpnMesh};
 
 /// The connections of one mesh.
 #[derive(Debug)]
@@ -42,31 +42,30 @@ pub fn shape_of(inventory: &Inventory, mesh: &VpnMesh) -> MeshShape {
 }
 
 /// The node that carries a site's routes: the first enrolled one of its gateways, or of its nodes
-/// where none is named.
-fn gateway_of<'a>(
-    inventory: &'a Inventory,
-    mesh: &'a VpnMesh,
-    cluster: &'a ClusterName,
-) -> Option<&'a NodeName> {
-    let site = mesh.sites.get(cluster)?;
-    let mut nodes = inventory.nodes_of(cluster).map(|(name, _)| name);
+/// where none is named. The nodes are sorted.
+fn gateway_of<'a>(site: &MeshSite, nodes: &[&'a NodeName]) -> Option<&'a NodeName> {
     if site.gateways.is_empty() {
-        return nodes.next();
+        return nodes.first().copied();
     }
-    let nodes: Vec<&NodeName> = nodes.collect();
-    site.gateways
-        .iter()
-        .find_map(|gateway| nodes.iter().find(|node| **node == gateway).copied())
+    let enrolled = |gateway| nodes.binary_search(&gateway).ok();
+    let place = site.gateways.iter().find_map(enrolled)?;
+    nodes.get(place).copied()
 }
 
 impl<'a> Topology<'a> {
     /// Works out the connections of one mesh.
     #[must_use]
     pub fn of(inventory: &'a Inventory, mesh: &'a VpnMesh) -> Self {
+        let mut nodes_of: BTreeMap<&ClusterName, Vec<&NodeName>> = BTreeMap::new();
+        for (name, record) in inventory.nodes_in(mesh) {
+            nodes_of.entry(&record.cluster).or_default().push(name);
+        }
         let gateways: BTreeMap<&ClusterName, &NodeName> = mesh
             .sites
-            .keys()
-            .filter_map(|cluster| Some((cluster, gateway_of(inventory, mesh, cluster)?)))
+            .iter()
+            .filter_map(|(cluster, site)| {
+                Some((cluster, gateway_of(site, nodes_of.get(cluster)?)?))
+            })
             .collect();
         let nodes = inventory
             .nodes_in(mesh)
@@ -102,6 +101,12 @@ impl<'a> Topology<'a> {
     #[must_use]
     pub fn hub(&self) -> Option<&'a NodeName> {
         self.hub
+    }
+
+    /// The node that carries a site's routes, if one is enrolled.
+    #[must_use]
+    pub fn gateway(&self, cluster: &ClusterName) -> Option<&'a NodeName> {
+        self.gateways.get(cluster).copied()
     }
 
     /// Whether the node carries its site's routes.
@@ -156,11 +161,16 @@ impl<'a> Topology<'a> {
         self.is_gateway(node) && own.endpoint.is_some() && self.nodes.iter().any(sheltered)
     }
 
-    /// The WireGuard peers of a node, in the order of their names.
+    /// The nodes that a node reaches, by the peer over which it reaches them.
     #[must_use]
-    pub fn peers_of(&self, node: &NodeName) -> Vec<&'a NodeName> {
-        let others = self.nodes.keys().copied().filter(|peer| *peer != node);
-        others.filter(|peer| self.is_direct(node, peer)).collect()
+    pub fn reached_over(&self, node: &NodeName) -> BTreeMap<&'a NodeName, Vec<&'a NodeName>> {
+        let mut reached: BTreeMap<&NodeName, Vec<&NodeName>> = BTreeMap::new();
+        for other in self.nodes.keys().copied().filter(|other| *other != node) {
+            if let Some(peer) = self.next_hop(node, other) {
+                reached.entry(peer).or_default().push(other);
+            }
+        }
+        reached
     }
 
     /// The one node that carries traffic between two that are no peers. It is the same in both
