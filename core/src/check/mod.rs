@@ -68,7 +68,7 @@ mod tests {
     use super::*;
     use crate::name::MeshName;
     use crate::object::{MemberCluster, VpnMesh};
-    use crate::testing::{cluster, dialable_site, mesh, mesh_name};
+    use crate::testing::{Builder, cluster, dialable_site, mesh, mesh_name};
 
     /// Two sites, each dialable, in one mesh; changed before it is checked.
     fn findings(
@@ -205,6 +205,37 @@ mod tests {
                 "{summary}: {found:?}"
             );
         }
+    }
+
+    #[test]
+    fn the_hub_is_the_gateway_of_its_site_and_not_its_first_node() {
+        let mut federation = Builder::new().site("a").site("b").mesh(&["10.0.0.0/24"]);
+        for (node, site) in [("a-1", "a"), ("a-2", "a"), ("b-1", "b")] {
+            federation.enroll(node, site);
+        }
+        let mut wanted = federation.state.inventory().meshes[&mesh_name()]
+            .spec
+            .clone();
+        wanted.shape = Some(crate::object::vpn_mesh::MeshShape::HubSpoke);
+        wanted
+            .sites
+            .get_mut(&"b".parse().unwrap())
+            .unwrap()
+            .endpoint = None;
+        let hub = wanted.sites.get_mut(&"a".parse().unwrap()).unwrap();
+        hub.hub = true;
+        hub.gateways = vec!["a-2".parse().unwrap()];
+        federation
+            .try_declare(Object::VpnMesh(wanted.clone()))
+            .unwrap();
+        let hub = wanted.sites.get_mut(&"a".parse().unwrap()).unwrap();
+        let elsewhere = hub.endpoint.take().unwrap();
+        hub.node_endpoints.insert("a-1".parse().unwrap(), elsewhere);
+        let refusal = federation.try_declare(Object::VpnMesh(wanted)).unwrap_err();
+        assert_eq!(
+            refusal.findings[0].path.to_string(),
+            r#"sites["a"].endpoint"#
+        );
     }
 
     #[test]

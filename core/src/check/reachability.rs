@@ -7,8 +7,8 @@ use crate::finding::{Finding, Path};
 use crate::inventory::Inventory;
 use crate::mesh::topology::{Topology, shape_of};
 use crate::name::{ClusterName, NodeName};
-use crate::object::VpnMesh;
 use crate::object::vpn_mesh::MeshShape;
+use crate::object::{MeshSite, VpnMesh};
 
 /// A node, or a site that has none yet.
 #[derive(Clone, Copy)]
@@ -20,7 +20,27 @@ struct Place<'a> {
     gateway_dialable: bool,
 }
 
-impl Place<'_> {
+impl<'a> Place<'a> {
+    fn of(topology: &Topology<'a>, cluster: &'a ClusterName, node: &'a NodeName) -> Self {
+        let dialable = topology.endpoint_of(node).is_some();
+        Self {
+            cluster,
+            node: Some(node),
+            dialable,
+            gateway_dialable: dialable && topology.is_gateway(node),
+        }
+    }
+
+    fn to_come(cluster: &'a ClusterName, site: &MeshSite) -> Self {
+        let dialable = site.endpoint.is_some() || !site.node_endpoints.is_empty();
+        Self {
+            cluster,
+            node: None,
+            dialable,
+            gateway_dialable: dialable,
+        }
+    }
+
     fn describe(&self) -> String {
         match self.node {
             Some(node) => format!("the node `{node}` of `{}`", self.cluster),
@@ -36,23 +56,37 @@ impl Place<'_> {
 
 /// Checks that every pair of nodes can be connected.
 pub(super) fn check(inventory: &Inventory, mesh: &VpnMesh) -> Vec<Finding> {
-    let places = places(inventory, mesh);
-    let hub = places
-        .iter()
-        .find(|place| mesh.sites.get(place.cluster).is_some_and(|site| site.hub));
-    match (shape_of(inventory, mesh), hub) {
-        (MeshShape::HubSpoke, None) if mesh.sites.len() > 1 => vec![Finding::error(
+    let topology = Topology::of(inventory, mesh);
+    let places = places(inventory, &topology);
+    let hubs = hubs(&topology);
+    match shape_of(inventory, mesh) {
+        MeshShape::HubSpoke if hubs.is_empty() && mesh.sites.len() > 1 => vec![Finding::error(
             Path::of("sites"),
             "No hub",
             "In the shape hub-spoke, sites talk through a hub. Set hub = true on one site that has \
              an endpoint, or shape = \"full\".",
         )],
-        (MeshShape::HubSpoke, None) => Vec::new(),
-        (MeshShape::Full | MeshShape::HubSpoke, Some(hub)) => {
-            behind_hub(hub, &places).into_iter().collect()
+        MeshShape::Full if hubs.is_empty() => without_hub(&places),
+        MeshShape::Full | MeshShape::HubSpoke => {
+            let findings = hubs.iter().filter_map(|hub| behind_hub(hub, &places));
+            findings.collect()
         }
-        (MeshShape::Full, None) => without_hub(&places),
     }
+}
+
+/// The hub, after those that come before it once they have a gateway.
+fn hubs<'a>(topology: &Topology<'a>) -> Vec<Place<'a>> {
+    let mut hubs = Vec::new();
+    for (cluster, site) in topology.mesh().sites.iter().filter(|(_, site)| site.hub) {
+        match topology.gateway(cluster) {
+            Some(node) => {
+                hubs.push(Place::of(topology, cluster, node));
+                return hubs;
+            }
+            None => hubs.push(Place::to_come(cluster, site)),
+        }
+    }
+    hubs
 }
 
 /// A hub that can't be dialled meets nobody who can't be dialled either.
@@ -127,25 +161,14 @@ fn without_hub(places: &[Place<'_>]) -> Vec<Finding> {
     findings
 }
 
-fn places<'a>(inventory: &'a Inventory, mesh: &'a VpnMesh) -> Vec<Place<'a>> {
-    let topology = Topology::of(inventory, mesh);
+fn places<'a>(inventory: &'a Inventory, topology: &Topology<'a>) -> Vec<Place<'a>> {
     let mut places = Vec::new();
-    for (cluster, site) in &mesh.sites {
+    for (cluster, site) in &topology.mesh().sites {
         let before = places.len();
-        places.extend(inventory.nodes_of(cluster).map(|(node, _)| Place {
-            cluster,
-            node: Some(node),
-            dialable: topology.endpoint_of(node).is_some(),
-            gateway_dialable: topology.is_gateway(node) && topology.endpoint_of(node).is_some(),
-        }));
+        let nodes = inventory.nodes_of(cluster);
+        places.extend(nodes.map(|(node, _)| Place::of(topology, cluster, node)));
         if places.len() == before {
-            let dialable = site.endpoint.is_some() || !site.node_endpoints.is_empty();
-            places.push(Place {
-                cluster,
-                node: None,
-                dialable,
-                gateway_dialable: dialable,
-            });
+            places.push(Place::to_come(cluster, site));
         }
     }
     places
