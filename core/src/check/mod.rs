@@ -207,6 +207,84 @@ mod tests {
         }
     }
 
+    /// What is wrong with a second mesh of the sites `a` and `b`, whose first mesh has a route to
+    /// the networks behind `a`.
+    fn errors_of_a_second_mesh(change: impl FnOnce(&mut VpnMesh)) -> Vec<(String, String)> {
+        let mut federation = Builder::new().site("a").site("b").mesh(&["10.0.0.0/24"]);
+        federation.change_mesh(|mesh| {
+            let site = mesh.sites.get_mut(&"a".parse().unwrap()).unwrap();
+            site.routes = vec!["192.168.0.0/16".parse().unwrap()];
+        });
+        let mut second = federation.state.inventory().meshes[&mesh_name()]
+            .spec
+            .clone();
+        second.name = "second".parse().unwrap();
+        second.address_pools = vec!["10.1.0.0/24".parse().unwrap()];
+        second.interface = "hanse1".parse().unwrap();
+        second.listen_port = 51_830;
+        for site in second.sites.values_mut() {
+            site.routes.clear();
+        }
+        change(&mut second);
+        let refused = federation.try_declare(Object::VpnMesh(second)).err();
+        let found = refused
+            .into_iter()
+            .flat_map(|refusal| refusal.findings)
+            .filter(Finding::is_error);
+        found.map(|f| (f.path.to_string(), f.summary)).collect()
+    }
+
+    #[test]
+    fn two_meshes_of_one_site_get_in_each_others_way_nowhere() {
+        type Change = fn(&mut VpnMesh);
+        fn route(mesh: &mut VpnMesh, site: &str, route: &str) {
+            let site = mesh.sites.get_mut(&site.parse().unwrap()).unwrap();
+            site.routes = vec![route.parse().unwrap()];
+        }
+        let cases: [(Change, &str, &str); 6] = [
+            (
+                |m| m.address_pools = vec!["192.168.9.0/24".parse().unwrap()],
+                "address_pools[0]",
+                "Overlapping networks",
+            ),
+            (
+                |m| route(m, "b", "192.168.9.0/24"),
+                r#"sites["b"].routes[0]"#,
+                "Overlapping networks",
+            ),
+            (
+                |m| route(m, "a", "192.168.9.0/24"),
+                r#"sites["a"].routes[0]"#,
+                "Overlapping networks",
+            ),
+            (
+                |m| route(m, "b", "10.0.0.0/25"),
+                r#"sites["b"].routes[0]"#,
+                "Overlapping networks",
+            ),
+            (
+                |m| m.probe_port = 51_820,
+                "probe_port",
+                "Taken by another mesh",
+            ),
+            (
+                |m| (m.listen_port, m.probe_port) = (51_821, 51_831),
+                "listen_port",
+                "Taken by another mesh",
+            ),
+        ];
+        assert_eq!(errors_of_a_second_mesh(|_| ()), []);
+        for (change, path, summary) in cases {
+            let found = errors_of_a_second_mesh(change);
+            assert_eq!(found, [(path.to_owned(), summary.to_owned())]);
+        }
+        let elsewhere = errors_of_a_second_mesh(|mesh| {
+            route(mesh, "a", "192.168.9.0/24");
+            mesh.sites.remove(&"b".parse().unwrap());
+        });
+        assert_eq!(elsewhere, [], "no node is in both but those of the site");
+    }
+
     #[test]
     fn the_hub_is_the_gateway_of_its_site_and_not_its_first_node() {
         let mut federation = Builder::new().site("a").site("b").mesh(&["10.0.0.0/24"]);

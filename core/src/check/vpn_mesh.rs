@@ -46,34 +46,13 @@ fn pools(inventory: &Inventory, mesh: &VpnMesh, findings: &mut Vec<Finding>) {
         let path = Path::of("address_pools").index(index);
         let earlier = mesh.address_pools[..index]
             .iter()
-            .map(|cidr| (*cidr, "another pool of this mesh".to_owned()));
-        let meshes = inventory
-            .meshes
-            .values()
-            .filter(|other| other.spec.name != mesh.name);
-        let others = meshes.flat_map(|other| {
-            let text = format!("a pool of the VPN mesh `{}`", other.spec.name);
-            other
-                .spec
-                .address_pools
-                .iter()
-                .map(move |cidr| (*cidr, text.clone()))
-        });
-        let clusters = inventory
-            .clusters
-            .iter()
-            .filter(|(_, stored)| !stored.retiring);
-        let networks = clusters.flat_map(|(name, stored)| {
-            let text = format!("a network of the member cluster `{name}`");
-            stored
-                .spec
-                .networks
-                .iter()
-                .map(move |cidr| (*cidr, text.clone()))
-        });
-        for (other, whose) in earlier.chain(others).chain(networks) {
+            .map(|cidr| (*cidr, "another pool of the VPN mesh", mesh.name.as_str()));
+        let foreign = foreign_pools(inventory, mesh)
+            .chain(foreign_routes(inventory, mesh).map(|(_, _, route)| route))
+            .chain(networks(inventory).map(|(_, network)| network));
+        for (other, what, owner) in earlier.chain(foreign) {
             if other.overlaps(pool) {
-                findings.push(overlap(path.clone(), *pool, other, &whose));
+                findings.push(overlap(path.clone(), *pool, other, what, owner));
             }
         }
         let needed = addresses_needed(inventory, mesh, *pool);
@@ -184,8 +163,12 @@ fn twins(inventory: &Inventory, mesh: &VpnMesh, findings: &mut Vec<Finding>) {
         if other.interface == mesh.interface {
             clash("interface", format!("the interface {}", mesh.interface));
         }
-        if other.listen_port == mesh.listen_port {
+        if [other.listen_port, other.probe_port].contains(&mesh.listen_port) {
             clash("listen_port", format!("the port {}", mesh.listen_port));
+        }
+        // Two meshes may share the port of their proofs: each binds its own addresses.
+        if mesh.probe_port == other.listen_port {
+            clash("probe_port", format!("the port {}", mesh.probe_port));
         }
     }
 }
@@ -261,36 +244,87 @@ fn routes(
         let pools = mesh
             .address_pools
             .iter()
-            .map(|cidr| (*cidr, "an address pool of this mesh".to_owned()));
-        let sites = mesh.sites.iter().filter(|(name, _)| *name != cluster);
-        let others = sites.flat_map(|(name, site)| {
-            let text = format!("a route of the member cluster `{name}`");
-            site.routes.iter().map(move |cidr| (*cidr, text.clone()))
-        });
-        let clusters = inventory.clusters.iter();
-        let clusters = clusters.filter(|(name, stored)| *name != cluster && !stored.retiring);
-        let networks = clusters.flat_map(|(name, stored)| {
-            let text = format!("a network of the member cluster `{name}`");
-            stored
-                .spec
-                .networks
-                .iter()
-                .map(move |cidr| (*cidr, text.clone()))
-        });
-        for (other, whose) in pools.chain(others).chain(networks) {
+            .map(|cidr| (*cidr, "an address pool of the VPN mesh", mesh.name.as_str()));
+        let others = mesh.sites.iter().filter(|(name, _)| *name != cluster);
+        let others = others.flat_map(|(name, site)| routes_of(name, site));
+        let meets = |other: &VpnMesh| {
+            let mut shared = other.sites.keys().filter(|name| *name != cluster);
+            shared.any(|name| mesh.sites.contains_key(name))
+        };
+        // One network over two meshes leaves a node that is in both with two ways to it.
+        let elsewhere = foreign_routes(inventory, mesh)
+            .filter(|(other, name, _)| *name != cluster || meets(other))
+            .map(|(_, _, route)| route);
+        let networks = networks(inventory)
+            .filter(|(name, _)| *name != cluster)
+            .map(|(_, network)| network);
+        let foreign = foreign_pools(inventory, mesh).chain(elsewhere);
+        for (other, what, owner) in pools.chain(others).chain(foreign).chain(networks) {
             if other.overlaps(route) {
-                findings.push(overlap(path.clone(), *route, other, &whose));
+                findings.push(overlap(path.clone(), *route, other, what, owner));
             }
         }
     }
 }
 
-fn overlap(path: Path, mine: Cidr, other: Cidr, whose: &str) -> Finding {
+/// A network, what it is, and whose.
+type Owned<'a> = (Cidr, &'static str, &'a str);
+
+/// The pools of the other meshes.
+fn foreign_pools<'a>(
+    inventory: &'a Inventory,
+    mesh: &'a VpnMesh,
+) -> impl Iterator<Item = Owned<'a>> {
+    other_meshes(inventory, mesh).flat_map(|other| {
+        let pools = other.address_pools.iter();
+        pools.map(|cidr| (*cidr, "a pool of the VPN mesh", other.name.as_str()))
+    })
+}
+
+/// The routes of the other meshes, each with its mesh and its site.
+fn foreign_routes<'a>(
+    inventory: &'a Inventory,
+    mesh: &'a VpnMesh,
+) -> impl Iterator<Item = (&'a VpnMesh, &'a ClusterName, Owned<'a>)> {
+    other_meshes(inventory, mesh).flat_map(|other| {
+        other.sites.iter().flat_map(move |(name, site)| {
+            routes_of(name, site).map(move |route| (other, name, route))
+        })
+    })
+}
+
+fn other_meshes<'a>(
+    inventory: &'a Inventory,
+    mesh: &'a VpnMesh,
+) -> impl Iterator<Item = &'a VpnMesh> {
+    let meshes = inventory.meshes.values().map(|stored| &stored.spec);
+    meshes.filter(|other| other.name != mesh.name)
+}
+
+fn routes_of<'a>(cluster: &'a ClusterName, site: &'a MeshSite) -> impl Iterator<Item = Owned<'a>> {
+    let routes = site.routes.iter();
+    routes.map(|cidr| (*cidr, "a route of the member cluster", cluster.as_str()))
+}
+
+/// The networks of all sites that are there to stay.
+fn networks(inventory: &Inventory) -> impl Iterator<Item = (&ClusterName, Owned<'_>)> {
+    let clusters = inventory.clusters.iter();
+    let clusters = clusters.filter(|(_, stored)| !stored.retiring);
+    clusters.flat_map(|(name, stored)| {
+        let networks = stored.spec.networks.iter();
+        networks.map(move |cidr| {
+            let what = "a network of the member cluster";
+            (name, (*cidr, what, name.as_str()))
+        })
+    })
+}
+
+fn overlap(path: Path, mine: Cidr, other: Cidr, what: &str, owner: &str) -> Finding {
     Finding::error(
         path,
         "Overlapping networks",
         format!(
-            "{mine} overlaps {other}, {whose}. Traffic could not know which way to go: choose \
+            "{mine} overlaps {other}, {what} `{owner}`. Traffic could not know which way to go: choose \
              networks that share no address."
         ),
     )
