@@ -7,8 +7,9 @@ use crate::check::{self, Missing};
 use crate::command::{AddressChange, Command, Entry, Request, TokenClaim, TokenUse};
 use crate::finding::{Finding, Path};
 use crate::inventory::{Inventory, NodeRecord};
+use crate::key::PublicKey;
 use crate::mesh::addresses::{self, PoolExhausted};
-use crate::name::NodeName;
+use crate::name::{MeshName, NodeName};
 use crate::object::{Object, ObjectRef};
 use crate::state::FederationState;
 
@@ -107,28 +108,8 @@ pub fn admit(
             mesh,
             public_key,
         } => {
-            let place = state
-                .inventory()
-                .nodes
-                .get(&node)
-                .and_then(|n| n.meshes.get(&mesh));
-            match place {
-                Some(place) if place.public_key == Some(public_key) => None,
-                Some(_) => Some((
-                    Command::SetKey {
-                        node,
-                        mesh,
-                        public_key,
-                    },
-                    Vec::new(),
-                )),
-                None => {
-                    let detail =
-                        format!("The node `{node}` has no place in the VPN mesh `{mesh}`.");
-                    let kind = RefusalKind::NotFound;
-                    return Err(Refusal::one(kind, Path::root(), "Not in this mesh", detail));
-                }
-            }
+            let command = admit_key(state.inventory(), node, mesh, public_key)?;
+            command.map(|command| (command, Vec::new()))
         }
     };
     Ok(match decided {
@@ -278,6 +259,47 @@ fn admit_enroll(
         forget_tokens,
         addresses,
     })
+}
+
+fn admit_key(
+    inventory: &Inventory,
+    node: NodeName,
+    mesh: MeshName,
+    public_key: PublicKey,
+) -> Result<Option<Command>, Refusal> {
+    let place = |record: &NodeRecord| record.meshes.get(&mesh).cloned();
+    let own = inventory.nodes.get(&node).and_then(place);
+    let Some(own) = own else {
+        let detail = format!("The node `{node}` has no place in the VPN mesh `{mesh}`.");
+        let kind = RefusalKind::NotFound;
+        return Err(Refusal::one(kind, Path::root(), "Not in this mesh", detail));
+    };
+    if own.public_key == Some(public_key) {
+        return Ok(None);
+    }
+    let mut others = inventory.nodes.iter().filter(|(name, _)| **name != node);
+    let holder = others.find(|(_, record)| {
+        place(record).is_some_and(|place| place.public_key == Some(public_key))
+    });
+    if let Some((holder, _)) = holder {
+        let detail = format!(
+            "The node `{holder}` has this key in the VPN mesh `{mesh}`, and WireGuard tells nodes \
+             apart by their keys. A copied data folder brings its keys along: enrol `{node}` anew \
+             with an empty one."
+        );
+        let kind = RefusalKind::AlreadyExists;
+        return Err(Refusal::one(
+            kind,
+            Path::root(),
+            "Key of another node",
+            detail,
+        ));
+    }
+    Ok(Some(Command::SetKey {
+        node,
+        mesh,
+        public_key,
+    }))
 }
 
 fn assign(next: &Inventory) -> Result<Vec<AddressChange>, Refusal> {
@@ -439,6 +461,24 @@ mod tests {
         join("n1", 50).unwrap();
         assert_eq!(kind(join("n1", 50)), RefusalKind::AlreadyExists);
         assert_eq!(kind(join("n2", 50)), RefusalKind::TokenUsed);
+    }
+
+    #[test]
+    fn a_key_belongs_to_one_node_of_a_mesh() {
+        let mut federation = Builder::new().site("a").mesh(&["10.0.0.0/24"]);
+        federation.enroll("a-1", "a");
+        federation.enroll("a-2", "a");
+        let nodes = federation.state.inventory().nodes.clone();
+        let key = |node: &str| nodes[&node.parse().unwrap()].meshes[&mesh_name()].public_key;
+        let mut set = |node: &str, key: Option<PublicKey>| {
+            federation.ask(Request::SetKey {
+                node: node.parse().unwrap(),
+                mesh: mesh_name(),
+                public_key: key.unwrap(),
+            })
+        };
+        assert_eq!(kind(set("a-2", key("a-1"))), RefusalKind::AlreadyExists);
+        set("a-2", key("a-2")).unwrap();
     }
 
     #[test]
