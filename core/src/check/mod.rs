@@ -207,6 +207,37 @@ mod tests {
         }
     }
 
+    #[test]
+    fn whoever_carries_a_sites_endpoint_is_named_and_enrolled_or_it_is_said() {
+        let mut federation = Builder::new().site("a").site("b").mesh(&["10.0.0.0/24"]);
+        for (node, site) in [("a-1", "a"), ("a-2", "a"), ("b-1", "b")] {
+            federation.enroll(node, site);
+        }
+        let mut warnings = |gateways: &[&str]| {
+            federation.change_mesh(|mesh| {
+                let site = mesh.sites.get_mut(&"a".parse().unwrap()).unwrap();
+                site.gateways = gateways.iter().map(|node| node.parse().unwrap()).collect();
+            });
+            let reference = ObjectRef::VpnMesh(mesh_name());
+            let found = object(federation.state.inventory(), &reference, Missing::Refuse);
+            let found = found.into_iter().map(|f| (f.path.to_string(), f.summary));
+            found.collect::<Vec<_>>()
+        };
+        let found = |path: &str, summary: &str| vec![(path.to_owned(), summary.to_owned())];
+        assert_eq!(
+            warnings(&[]),
+            found(r#"sites["a"].endpoint"#, "An endpoint of several nodes")
+        );
+        assert_eq!(warnings(&["a-1"]), []);
+        assert_eq!(
+            warnings(&["a-1", "a-9"]),
+            found(
+                r#"sites["a"].gateways[1]"#,
+                "A gateway that is not enrolled"
+            )
+        );
+    }
+
     /// What is wrong with a second mesh of the sites `a` and `b`, whose first mesh has a route to
     /// the networks behind `a`.
     fn errors_of_a_second_mesh(change: impl FnOnce(&mut VpnMesh)) -> Vec<(String, String)> {

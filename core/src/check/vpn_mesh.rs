@@ -205,6 +205,9 @@ fn members(
             ),
         ));
     }
+    if inventory.nodes_of(cluster).next().is_some() {
+        carriers(inventory, cluster, site, findings);
+    }
     let foreign = |node| {
         inventory
             .nodes
@@ -226,6 +229,43 @@ fn members(
                 format!("The node `{node}` belongs to the member cluster `{home}`."),
             ));
         }
+    }
+}
+
+/// Which of a site's nodes its endpoint and its routes lead to.
+fn carriers(
+    inventory: &Inventory,
+    cluster: &ClusterName,
+    site: &MeshSite,
+    findings: &mut Vec<Finding>,
+) {
+    let path = Path::of("sites").key(cluster);
+    for (index, node) in site.gateways.iter().enumerate() {
+        if !inventory.nodes.contains_key(node) {
+            findings.push(Finding::warning(
+                path.clone().attribute("gateways").index(index),
+                "A gateway that is not enrolled",
+                format!(
+                    "No node `{node}` is enrolled yet. Until then the next gateway in the list \
+                     carries the endpoint and the routes of `{cluster}`; without one, nobody does."
+                ),
+            ));
+        }
+    }
+    let mut nodes = inventory.nodes_of(cluster).map(|(node, _)| node);
+    if let (Some(first), Some(_)) = (nodes.next(), nodes.next())
+        && site.gateways.is_empty()
+        && site.endpoint.is_some()
+    {
+        findings.push(Finding::warning(
+            path.attribute("endpoint"),
+            "An endpoint of several nodes",
+            format!(
+                "`{cluster}` has more than one node and names no gateways, so its endpoint is taken \
+                 for that of `{first}`, the first by name, until one joins whose name comes before. \
+                 Write gateways = [\"{first}\"] to keep it there."
+            ),
+        ));
     }
 }
 
