@@ -135,7 +135,7 @@ impl<M: Declared> Resource for Declaration<M> {
     async fn plan(
         &self,
         cx: &PlanCx<Session>,
-        _prior: Option<&M>,
+        prior: Option<&M>,
         _config: &M,
         plan: &mut M,
     ) -> Result<(), Diagnostics> {
@@ -153,6 +153,11 @@ impl<M: Declared> Resource for Declaration<M> {
         let snapshot = session.run_snapshot().await?;
         if plan.reference().is_some() && cx.action() != PlanAction::Unchanged {
             plan.complete(snapshot);
+        }
+        let former = prior.and_then(M::reference);
+        if let Some(former) = former.filter(|former| plan.reference().as_ref() != Some(former)) {
+            // Renamed: the new object comes instead of the old one, not beside it.
+            session.unplanned(&former);
         }
         let Ok(object) = checked else { return Ok(()) };
         let findings = session.planned(&object);
