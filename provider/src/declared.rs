@@ -9,6 +9,7 @@ use std::marker::PhantomData;
 
 use hanse_client::proto;
 use hanse_client::{Snapshot, client, convert};
+use hanse_core::check;
 use hanse_core::finding::Finding;
 use hanse_core::inventory::Stored;
 use hanse_core::name::FederationName;
@@ -192,6 +193,7 @@ impl<M: Declared> Resource for Declaration<M> {
         let Some(reference) = state.reference() else {
             return Ok(Some(state));
         };
+        of_this_federation(session, &state).await?;
         let Some(stored) = stored(session, &reference).await? else {
             return Ok(None);
         };
@@ -217,6 +219,7 @@ impl<M: Declared> Resource for Declaration<M> {
         let Some(reference) = state.reference() else {
             return Ok(());
         };
+        of_this_federation(session, &state).await?;
         let before = session.snapshot().await?;
         let request_id = client::request_id().map_err(|error| of_error(&what, &error))?;
         let revision = session
@@ -295,6 +298,22 @@ fn model<M: Declared>(object: &Object) -> Result<M, Diagnostics> {
             let detail = "The federation answered with an object of another kind.";
             Diagnostic::error(format!("Unable to read {}", M::NOUN), detail).into()
         })
+}
+
+/// Refuses to take another federation's object of the same name for the one in the state.
+async fn of_this_federation<M: Declared>(session: &Session, state: &M) -> Result<(), Diagnostics> {
+    let inventory = &session.run_snapshot().await?.inventory;
+    let foreign = known_object(state)
+        .ok()
+        .and_then(|object| check::wrong_federation(inventory, &object));
+    let Some(mut finding) = foreign else {
+        return Ok(());
+    };
+    finding.detail.push_str(
+        " If that one is gone for good, take what was declared there out of the state with \
+         `terraform state rm`.",
+    );
+    Err(of_finding(&finding).into())
 }
 
 /// The object as the federation holds it; none if it is gone or on its way out.
