@@ -20,7 +20,8 @@ use crate::unknowns::Unknowns;
 const ENDPOINT_TO_COME: &str = "unknown.invalid:1";
 
 /// A WireGuard mesh between member clusters. The apply returns when every live node has proved
-/// its path to every other, both ways.
+/// its path to every other, both ways. In a mesh of more than 64 nodes each proves its path to its
+/// site's gateway and to the hub, and gateways prove theirs among one another.
 #[derive(Clone, Model)]
 pub(crate) struct VpnMeshModel {
     /// `federation/name`.
@@ -63,7 +64,7 @@ pub(crate) struct VpnMeshModel {
     /// The member clusters that take part, by name.
     #[attribute(required)]
     pub(crate) sites: Attr<BTreeMap<String, SiteModel>>,
-    /// What an apply waits for: `proved` (every path walked, both ways) or `accepted` (committed).
+    /// What an apply waits for: `proved` (those paths walked, both ways) or `accepted` (committed).
     #[attribute(optional, computed, default = "proved", validate = wait_for)]
     pub(crate) wait_for: Attr<String>,
     /// How long to wait.
