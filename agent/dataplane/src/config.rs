@@ -4,10 +4,12 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// The routing table that holds the meshes' routes.
-const ROUTING_TABLE: u32 = 51_820;
-/// The firewall mark on WireGuard's own packets.
-const FIREWALL_MARK: u32 = 51_820;
+/// The routing table that holds the meshes' routes. Not 51820, which wg-quick takes first.
+const ROUTING_TABLE: u32 = 8_289;
+/// The firewall mark on WireGuard's own packets. Of no bit that others read: Kubernetes drops or
+/// hides what is marked with 0x8000 or 0x4000, Cilium reads 0x0f00, Calico and Tailscale the upper
+/// half.
+const FIREWALL_MARK: u32 = 0x2061;
 
 /// How a data plane is set up on its host.
 #[derive(Debug, Clone)]
@@ -69,4 +71,19 @@ impl Config {
 /// The folder's path, for messages.
 pub(crate) fn shown(path: &Path) -> String {
     path.display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mark_means_nothing_to_kubernetes_cilium_calico_tailscale_and_wg_quick() {
+        let config = Config::new("data");
+        for foreign in [0xc000, 0x0f00, 0xffff_0000] {
+            assert_eq!(config.firewall_mark & foreign, 0, "{foreign:#x}");
+        }
+        assert_ne!(config.firewall_mark, 51_820);
+        assert_ne!(config.routing_table, 51_820);
+    }
 }

@@ -11,7 +11,7 @@ pub(crate) fn assert_nothing_is_left(host: &Host) {
     for family in ["-4", "-6"] {
         let rules = host.must("ip", &[family, "rule"]);
         assert!(
-            !rules.contains("51820") && !rules.contains("suppress"),
+            !rules.contains("8289") && !rules.contains("suppress"),
             "a rule: {rules}"
         );
     }
@@ -42,7 +42,7 @@ pub(crate) fn network_of(host: &Host) -> String {
 
 pub(crate) fn routes_of(host: &Host) -> String {
     let show = |family| {
-        let script = format!("ip {family} route show table 51820 2>/dev/null || true");
+        let script = format!("ip {family} route show table 8289 2>/dev/null || true");
         host.must("sh", &["-c", &script])
     };
     ["-4", "-6"].map(show).concat()
