@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use hanse_core::cidr::Cidr;
 use hanse_core::key::{PresharedKey, PublicKey};
-use hanse_core::wireguard::{AllowedIpsChange, DeviceDelta, ObservedPeer, PeerChange};
+use hanse_core::wireguard::{DeviceDelta, ObservedPeer, PeerChange};
 
 use crate::device::{Counters, DeviceState};
 use crate::key::PrivateKey;
@@ -131,6 +131,8 @@ impl Reader {
             "preshared_key" => {
                 peer.preshared_key = Some(PresharedKey::from(unhex(value).ok_or(bad)?));
             }
+            // An address of one link only, which has no spelling here: where it is, is unknown.
+            "endpoint" if value.contains('%') => peer.endpoint = None,
             "endpoint" => peer.endpoint = Some(value.parse().map_err(|_| bad)?),
             "persistent_keepalive_interval" => {
                 peer.persistent_keepalive_s = Some(value.parse().map_err(|_| bad)?);
@@ -203,14 +205,7 @@ fn peer_lines(text: &mut String, change: &PeerChange) {
             if let Some(seconds) = update.persistent_keepalive_s {
                 line(text, "persistent_keepalive_interval", seconds.unwrap_or(0));
             }
-            match &update.allowed_ips {
-                AllowedIpsChange::Keep => {}
-                AllowedIpsChange::Add(allowed_ips) => allowed_ip_lines(text, allowed_ips),
-                AllowedIpsChange::Replace(allowed_ips) => {
-                    line(text, "replace_allowed_ips", true);
-                    allowed_ip_lines(text, allowed_ips);
-                }
-            }
+            allowed_ip_lines(text, &update.gained);
         }
     }
 }
@@ -300,13 +295,24 @@ mod tests {
     }
 
     #[test]
+    fn an_endpoint_of_one_link_only_is_unknown_and_spoils_nothing() {
+        let text = format!(
+            "listen_port=7\npublic_key={}\nendpoint=[fe80::1%eth0]:9\nrx_bytes=8\nerrno=0\n\n",
+            hex(&[1; 32])
+        );
+        let state = parse(text.as_bytes(), SystemTime::now()).unwrap().state;
+        assert_eq!(state.observed.peers[&key(1)].endpoint, None);
+        assert_eq!(state.counters[&key(1)].received_bytes, 8);
+    }
+
+    #[test]
     fn a_delta_names_each_change_and_nothing_else() {
         let private = PrivateKey::from_bytes([9; 32]).unwrap();
         let delta = DeviceDelta {
             peers: vec![
                 PeerChange::Update(PeerUpdate {
                     preshared_key: Some(None),
-                    allowed_ips: AllowedIpsChange::Add(["10.0.0.0/8".parse().unwrap()].into()),
+                    gained: ["10.0.0.0/8".parse().unwrap()].into(),
                     ..PeerUpdate::nothing(key(1))
                 }),
                 PeerChange::Remove(key(2)),
