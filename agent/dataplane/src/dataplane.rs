@@ -164,9 +164,10 @@ impl Task {
                     next = next.min(settled.max(last_pass + PASS_INTERVAL_MIN));
                     continue;
                 }
+                // Before a refresh: with a daemon that hangs, one is always due.
+                () = sleep_until(next) => true,
                 () = signals.proofs.notified() => false,
                 _ = refresh.tick() => false,
-                () = sleep_until(next) => true,
             };
             if due {
                 let in_full = self.pass().await;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use hanse_core::mesh::MeshPlan;
 use rustix::io::Errno;
+use tokio::time::Instant;
 
 use super::Reconciler;
 use crate::daemon;
@@ -14,7 +15,7 @@ use crate::observation::Backend;
 use crate::owned::{Owned, OwnedMesh};
 
 /// How long an interface may take to go after its daemon, or to come with it.
-const SETTLE_TRIES: u32 = 100;
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(2);
 const SETTLE_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Writes down that a mesh is about to be made.
@@ -94,15 +95,19 @@ impl Reconciler {
     ) -> Result<(Device, Link), Error> {
         let device = UserspaceDevice::new(plan.interface.clone(), self.config.socket_folder());
         let mut present = present.cloned();
-        for _ in 0..SETTLE_TRIES {
+        // By the clock and not by tries: a daemon that hangs makes each of them long.
+        let deadline = Instant::now() + SETTLE_TIMEOUT;
+        loop {
             let answers = device.socket().exists() && device.observe().await.is_ok();
-            match (answers, present.take()) {
+            match (answers, &present) {
+                (true, Some(link)) if link.kind != LinkKind::Tun => return Err(foreign(plan)),
                 (true, Some(link)) => {
                     self.own(plan, Backend::WireguardGo, false)?;
                     daemon::bound_log(&daemon::log_file(&self.config, &plan.interface))?;
-                    return Ok((Device::Userspace(device), link));
+                    return Ok((Device::Userspace(device), link.clone()));
                 }
                 (false, None) => return self.start_daemon(plan).await,
+                (true, None) | (false, Some(_)) if Instant::now() >= deadline => break,
                 (true, None) | (false, Some(_)) => tokio::time::sleep(SETTLE_INTERVAL).await,
             }
             present = self.network.links().await?.remove(plan.interface.as_str());
@@ -110,8 +115,8 @@ impl Reconciler {
         let name = &plan.interface;
         Err(Error::problem(match present {
             Some(_) => format!(
-                "the interface {name} exists, and no daemon of ours answers at {}: delete it by \
-                 `ip link del {name}`, and it is made again",
+                "the interface {name} exists, and no daemon of ours answers at {}: end the daemon \
+                 if it hangs, or delete the interface by `ip link del {name}`, and it is made again",
                 device.socket().display()
             ),
             None => format!(

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use crate::checks::{assert_nothing_is_left, network_of, poll, processes, routes_of};
 use crate::laboratory::{Host, Laboratory, run};
+use crate::plan::Report;
 
 pub(crate) type Scenario = fn();
 
@@ -23,6 +24,7 @@ scenarios! {
     an_empty_plan_leaves_nothing
     a_mesh_that_leaves_while_the_agent_is_down_is_cleaned_up
     a_daemon_that_dies_is_started_again
+    a_daemon_that_hangs_is_reported_and_holds_nobody_up
     an_interface_of_somebody_else_is_not_touched
     a_gateway_carries_its_site_and_hides_the_mesh
     an_endpoint_inside_a_site_network_makes_no_loop
@@ -89,18 +91,10 @@ fn what_is_changed_by_hand_is_mended() {
     let before = network_of(one);
     one.must("ip", &["address", "del", "10.80.0.1/32", "dev", "wg0"]);
     one.must("ip", &["address", "add", "10.99.0.1/24", "dev", "wg0"]);
-    one.must("ip", &["route", "del", "fd80::/64", "table", "51820"]);
+    one.must("ip", &["route", "del", "fd80::/64", "table", "8289"]);
     one.must(
         "ip",
-        &[
-            "route",
-            "add",
-            "10.7.0.0/16",
-            "dev",
-            "wg0",
-            "table",
-            "51820",
-        ],
+        &["route", "add", "10.7.0.0/16", "dev", "wg0", "table", "8289"],
     );
     one.must("ip", &["rule", "del", "priority", "5181"]);
     one.must("ip", &["link", "set", "wg0", "mtu", "1300"]);
@@ -201,6 +195,21 @@ fn a_daemon_that_dies_is_started_again() {
         !run("ps", &["-e", "-o", "stat="]).contains('Z'),
         "the dead are buried"
     );
+}
+
+fn a_daemon_that_hangs_is_reported_and_holds_nobody_up() {
+    let mut laboratory = Laboratory::new(1);
+    laboratory.connect_all();
+    let host = &mut laboratory.hosts[0];
+    let daemon = processes("wireguard-go");
+    run("kill", &["-STOP", daemon.trim()]);
+    let is_told = |report: &Report| {
+        let mut problems = report.meshes.iter().flat_map(|mesh| &mesh.problems);
+        problems.any(|problem| problem.contains("no daemon of ours answers"))
+    };
+    host.wait_until("the hung daemon is reported", is_told);
+    run("kill", &["-CONT", daemon.trim()]);
+    host.wait_until("the daemon is adopted again", |report| !is_told(report));
 }
 
 fn an_interface_of_somebody_else_is_not_touched() {
