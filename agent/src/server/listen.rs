@@ -1,7 +1,7 @@
 //! Connections, authenticated and bounded.
 //!
 //! A stranger can open connections at will, so handshakes are few at a time and short, and those
-//! who show no certificate have few connections, each for a short time.
+//! who show no certificate have few connections, each for a short time and a small message.
 
 use std::fmt;
 use std::io;
@@ -42,6 +42,9 @@ const HANDSHAKES_MAX: Bounds = Bounds {
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a caller who shows no certificate may stay: enough to join.
 const ANONYMOUS_STAY: Duration = Duration::from_secs(30);
+/// How much such a caller may send: a join is a few KiB, and whatever is sent may have to be held
+/// in memory until the message is whole.
+const ANONYMOUS_BYTES_MAX: usize = 256 << 10;
 /// After a failure to accept, for example when descriptors ran out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Connections that wait for the server to take them.
@@ -52,6 +55,8 @@ pub struct Connection {
     stream: Stream,
     caller: Caller,
     deadline: Option<Pin<Box<Sleep>>>,
+    /// How much the caller may still send; none: as much as it likes.
+    allowance_bytes: Option<usize>,
     _permit: OwnedSemaphorePermit,
     _share: Option<Share>,
 }
@@ -169,16 +174,19 @@ impl Gate {
         tracing::debug!(%address, %caller, "connected");
         let mut share = None;
         let mut deadline = None;
+        let mut allowance_bytes = None;
         if caller == Caller::Anonymous {
             let taken = self.anonymous.take(address.ip());
             share = Some(taken.ok_or("too many callers without a certificate")?);
             deadline = Some(Box::pin(tokio::time::sleep(ANONYMOUS_STAY)));
+            allowance_bytes = Some(ANONYMOUS_BYTES_MAX);
         }
         let stream = Stream::Tls(Box::new(stream));
         Ok(Connection {
             stream,
             caller,
             deadline,
+            allowance_bytes,
             _permit: permit,
             _share: share,
         })
@@ -210,6 +218,7 @@ impl Gate {
                 stream: Stream::Unix(stream),
                 caller: Caller::Local,
                 deadline: None,
+                allowance_bytes: None,
                 _permit: permit,
                 _share: None,
             };
@@ -246,10 +255,19 @@ impl AsyncRead for Connection {
         {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
-        match &mut this.stream {
+        let filled = buffer.filled().len();
+        let read = match &mut this.stream {
             Stream::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
             Stream::Unix(stream) => Pin::new(stream).poll_read(context, buffer),
+        };
+        if let Some(left) = &mut this.allowance_bytes {
+            let length = buffer.filled().len().saturating_sub(filled);
+            match left.checked_sub(length) {
+                Some(rest) => *left = rest,
+                None => return Poll::Ready(Err(io::ErrorKind::QuotaExceeded.into())),
+            }
         }
+        read
     }
 }
 
