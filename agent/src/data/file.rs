@@ -11,7 +11,14 @@ pub const MODE_SECRET: u32 = 0o600;
 pub const MODE_PUBLIC: u32 = 0o644;
 
 /// Writes a file so that after a crash it holds either all of the new content or all of the old.
+/// Replaces nothing but an ordinary file: /dev/stdout would be gone for everybody.
 pub fn write_atomically(path: &Path, mode: u32, content: &[u8]) -> io::Result<()> {
+    if fs::symlink_metadata(path).is_ok_and(|present| !present.is_file()) {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "it is no ordinary file; choose a path where there is none yet",
+        ));
+    }
     let mut name = path
         .file_name()
         .ok_or(io::ErrorKind::InvalidFilename)?
@@ -88,6 +95,18 @@ mod tests {
         write_atomically(&path, MODE_SECRET, b"new").unwrap_err();
         let names: Vec<_> = fs::read_dir(folder.path()).unwrap().collect();
         assert_eq!(names.len(), 1);
+    }
+
+    #[test]
+    fn what_is_no_ordinary_file_is_never_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("target");
+        let link = folder.path().join("stdout");
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        let error = write_atomically(&link, MODE_SECRET, b"new").unwrap_err();
+        assert!(error.to_string().contains("no ordinary file"), "{error}");
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert!(!target.exists());
     }
 
     #[test]
