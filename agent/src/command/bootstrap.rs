@@ -74,8 +74,7 @@ impl Bootstrap {
     pub async fn found(&self) -> anyhow::Result<()> {
         let advertise = self.advertise()?;
         let folder = DataFolder::new(&self.data_dir);
-        folder.begin()?;
-        let _lock = folder.lock()?;
+        let _lock = folder.begin()?;
         let authority = Authority::generate(self.federation.clone())?;
         authority.write(&folder)?;
         PresharedKeys::generate(&folder)?;

@@ -11,6 +11,7 @@ use clap::Args;
 use hanse_client::{Client, Identity, environment, proto};
 use hanse_core::endpoint::Endpoint;
 use hanse_core::name::NodeName;
+use tokio::io::AsyncReadExt as _;
 
 use super::output;
 use crate::data::{DataFolder, Settings};
@@ -88,8 +89,7 @@ impl Join {
             None => claims.endpoints.clone(),
         };
         let folder = DataFolder::new(&self.data_dir);
-        folder.begin()?;
-        let _lock = folder.lock()?;
+        let _lock = folder.begin()?;
         let identity = NodeIdentity::open_or_generate(&folder)?;
         let client =
             Client::connect_pinned(&endpoints, token.authority(), &claims.federation).await?;
@@ -161,22 +161,52 @@ impl TokenSource {
 }
 
 async fn run_token_command(command: &str) -> anyhow::Result<String> {
-    let child = tokio::process::Command::new("/bin/sh")
+    let mut child = tokio::process::Command::new("/bin/sh")
         .args(["-c", command])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
         .context("unable to start the token command")?;
-    let output = tokio::time::timeout(TOKEN_COMMAND_TIMEOUT, child.wait_with_output())
+    let mut text = Vec::new();
+    let printed = child.stdout.take();
+    let running = async {
+        if let Some(printed) = printed {
+            // No more is read, and a command that goes on to print fails at that.
+            printed
+                .take(TOKEN_LENGTH_MAX + 1)
+                .read_to_end(&mut text)
+                .await?;
+        }
+        if text.len() as u64 > TOKEN_LENGTH_MAX {
+            return Ok(None);
+        }
+        child.wait().await.map(Some)
+    };
+    let status = tokio::time::timeout(TOKEN_COMMAND_TIMEOUT, running)
         .await
         .with_context(|| format!("the token command did not end within {TOKEN_COMMAND_TIMEOUT:?}"))?
-        .context("unable to run the token command")?;
-    if !output.status.success() {
-        anyhow::bail!("the token command failed ({})", output.status);
+        .context("unable to run the token command")?
+        .context("the token command printed more than a token")?;
+    if !status.success() {
+        anyhow::bail!("the token command failed ({status})");
     }
-    if output.stdout.len() as u64 > TOKEN_LENGTH_MAX {
-        anyhow::bail!("the token command printed more than a token");
+    String::from_utf8(text).context("the token command printed no text")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_token_command_is_heard_up_to_a_bound_and_its_failure_is_told() {
+        assert_eq!(run_token_command("echo token").await.unwrap(), "token\n");
+        let endless = run_token_command("exec yes").await.unwrap_err();
+        assert!(
+            endless.to_string().contains("more than a token"),
+            "{endless}"
+        );
+        let failed = run_token_command("exit 3").await.unwrap_err();
+        assert!(failed.to_string().contains("exit status: 3"), "{failed}");
     }
-    String::from_utf8(output.stdout).context("the token command printed no text")
 }

@@ -11,6 +11,9 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 
+/// The file that is locked.
+const LOCK_NAME: &str = "agent.lock";
+
 /// What a process holds so that no other agent uses the folder.
 #[derive(Debug)]
 pub struct FolderLock {
@@ -132,16 +135,10 @@ impl DataFolder {
         self.settings().exists() && !self.mark().exists()
     }
 
-    /// Makes the folder and sets the mark; refuses a folder that holds anything already, unless it
-    /// is what an interrupted attempt left.
-    pub fn begin(&self) -> Result<(), DataError> {
-        let shown = self.path.display();
-        if self.is_finished() {
-            return Err(DataError::Problem(format!(
-                "{shown} holds an agent already; start it with `hanse agent --data-dir {shown}`, \
-                 or choose another folder"
-            )));
-        }
+    /// Makes the folder, locks it and sets the mark; refuses a folder that holds anything already,
+    /// unless it is what an interrupted attempt left.
+    pub fn begin(&self) -> Result<FolderLock, DataError> {
+        self.require_unfinished()?;
         if let Some(parent) = self.path.parent() {
             fs::create_dir_all(parent).map_err(DataError::io("make the folder", parent))?;
         }
@@ -150,18 +147,25 @@ impl DataFolder {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.adopt()?,
             Err(error) => return Err(DataError::io("make the folder", &self.path)(error)),
         }
+        let lock = self.lock()?;
+        // Another attempt may have come to its end before the lock was ours.
+        self.require_unfinished()?;
         super::file::write_atomically(&self.mark(), super::file::MODE_SECRET, b"")
-            .map_err(DataError::io("write to", &self.path))
+            .map_err(DataError::io("write to", &self.path))?;
+        Ok(lock)
     }
 
-    /// Takes the mark away: everything is in place.
+    /// Takes the mark away: everything is in place. A mark that came back with a power failure
+    /// would invite to begin anew, over a folder that is in use.
     pub fn finish(&self) -> Result<(), DataError> {
-        fs::remove_file(self.mark()).map_err(DataError::io("finish", &self.path))
+        fs::remove_file(self.mark())
+            .and_then(|()| File::open(&self.path)?.sync_all())
+            .map_err(DataError::io("finish", &self.path))
     }
 
     /// Sees to it that no other process uses the folder.
     pub fn lock(&self) -> Result<FolderLock, DataError> {
-        let path = self.path.join("agent.lock");
+        let path = self.path.join(LOCK_NAME);
         let file = File::create(&path).map_err(DataError::io("open", &path))?;
         flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|errno| match errno {
             rustix::io::Errno::WOULDBLOCK => DataError::Problem(format!(
@@ -193,12 +197,23 @@ impl DataFolder {
         self.path.join("unfinished")
     }
 
+    fn require_unfinished(&self) -> Result<(), DataError> {
+        if !self.is_finished() {
+            return Ok(());
+        }
+        let shown = self.path.display();
+        Err(DataError::Problem(format!(
+            "{shown} holds an agent already; start it with `hanse agent --data-dir {shown}`, or \
+             choose another folder"
+        )))
+    }
+
     fn adopt(&self) -> Result<(), DataError> {
         let io = |operation| DataError::io(operation, &self.path);
+        // An attempt that ended before it set its mark leaves its lock's file alone.
         let empty = fs::read_dir(&self.path)
             .map_err(io("read"))?
-            .next()
-            .is_none();
+            .all(|entry| entry.is_ok_and(|entry| entry.file_name() == LOCK_NAME));
         if !empty && !self.mark().exists() {
             return Err(DataError::Problem(format!(
                 "{} is not empty and holds no finished agent; choose a new folder, or empty this \
@@ -254,6 +269,27 @@ mod tests {
                 .to_string()
                 .contains("holds an agent already")
         );
+    }
+
+    #[test]
+    fn an_attempt_that_meets_another_one_changes_nothing() {
+        let (_parent, folder) = folder();
+        let first = folder.begin();
+        let second = folder.begin().map(|_| ());
+        assert!(second.unwrap_err().to_string().contains("another agent"));
+        fs::write(folder.settings(), "").unwrap();
+        folder.finish().unwrap();
+        drop(first);
+        assert!(folder.begin().is_err());
+        folder.require_finished().unwrap();
+    }
+
+    #[test]
+    fn an_attempt_that_ended_before_its_mark_can_be_run_again() {
+        let (_parent, folder) = folder();
+        fs::create_dir(folder.path()).unwrap();
+        drop(folder.lock().unwrap());
+        folder.begin().unwrap();
     }
 
     #[test]
