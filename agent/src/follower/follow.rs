@@ -36,8 +36,10 @@ pub struct Follower<H> {
     hands: Arc<H>,
     gauge: Arc<Mutex<Option<Gauge>>>,
     boot_id: String,
-    /// The plan that is in the file and in the data plane's hands.
+    /// The plan that is in the data plane's hands.
     plan: Option<proto::NodePlan>,
+    /// Whether it is in the file too.
+    is_kept: bool,
 }
 
 impl<H: Hands> Follower<H> {
@@ -59,11 +61,12 @@ impl<H: Hands> Follower<H> {
             gauge,
             boot_id,
             plan: None,
+            is_kept: false,
         };
         match plan_file::read(&follower.folder) {
             Ok(Some(plan)) => {
                 tracing::info!(revision = plan.revision, "going by the plan that was kept");
-                follower.take(plan);
+                follower.is_kept = follower.take(plan);
             }
             Ok(None) => {}
             Err(error) => tracing::warn!(%error, "unable to go by the plan that was kept"),
@@ -152,9 +155,12 @@ impl<H: Hands> Follower<H> {
             return;
         }
         // Only a plan that says something new is worth the write.
-        let kept = self.plan.as_ref().filter(|_| is_new);
-        if let Some(Err(error)) = kept.map(|plan| plan_file::write(&self.folder, plan)) {
-            log_unkept(revision, &error);
+        self.is_kept &= !is_new;
+        let unkept = self.plan.as_ref().filter(|_| !self.is_kept);
+        match unkept.map(|plan| plan_file::write(&self.folder, plan)) {
+            Some(Err(error)) => log_unkept(revision, &error),
+            Some(Ok(())) => self.is_kept = true,
+            None => {}
         }
     }
 
@@ -249,4 +255,55 @@ async fn renewed(credentials: &mut watch::Receiver<Arc<Credentials>>) {
 
 fn log_unkept(revision: u64, error: &DataError) {
     tracing::error!(revision, %error, "the plan is in effect but can't be kept for the next start");
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::KeyPair;
+
+    use super::*;
+    use crate::identity::Authority;
+
+    struct Idle;
+
+    impl Hands for Idle {
+        fn set_plan(&self, _: u64, _: Vec<hanse_core::mesh::MeshPlan>) {}
+        fn acknowledge(&self, _: u64) {}
+        fn observe(&self) -> watch::Receiver<Observation> {
+            watch::channel(Observation::default()).1
+        }
+    }
+
+    fn credentials() -> Arc<Credentials> {
+        let uri = "spiffe://acme/cluster/home/node/home-1";
+        let identity = hanse_client::Identity::from_uri(uri, None).unwrap();
+        let key = KeyPair::generate().unwrap();
+        let authority = Authority::generate("acme".parse().unwrap()).unwrap();
+        let chain = authority
+            .certify_key(&identity, false, Duration::from_secs(60), &key)
+            .unwrap();
+        let section = |der: &Vec<u8>| hanse_client::credentials::pem_section("CERTIFICATE", der);
+        let certificates: String = chain.iter().map(section).collect();
+        let pem = format!("{certificates}{}", key.serialize_pem());
+        Arc::new(Credentials::from_pem("test", pem.as_bytes()).unwrap())
+    }
+
+    #[test]
+    fn a_plan_that_could_not_be_kept_is_kept_when_it_comes_again() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = DataFolder::new(parent.path());
+        let (_sender, credentials) = watch::channel(credentials());
+        let mut follower = Follower::new(folder.clone(), Vec::new(), credentials, Arc::new(Idle));
+        let plan = proto::NodePlan {
+            revision: 7,
+            node: "home-1".into(),
+            member_cluster: "home".into(),
+            ..Default::default()
+        };
+        std::fs::create_dir(folder.plan()).unwrap();
+        follower.keep(plan.clone());
+        std::fs::remove_dir(folder.plan()).unwrap();
+        follower.keep(plan.clone());
+        assert_eq!(plan_file::read(&folder).unwrap(), Some(plan));
+    }
 }
