@@ -13,7 +13,7 @@ use crate::data::Settings;
 use crate::identity::{Authority, NodeIdentity, unix_now_s};
 use crate::server::Voter;
 
-/// The pause after a failure.
+/// The pause after an attempt, whether or not it failed.
 const RETRY_PAUSE: Duration = Duration::from_secs(30);
 /// The longest sleep: a clock that was set is noticed within it.
 const SLEEP_MAX: Duration = Duration::from_secs(3600);
@@ -35,13 +35,12 @@ pub async fn run(
 ) {
     loop {
         let current = credentials.borrow().clone();
-        let pause = until_renewal(&current, rand::rng().random_range(0.0..0.1));
-        if pause.is_zero() {
+        let jitter = rand::rng().random_range(0.0..0.1);
+        if until_renewal(&current, jitter).is_zero() {
             match renew(&identity, &signer, &current).await {
                 Ok(renewed) => {
                     tracing::info!("the certificate was renewed");
                     credentials.send_replace(Arc::new(renewed));
-                    continue;
                 }
                 Err(error) => tracing::warn!(
                     error = format!("{error:#}"),
@@ -49,11 +48,7 @@ pub async fn run(
                 ),
             }
         }
-        let pause = if pause.is_zero() {
-            RETRY_PAUSE
-        } else {
-            pause.min(SLEEP_MAX)
-        };
+        let pause = until_next_look(until_renewal(&credentials.borrow(), jitter));
         if stop
             .run_until_cancelled(tokio::time::sleep(pause))
             .await
@@ -95,6 +90,12 @@ fn validity(der: &[u8]) -> Option<(u64, u64)> {
     let validity = certificate.validity();
     let seconds = |time: x509_parser::time::ASN1Time| u64::try_from(time.timestamp()).ok();
     Some((seconds(validity.not_before)?, seconds(validity.not_after)?))
+}
+
+/// When to look again whether it is time. Never at once: by a clock that runs far ahead of the
+/// federation's, even a new certificate is due.
+fn until_next_look(until_renewal: Duration) -> Duration {
+    until_renewal.clamp(RETRY_PAUSE, SLEEP_MAX)
 }
 
 async fn renew(
@@ -150,6 +151,17 @@ mod tests {
         let expected = (24 * 3600 + 300) * 2 / 3 - 300;
         assert!(left.abs_diff(expected) < 10, "{left}");
         assert!(until_renewal(&credentials, 0.1).as_secs() < left);
+    }
+
+    #[test]
+    fn a_clock_that_runs_far_ahead_makes_no_storm_of_renewals() {
+        // By such a clock every certificate is due at its birth.
+        assert_eq!(until_next_look(Duration::ZERO), RETRY_PAUSE);
+        assert_eq!(
+            until_next_look(Duration::from_secs(60)),
+            Duration::from_secs(60)
+        );
+        assert_eq!(until_next_look(Duration::MAX), SLEEP_MAX);
     }
 
     #[test]
