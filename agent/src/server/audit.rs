@@ -41,7 +41,8 @@ pub struct Line {
     pub object: String,
     /// With what result.
     pub outcome: String,
-    /// How many refusals of strangers were left out before this line.
+    /// How many lines were left out before this one: refusals of strangers, and what a full disk
+    /// did not take.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub left_out: u64,
     /// SHA-256 of the line before, hexadecimal; of nothing for the first.
@@ -76,25 +77,21 @@ struct Writer {
     previous: String,
     anonymous_last: Option<Instant>,
     left_out: u64,
+    /// Whether the last write failed, so that it is unknown how the file ends.
+    is_in_doubt: bool,
 }
 
 impl Audit {
     /// Opens the log and goes on where it ended.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let mut file = OpenOptions::new()
+        let file = OpenOptions::new()
             .create(true)
             .read(true)
             .append(true)
             .mode(0o600)
             .open(path)?;
-        let last = last_line(&mut file)?;
+        let mut writer = Writer::new(file)?;
         let (lines, mut queue) = mpsc::channel(QUEUE_LENGTH);
-        let mut writer = Writer {
-            file,
-            previous: hash(&last),
-            anonymous_last: None,
-            left_out: 0,
-        };
         std::thread::Builder::new()
             .name("audit-writer".to_owned())
             .spawn(move || {
@@ -137,6 +134,17 @@ impl Audit {
 }
 
 impl Writer {
+    fn new(mut file: File) -> io::Result<Self> {
+        let last = last_line(&mut file)?;
+        Ok(Self {
+            file,
+            previous: hash(&last),
+            anonymous_last: None,
+            left_out: 0,
+            is_in_doubt: false,
+        })
+    }
+
     fn write(&mut self, note: Note) -> io::Result<()> {
         let Note {
             mut line,
@@ -153,11 +161,21 @@ impl Writer {
             }
             self.anonymous_last = Some(now);
         }
+        if self.is_in_doubt {
+            // A full disk may have taken a part of the last line: it counts as it stands.
+            self.previous = hash(&last_line(&mut self.file)?);
+            self.is_in_doubt = false;
+        }
         line.left_out = self.left_out;
         line.previous.clone_from(&self.previous);
         let text = serde_json::to_string(&line)?;
-        self.file.write_all(format!("{text}\n").as_bytes())?;
-        self.file.sync_data()?;
+        let bytes = format!("{text}\n");
+        let written = self.file.write_all(bytes.as_bytes());
+        if let Err(error) = written.and_then(|()| self.file.sync_data()) {
+            self.is_in_doubt = true;
+            self.left_out += 1;
+            return Err(error);
+        }
         self.previous = hash(text.as_bytes());
         self.left_out = 0;
         Ok(())
@@ -249,6 +267,46 @@ mod tests {
                 assert_eq!(read.previous, previous, "line {number}");
             }
             previous = hash(line.as_bytes());
+        }
+    }
+
+    #[test]
+    fn a_line_that_a_full_disk_cut_short_breaks_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit.jsonl");
+        let open = |append| {
+            let mut options = OpenOptions::new();
+            options.read(true).append(append).create(append);
+            options.open(&path).unwrap()
+        };
+        let mut writer = Writer::new(open(true)).unwrap();
+        writer.write(note("first")).unwrap();
+        // What a disk leaves that has room for a part only.
+        open(true).write_all(b"{\"time\":\"cut sh").unwrap();
+        writer.file = open(false);
+        writer.write(note("lost")).unwrap_err();
+        writer.file = open(true);
+        writer.write(note("last")).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        let last: Line = serde_json::from_str(lines[2]).unwrap();
+        assert_eq!(last.previous, hash(lines[1].as_bytes()));
+        assert_eq!(last.left_out, 1, "the lost line is counted");
+    }
+
+    fn note(object: &str) -> Note {
+        let line = Line {
+            time: String::new(),
+            caller: String::new(),
+            call: String::new(),
+            object: object.to_owned(),
+            outcome: String::new(),
+            left_out: 0,
+            previous: String::new(),
+        };
+        Note {
+            line,
+            is_strangers_refusal: false,
         }
     }
 
