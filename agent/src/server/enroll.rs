@@ -1,5 +1,7 @@
 //! Nodes: how they come in, renew their certificates and tell their keys.
 
+use std::collections::BTreeMap;
+
 use aws_lc_rs::digest;
 use hanse_client::refusal;
 use hanse_client::{Identity, proto};
@@ -155,15 +157,15 @@ pub(super) async fn keep_keys(
 }
 
 /// The keys in a report that differ from the committed ones, for meshes that the node takes part
-/// in.
+/// in. One for each mesh, however often a report names it.
 fn new_keys(
     voter: &Voter,
     node: &NodeName,
     status: &proto::NodeStatus,
-) -> Vec<(MeshName, PublicKey)> {
+) -> BTreeMap<MeshName, PublicKey> {
     let state = voter.replica.read();
     let Some(record) = state.inventory().nodes.get(node) else {
-        return Vec::new();
+        return BTreeMap::new();
     };
     status
         .meshes

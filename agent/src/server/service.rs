@@ -154,16 +154,14 @@ impl Api for Service {
         &self,
         request: Request<proto::EnrollRequest>,
     ) -> Result<Response<proto::EnrollResponse>, Status> {
-        let call = if request.get_ref().token.is_empty() {
-            Call::Renew
-        } else {
-            Call::Join
-        };
+        let renews = request.get_ref().token.is_empty();
+        let call = if renews { Call::Renew } else { Call::Join };
         let caller = self.0.admit(&request, call).await?;
         let request = request.into_inner();
-        let response = match call {
-            Call::Renew => enroll::renew(&self.0, &caller, &request).await?,
-            _ => enroll::join(&self.0, &caller, &request).await?,
+        let response = if renews {
+            enroll::renew(&self.0, &caller, &request).await?
+        } else {
+            enroll::join(&self.0, &caller, &request).await?
         };
         Ok(Response::new(response))
     }
