@@ -113,21 +113,17 @@ impl Voter {
         }
         // An id means something only to the caller who chose it.
         let request_id = format!("{caller}/{}/{request_id}", call.as_str());
-        let result = self.replica.propose(request_id, request).await;
-        let (words, is_done) = match &result {
-            Ok(committed) if committed.is_new => {
-                (format!("committed at {}", committed.revision), true)
-            }
-            Ok(committed) => (format!("unchanged at {}", committed.revision), true),
-            Err(ProposeError::Refused(refusal)) => (first_finding(refusal), false),
-            Err(ProposeError::Failed(reason)) => (reason.clone(), false),
-        };
-        let outcome = if is_done {
-            Outcome::Done(&words)
-        } else {
-            Outcome::Refused(&words)
-        };
-        self.audit.note(caller, call, object, outcome).await;
+        // A task of its own: a caller that hangs up ends the call, and never what is noted of it.
+        let (replica, audit) = (self.replica.clone(), self.audit.clone());
+        let (caller, object) = (caller.clone(), object.to_owned());
+        let noted = tokio::spawn(async move {
+            let result = replica.propose(request_id, request).await;
+            note_result(&audit, &caller, call, &object, &result).await;
+            result
+        });
+        let result = noted
+            .await
+            .map_err(|_| Status::unavailable("the voter is stopping; try again"))?;
         result.map_err(|error| match error {
             ProposeError::Refused(Refusal { kind, findings }) => {
                 refusal::to_status(kind, &findings)
@@ -170,7 +166,13 @@ impl Voter {
 
     async fn follow_commits(self: Arc<Self>) {
         let mut changes = self.replica.changes();
-        while let Some(Ok(())) = self.stop.run_until_cancelled(changes.changed()).await {
+        while let Some(changed) = self.stop.run_until_cancelled(changes.changed()).await {
+            if changed.is_err() {
+                // Its thread lives as long as this voter, unless it fails.
+                tracing::error!("the writer of the state died; the voter ends");
+                self.stop.cancel();
+                return;
+            }
             changes.mark_unchanged();
             self.statuses.bump();
         }
@@ -184,6 +186,27 @@ pub fn invalid(path: Path, summary: &str, detail: &str) -> Status {
         RefusalKind::Invalid,
         &[Finding::error(path, summary, detail)],
     )
+}
+
+async fn note_result(
+    audit: &Audit,
+    caller: &Caller,
+    call: Call,
+    object: &str,
+    result: &Result<Committed, ProposeError>,
+) {
+    let (words, is_done) = match result {
+        Ok(committed) if committed.is_new => (format!("committed at {}", committed.revision), true),
+        Ok(committed) => (format!("unchanged at {}", committed.revision), true),
+        Err(ProposeError::Refused(refusal)) => (first_finding(refusal), false),
+        Err(ProposeError::Failed(reason)) => (reason.clone(), false),
+    };
+    let outcome = if is_done {
+        Outcome::Done(&words)
+    } else {
+        Outcome::Refused(&words)
+    };
+    audit.note(caller, call, object, outcome).await;
 }
 
 fn first_finding(refusal: &Refusal) -> String {

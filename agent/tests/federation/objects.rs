@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use hanse_agent::server::authorize::Call;
+use hanse_agent::server::caller::Caller;
 use hanse_client::proto::ObjectKind;
 use hanse_client::{ClientError, RefusalKind, Role};
+use hanse_core::command::Request;
 use hanse_core::object::ObjectRef;
 
 use crate::harness::{Federation, cluster, mesh};
@@ -116,6 +119,39 @@ async fn the_owner_of_the_folder_needs_no_credentials() {
     let socket = federation.folder().socket();
     let owner = hanse_client::Client::connect_local(&socket).await.unwrap();
     owner.apply(&cluster("home"), 0, "one").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_change_whose_caller_hung_up_is_noted_too() {
+    let federation = Federation::start().await;
+    let change = Request::Apply {
+        object: cluster("home"),
+        expected_revision: 0,
+    };
+    let mut changes = federation.voter.replica.changes();
+    {
+        let call = federation
+            .voter
+            .propose(&Caller::Local, Call::Apply, "home", "one", change);
+        tokio::pin!(call);
+        // Begun, and dropped as the server does when the connection is lost.
+        tokio::select! {
+            biased;
+            _ = &mut call => panic!("the disk cannot be that fast"),
+            () = std::future::ready(()) => {}
+        }
+    }
+    changes
+        .wait_for(|state| state.revision() == 2)
+        .await
+        .unwrap();
+    let path = federation.folder().audit();
+    while !std::fs::read_to_string(&path)
+        .unwrap()
+        .contains("committed at 2")
+    {
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test]
