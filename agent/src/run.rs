@@ -59,22 +59,48 @@ where
         None => Signer::Federation(settings.clone()),
     };
     let hands = Arc::new(start_hands().await?);
-    let renewing = tokio::spawn(renewal::run(identity, signer, credentials, stop.clone()));
+    let mut renewing = tokio::spawn(renewal::run(identity, signer, credentials, stop.clone()));
     let follower = Follower::new(folder, endpoints, credentials_watch, hands.clone());
-    let following = tokio::spawn(follower.run(stop.clone()));
+    let mut following = tokio::spawn(follower.run(stop.clone()));
     notify::ready();
     tracing::info!(node = %settings.node, federation = %settings.federation, "agent ready");
-    stop.cancelled().await;
+    // A part that dies takes the agent along: systemd starts a whole one again.
+    let died = tokio::select! {
+        biased;
+        () = stop.cancelled() => None,
+        _ = &mut following => Some("the follower died; see the log above"),
+        _ = &mut renewing => Some("the renewal of certificates died; see the log above"),
+        () = ended(&mut server) => Some("the federation's API died; see the log above"),
+        () = gone(&*hands) => Some("the data plane died; see the log above"),
+    };
     notify::stopping();
+    if let Some(reason) = died {
+        stop.cancel();
+        anyhow::bail!(reason);
+    }
     tracing::info!("stopping; the meshes stay up");
     following.await.context("the follower failed")?;
     renewing
         .await
         .context("the renewal of certificates failed")?;
-    if let Some(server) = server {
-        server.stopped().await;
+    if server.is_some() {
+        ended(&mut server).await;
     }
     Ok(hands)
+}
+
+/// Waits for the end of the API; for ever where there is none.
+async fn ended(server: &mut Option<Server>) {
+    match server {
+        Some(server) => server.ended().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits until nobody observes the host any more.
+async fn gone(hands: &impl Hands) {
+    let mut observations = hands.observe();
+    while observations.changed().await.is_ok() {}
 }
 
 /// How this host reaches what listens on an address: all addresses include the loopback's.

@@ -119,7 +119,12 @@ impl Server {
     }
 
     /// Waits until the last call has ended.
-    pub async fn stopped(self) {
-        let _ = self.task.await;
+    pub async fn stopped(mut self) {
+        self.ended().await;
+    }
+
+    /// Waits for the end of serving, told or not.
+    pub async fn ended(&mut self) {
+        let _ = (&mut self.task).await;
     }
 }

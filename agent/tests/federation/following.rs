@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use hanse_agent::data::DataFolder;
 use hanse_agent::follower::{Follower, Hands};
-use hanse_client::Credentials;
+use hanse_agent::run::run;
+use hanse_client::{Credentials, proto};
 use hanse_core::key::PublicKey;
 use hanse_core::mesh::MeshPlan;
 use hanse_dataplane::{MeshObservation, Observation};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::harness::{Federation, cluster, mesh};
+use crate::harness::{Federation, bootstrap, cluster, free_address, mesh};
 
 /// A data plane that makes a key for each mesh and changes nothing.
 struct Notebook {
@@ -229,4 +230,53 @@ async fn a_node_cannot_be_told_what_concerns_others_only() {
         .wait_for(|(revision, _)| *revision >= newest)
         .await;
     assert!(meshes.is_empty());
+}
+
+#[tokio::test]
+async fn a_report_that_names_many_keys_for_one_mesh_changes_one() {
+    let federation = Federation::start().await;
+    let (_, node) = federation.join("berlin", "a").await;
+    declare(&federation).await;
+    let before = federation.voter.replica.read().revision();
+    let observed = (1..=50).map(|key| proto::MeshObservation {
+        mesh: "core".to_owned(),
+        public_key: vec![key; 32],
+        ..Default::default()
+    });
+    let status = proto::NodeStatus {
+        meshes: observed.collect(),
+        ..Default::default()
+    };
+    let client = federation.client(&node).await;
+    assert_eq!(client.report(status).await.unwrap(), before + 1);
+}
+
+/// A data plane that fails at its first plan, or has died already.
+struct Broken(watch::Sender<Observation>, bool);
+
+impl Hands for Broken {
+    fn set_plan(&self, _: u64, _: Vec<MeshPlan>) {
+        assert!(self.1, "a fault");
+    }
+    fn acknowledge(&self, _: u64) {}
+    fn observe(&self) -> watch::Receiver<Observation> {
+        if self.1 {
+            return watch::channel(Observation::default()).1;
+        }
+        self.0.subscribe()
+    }
+}
+
+#[tokio::test]
+async fn an_agent_a_part_of_which_died_ends_and_is_no_ghost() {
+    for (is_dead, part) in [(false, "follower"), (true, "data plane")] {
+        let parent = tempfile::tempdir().unwrap();
+        let attempt = bootstrap(parent.path(), free_address());
+        attempt.found().await.unwrap();
+        let folder = DataFolder::new(&attempt.data_dir);
+        let hands = || async { Ok(Broken(watch::Sender::default(), is_dead)) };
+        let ended = run(folder, CancellationToken::new(), hands).await;
+        let error = ended.map(|_| ()).unwrap_err();
+        assert!(error.to_string().contains(part), "{error:#}");
+    }
 }
