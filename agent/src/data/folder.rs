@@ -150,7 +150,9 @@ impl DataFolder {
         let lock = self.lock()?;
         // Another attempt may have come to its end before the lock was ours.
         self.require_unfinished()?;
-        super::file::write_atomically(&self.mark(), super::file::MODE_SECRET, b"")
+        // Empty, and so whole as soon as it is there: nothing beside it may outlive a crash.
+        File::create(self.mark())
+            .and_then(|_| File::open(&self.path)?.sync_all())
             .map_err(DataError::io("write to", &self.path))?;
         Ok(lock)
     }
