@@ -18,7 +18,7 @@ use prost::Message as _;
 use tonic::transport::Channel;
 use tonic::{Status, Streaming};
 
-use crate::connect::{self, MESSAGE_LIMIT_BYTES, deepest, unreachable_from};
+use crate::connect::{self, MESSAGE_LIMIT_BYTES, deepest, refused_from, unreachable_from};
 use crate::convert;
 use crate::credentials::Credentials;
 use crate::environment;
@@ -374,9 +374,11 @@ pub fn request_id() -> Result<String, ClientError> {
 pub fn failure(status: &Status) -> ClientError {
     // A status with a source never crossed the wire: it was made here.
     match std::error::Error::source(status) {
-        Some(source) => unreachable_from(source).unwrap_or_else(|| ClientError::Interrupted {
-            reason: deepest(source),
-        }),
+        Some(source) => unreachable_from(source)
+            .or_else(|| refused_from(source))
+            .unwrap_or_else(|| ClientError::Interrupted {
+                reason: deepest(source),
+            }),
         None => refusal::from_status(status),
     }
 }

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use hanse_core::endpoint::Endpoint;
 use hyper_util::rt::TokioIo;
-use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use rustls::{AlertDescription, ClientConfig};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
@@ -140,9 +140,11 @@ async fn connect(target: Target) -> Result<Channel, ClientError> {
         .connect_with_connector(connector)
         .await
         .map_err(|error| {
-            unreachable_from(&error).unwrap_or_else(|| ClientError::Interrupted {
-                reason: deepest(&error),
-            })
+            unreachable_from(&error)
+                .or_else(|| refused_from(&error))
+                .unwrap_or_else(|| ClientError::Interrupted {
+                    reason: deepest(&error),
+                })
         })
 }
 
@@ -158,6 +160,25 @@ pub(crate) fn unreachable_from(error: &(dyn std::error::Error + 'static)) -> Opt
         next = error.source();
     }
     None
+}
+
+/// What the voter says of the caller's certificate, if it ended the connection over it. In TLS 1.3
+/// it says so only after the client takes the connection for made, so it comes with a call; and
+/// HTTP/2 keeps no more of it than its words.
+pub(crate) fn refused_from(error: &(dyn std::error::Error + 'static)) -> Option<ClientError> {
+    let words = deepest(error);
+    let is = |alert| words == rustls::Error::AlertReceived(alert).to_string();
+    let reason = if is(AlertDescription::CertificateExpired) {
+        "the certificate has ended; make new ones with `hanse credentials issue` where there are \
+         valid ones, or on a voter with --data-dir"
+    } else if is(AlertDescription::UnknownCA) {
+        "another authority signed them (UnknownCA); are they of another federation?"
+    } else {
+        return None;
+    };
+    Some(ClientError::Unauthenticated {
+        reason: reason.to_owned(),
+    })
 }
 
 /// The innermost reason of an error.

@@ -61,6 +61,43 @@ async fn a_certificate_of_another_authority_opens_nothing() {
 }
 
 #[tokio::test]
+async fn credentials_that_have_ended_are_told_what_to_do() {
+    let federation = Federation::start().await;
+    let name = "alex".parse().unwrap();
+    let identity = Identity::User {
+        federation: FEDERATION.parse().unwrap(),
+        name,
+        role: Role::Admin,
+    };
+    let key = KeyPair::generate().unwrap();
+    let authority = &federation.voter.authority;
+    let chain = authority
+        .certify_key(&identity, false, Duration::ZERO, &key)
+        .unwrap();
+    let endpoints = [federation.endpoint.clone()];
+    let refused = loop {
+        // It ends with the second in which it began.
+        let connected = Client::connect(&endpoints, &bundle(&chain, &key)).await;
+        let called = match connected {
+            Ok(client) => client.snapshot(0, Duration::ZERO).await.map(|_| ()),
+            Err(error) => Err(error),
+        };
+        match called {
+            Err(error) if !error.to_string().contains("snapshot") => break error,
+            Ok(()) | Err(_) => {}
+        }
+    };
+    assert!(
+        matches!(refused, ClientError::Unauthenticated { .. }),
+        "{refused}"
+    );
+    assert!(
+        refused.to_string().contains("hanse credentials issue"),
+        "{refused}"
+    );
+}
+
+#[tokio::test]
 async fn whoever_shows_no_certificate_can_only_join() {
     let federation = Federation::start().await;
     let stranger = federation.joiner().await;
@@ -106,6 +143,23 @@ async fn an_oversize_message_is_refused_with_the_limit() {
     let refused = failure(&status);
     assert!(matches!(refused, ClientError::TooLarge { .. }), "{refused}");
     admin.apply(&cluster("home"), 0, "two").await.unwrap();
+}
+
+#[tokio::test]
+async fn whoever_shows_no_certificate_cannot_fill_the_memory() {
+    let federation = Federation::start().await;
+    let request = proto::EnrollRequest {
+        token: "x".repeat(4 << 20),
+        node: "home-2".to_owned(),
+        ..Default::default()
+    };
+    let stranger = federation.joiner().await;
+    let cut_off = stranger.enroll(request).await.unwrap_err();
+    assert!(
+        matches!(cut_off, ClientError::Interrupted { .. }),
+        "{cut_off}"
+    );
+    federation.join("home", "home-2").await;
 }
 
 #[tokio::test]
