@@ -14,11 +14,16 @@ use tokio_util::sync::CancellationToken;
 use crate::data::{DataFolder, file};
 use crate::logging::{self, LogFormat};
 
+const EXAMPLE: &str = "\
+Example:
+  hanse agent --data-dir /var/lib/hanse";
+
 /// The largest configuration that is read.
 const CONFIG_LENGTH_MAX: u64 = 64 << 10;
 
 /// Runs the agent.
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLE)]
 pub struct Agent {
     /// The folder that `bootstrap` or `join` made
     #[arg(long, value_name = "FOLDER", required_unless_present = "config")]
@@ -50,7 +55,7 @@ impl Agent {
         let data_dir = self
             .data_dir
             .or(file.data_dir)
-            .context("no data_dir is configured")?;
+            .context("no data folder is named: add --data-dir, or data_dir in the configuration")?;
         runtime.block_on(serve(DataFolder::new(data_dir)))
     }
 }

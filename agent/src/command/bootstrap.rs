@@ -21,6 +21,11 @@ use crate::identity::{Authority, NodeIdentity};
 use crate::preshared::PresharedKeys;
 use crate::store::{Disk, ProposeError, Replica};
 
+const EXAMPLE: &str = "\
+Example:
+  hanse bootstrap --federation acme --cluster home --node home-1 \\
+      --data-dir /var/lib/hanse --listen 203.0.113.7:7443 --credentials-out admin.pem";
+
 /// How long the first credentials live.
 const CREDENTIALS_LIFETIME: Duration = Duration::from_secs(365 * 24 * 3600);
 /// The name on the first credentials.
@@ -28,6 +33,7 @@ const FIRST_USER: &str = "admin";
 
 /// Founds a federation.
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLE)]
 pub struct Bootstrap {
     /// The federation's name, for good
     #[arg(long, value_name = "NAME")]

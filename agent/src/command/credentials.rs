@@ -14,6 +14,10 @@ use super::connection::Connection;
 use super::output;
 use crate::data::file::{self, MODE_SECRET};
 
+const EXAMPLE: &str = "\
+Example:
+  hanse credentials issue --name ci --role viewer --ttl 24h --out ci.pem";
+
 /// Makes credentials for people and programs.
 #[derive(Debug, Subcommand)]
 pub enum CredentialsCommand {
@@ -23,6 +27,7 @@ pub enum CredentialsCommand {
 
 /// Makes a bundle.
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLE)]
 pub struct Issue {
     /// Whose credentials these are, for the audit log
     #[arg(long, value_name = "NAME")]

@@ -17,6 +17,10 @@ use super::output;
 use crate::data::{DataFolder, Settings};
 use crate::identity::{NodeIdentity, Token};
 
+const EXAMPLE: &str = "\
+Example:
+  hanse join --token-file token --node berlin-1 --data-dir /var/lib/hanse";
+
 /// The longest output of a token command, and the largest token file.
 const TOKEN_LENGTH_MAX: u64 = 64 << 10;
 /// How long a token command may take.
@@ -24,6 +28,7 @@ const TOKEN_COMMAND_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Enrols this machine.
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLE)]
 pub struct Join {
     #[command(flatten)]
     source: TokenSource,

@@ -9,8 +9,13 @@ use serde_json::{Value, json};
 use super::connection::Connection;
 use super::output;
 
+const EXAMPLE: &str = "\
+Example:
+  hanse mesh core --json";
+
 /// Shows the VPN meshes and their paths.
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLE)]
 pub struct Mesh {
     /// One mesh only
     #[arg(value_name = "MESH")]

@@ -109,4 +109,20 @@ mod tests {
     fn the_command_line_is_sound() {
         Arguments::command().debug_assert();
     }
+
+    #[test]
+    fn every_command_shows_how_it_is_used() {
+        fn check(command: &clap::Command) {
+            let children: Vec<_> = command.get_subcommands().collect();
+            if children.is_empty() && !command.is_hide_set() {
+                let help = command.get_after_help().map(ToString::to_string);
+                let shown = format!("hanse {}", command.get_name());
+                let help = help.unwrap_or_default().replace("token create", "create");
+                let help = help.replace("credentials issue", "issue");
+                assert!(help.contains(&shown), "{shown}: {help}");
+            }
+            children.into_iter().for_each(check);
+        }
+        check(&Arguments::command());
+    }
 }

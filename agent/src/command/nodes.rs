@@ -9,8 +9,13 @@ use serde_json::{Value, json};
 use super::connection::Connection;
 use super::output;
 
+const EXAMPLE: &str = "\
+Example:
+  hanse nodes --endpoints 203.0.113.7:7443 --credentials admin.pem";
+
 /// Shows the nodes.
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLE)]
 pub struct Nodes {
     /// Print JSON
     #[arg(long)]

@@ -9,8 +9,13 @@ use serde_json::{Value, json};
 use super::connection::Connection;
 use super::output;
 
+const EXAMPLE: &str = "\
+Example:
+  hanse status --json";
+
 /// Shows the federation at a glance.
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLE)]
 pub struct StatusCommand {
     /// Print JSON
     #[arg(long)]

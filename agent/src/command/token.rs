@@ -7,6 +7,10 @@ use hanse_core::name::ClusterName;
 use super::connection::Connection;
 use super::output;
 
+const EXAMPLE: &str = "\
+Example:
+  hanse token create --cluster berlin --ttl 1h --uses 3 > token";
+
 /// Makes join tokens.
 #[derive(Debug, Subcommand)]
 pub enum Token {
@@ -16,6 +20,7 @@ pub enum Token {
 
 /// Makes a token.
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLE)]
 pub struct Create {
     /// The member cluster; it may be declared later
     #[arg(long, value_name = "CLUSTER")]
