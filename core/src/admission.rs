@@ -100,6 +100,7 @@ pub fn admit(
                 voter,
                 advertise,
                 meshes: Default::default(),
+                enrolled_revision: state.revision() + 1,
             };
             Some((admit_enroll(state, node, record, token)?, Vec::new()))
         }
@@ -249,6 +250,7 @@ fn admit_enroll(
         voter,
         advertise,
         meshes: _,
+        enrolled_revision: _,
     } = record;
     Ok(Command::Enroll {
         node,

@@ -33,6 +33,8 @@ pub struct NodeRecord {
     pub voter: bool,
     /// Where a voter's API can be reached.
     pub advertise: Option<Endpoint>,
+    /// The revision at which it came in.
+    pub enrolled_revision: u64,
     /// Its place in each mesh that it takes part in.
     pub meshes: BTreeMap<MeshName, NodeMesh>,
 }

@@ -104,6 +104,7 @@ impl FederationState {
                     voter: *voter,
                     advertise,
                     meshes,
+                    enrolled_revision: self.revision,
                 };
                 self.inventory.nodes.insert(node.clone(), record);
                 self.use_token(token.as_ref(), forget_tokens);

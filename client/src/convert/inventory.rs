@@ -107,6 +107,7 @@ pub fn node_to_proto(name: &NodeName, record: &NodeRecord) -> proto::Node {
         status: None,
         last_seen_age_ms: None,
         live: false,
+        enrolled_revision: record.enrolled_revision,
     }
 }
 
@@ -171,6 +172,7 @@ fn read_node(
         voter: node.voter,
         advertise: advertise?,
         meshes: meshes.into_iter().collect::<Option<_>>()?,
+        enrolled_revision: node.enrolled_revision,
     };
     Some((name?, record))
 }

@@ -274,14 +274,18 @@ pub(crate) fn inventory() -> impl Strategy<Value = Inventory> {
         name(),
         any::<bool>(),
         option::of(endpoint()),
+        any::<u64>(),
         btree_map(name(), place, 0..3),
     )
-        .prop_map(|(cluster, voter, advertise, meshes)| NodeRecord {
-            cluster,
-            voter,
-            advertise,
-            meshes,
-        });
+        .prop_map(
+            |(cluster, voter, advertise, enrolled_revision, meshes)| NodeRecord {
+                cluster,
+                voter,
+                advertise,
+                enrolled_revision,
+                meshes,
+            },
+        );
     let retired = btree_map(name(), btree_set(address(), 0..3), 0..3);
     (
         federation(),

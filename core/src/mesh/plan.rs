@@ -378,6 +378,20 @@ mod tests {
     }
 
     #[test]
+    fn a_node_that_joins_later_under_an_earlier_name_takes_no_gateway_over() {
+        let mut federation = three_sites();
+        federation.enroll("a-0", "a");
+        let plan = plan_of(&federation, "b-1");
+        let dialled: Vec<_> = plan
+            .peers
+            .iter()
+            .filter(|p| p.endpoint.is_some())
+            .map(|p| p.node.as_str())
+            .collect();
+        assert_eq!(dialled, ["a-1", "c-1"]);
+    }
+
+    #[test]
     fn in_hub_spoke_a_spoke_knows_the_hub_only() {
         let mut federation = three_sites();
         federation.change_mesh(|mesh| {

@@ -41,24 +41,28 @@ pub fn shape_of(inventory: &Inventory, mesh: &VpnMesh) -> MeshShape {
         })
 }
 
-/// The node that carries a site's routes: the first enrolled one of its gateways, or of its nodes
-/// where none is named. The nodes are sorted.
-fn gateway_of<'a>(site: &MeshSite, nodes: &[&'a NodeName]) -> Option<&'a NodeName> {
+/// The node that carries a site's routes: the first enrolled one of its gateways. Where none is
+/// named, the node that came in first: one that joins later never takes the endpoint over, whatever
+/// it is called.
+fn gateway_of<'a>(site: &MeshSite, nodes: &BTreeMap<&'a NodeName, u64>) -> Option<&'a NodeName> {
     if site.gateways.is_empty() {
-        return nodes.first().copied();
+        return nodes
+            .iter()
+            .min_by_key(|(name, revision)| (**revision, **name))
+            .map(|(n, _)| *n);
     }
-    let enrolled = |gateway| nodes.binary_search(&gateway).ok();
-    let place = site.gateways.iter().find_map(enrolled)?;
-    nodes.get(place).copied()
+    let enrolled = |gateway: &NodeName| nodes.get_key_value(gateway).map(|(name, _)| *name);
+    site.gateways.iter().find_map(enrolled)
 }
 
 impl<'a> Topology<'a> {
     /// Works out the connections of one mesh.
     #[must_use]
     pub fn of(inventory: &'a Inventory, mesh: &'a VpnMesh) -> Self {
-        let mut nodes_of: BTreeMap<&ClusterName, Vec<&NodeName>> = BTreeMap::new();
+        let mut nodes_of: BTreeMap<&ClusterName, BTreeMap<&NodeName, u64>> = BTreeMap::new();
         for (name, record) in inventory.nodes_in(mesh) {
-            nodes_of.entry(&record.cluster).or_default().push(name);
+            let nodes = nodes_of.entry(&record.cluster).or_default();
+            nodes.insert(name, record.enrolled_revision);
         }
         let gateways: BTreeMap<&ClusterName, &NodeName> = mesh
             .sites
