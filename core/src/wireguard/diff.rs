@@ -1,56 +1,81 @@
 //! Decides the smallest change that turns a device into what a plan wants.
 //!
 //! An endpoint that differs from the plan's is not drift while handshakes are fresh: the peer has
-//! roamed, and dialling the old address would cut it off. Never asks to replace all peers.
+//! roamed, and dialling the old address would cut it off. Never asks to replace all peers, nor to
+//! replace a peer's allowed IPs: WireGuard takes all of them away before it gives some back, and a
+//! packet in between is lost.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::{
-    AllowedIpsChange, DesiredDevice, DesiredPeer, DeviceDelta, ObservedDevice, ObservedPeer,
-    PeerChange, PeerUpdate,
+    DesiredDevice, DesiredPeer, DeviceDelta, ObservedDevice, ObservedPeer, PeerChange, PeerUpdate,
 };
 use crate::cidr::Cidr;
 use crate::key::PublicKey;
 
+/// A peer that nobody is: it takes over the allowed IPs that nobody shall have, and goes with them.
+/// A device that has it was left in the middle of a change.
+const NOBODY: [u8; 32] = *b"hanse: for allowed IPs of nobody";
+
 /// The smallest change from `observed` to `desired`.
 ///
 /// Peers that gain allowed IPs come first, since a peer takes an allowed IP over from its former
-/// holder in one step; then the peers that must shrink; removals come last. So a network that
-/// moves between peers is at no time without a peer.
+/// holder in one step; removals come last. So a network that moves between peers is at no time
+/// without a peer, and what a peer keeps it has all the time.
 #[must_use]
 pub fn diff(observed: &ObservedDevice, desired: &DesiredDevice) -> DeviceDelta {
-    let holders = holders_after(desired);
-    let mut gaining = Vec::new();
-    let mut shrinking = Vec::new();
+    let nobody = PublicKey::from(NOBODY);
+    let mut peers = Vec::new();
     for (key, wanted) in &desired.peers {
-        let Some(present) = observed.peers.get(key) else {
-            gaining.push(PeerChange::Add(wanted.clone()));
-            continue;
-        };
-        gaining.extend(update_of(present, wanted).map(PeerChange::Update));
-        shrinking.extend(shrink_of(present, wanted, &holders).map(PeerChange::Update));
+        match observed.peers.get(key) {
+            None => peers.push(PeerChange::Add(wanted.clone())),
+            Some(present) => peers.extend(update_of(present, wanted).map(PeerChange::Update)),
+        }
+    }
+    let orphans = orphans(observed, desired);
+    let remove_nobody = !orphans.is_empty() && !observed.peers.contains_key(&nobody);
+    if !orphans.is_empty() {
+        peers.push(PeerChange::Add(holder_of(nobody, orphans)));
     }
     let removed = observed
         .peers
         .keys()
-        .filter(|key| !desired.peers.contains_key(key));
-    gaining.append(&mut shrinking);
-    gaining.extend(removed.map(|key| PeerChange::Remove(*key)));
+        .filter(|key| !desired.peers.contains_key(key))
+        .chain(remove_nobody.then_some(&nobody));
+    peers.extend(removed.map(|key| PeerChange::Remove(*key)));
     DeviceDelta {
         set_private_key: observed.public_key != Some(desired.public_key),
         listen_port: (observed.listen_port != desired.listen_port).then_some(desired.listen_port),
         firewall_mark: (observed.firewall_mark != desired.firewall_mark)
             .then_some(desired.firewall_mark),
-        peers: gaining,
+        peers,
     }
 }
 
-/// Who shall hold which allowed IP.
-fn holders_after(desired: &DesiredDevice) -> BTreeMap<Cidr, PublicKey> {
-    let pairs = desired.peers.iter();
-    pairs
-        .flat_map(|(key, peer)| peer.allowed_ips.iter().map(|ip| (*ip, *key)))
+/// What peers that stay shall lose to no other peer.
+fn orphans(observed: &ObservedDevice, desired: &DesiredDevice) -> BTreeSet<Cidr> {
+    let wanted = desired.peers.values().flat_map(|peer| &peer.allowed_ips);
+    let wanted: BTreeSet<Cidr> = wanted.copied().collect();
+    let staying = observed
+        .peers
+        .iter()
+        .filter(|(key, _)| desired.peers.contains_key(key));
+    staying
+        .flat_map(|(_, peer)| &peer.allowed_ips)
+        .filter(|ip| !wanted.contains(ip))
+        .copied()
         .collect()
+}
+
+fn holder_of(public_key: PublicKey, allowed_ips: BTreeSet<Cidr>) -> DesiredPeer {
+    DesiredPeer {
+        public_key,
+        preshared_key: None,
+        endpoint: None,
+        endpoint_changed: false,
+        persistent_keepalive_s: None,
+        allowed_ips,
+    }
 }
 
 /// Everything but what the peer loses.
@@ -70,30 +95,9 @@ fn update_of(present: &ObservedPeer, wanted: &DesiredPeer) -> Option<PeerUpdate>
         }),
         persistent_keepalive_s: (present.persistent_keepalive_s != wanted.persistent_keepalive_s)
             .then_some(wanted.persistent_keepalive_s),
-        allowed_ips: if gained.is_empty() {
-            AllowedIpsChange::Keep
-        } else {
-            AllowedIpsChange::Add(gained)
-        },
+        gained,
     };
     (update != PeerUpdate::nothing(wanted.public_key)).then_some(update)
-}
-
-/// What a peer loses to another peer needs no change of its own: the other takes it over. Only
-/// what nobody gets makes a replacement necessary.
-fn shrink_of(
-    present: &ObservedPeer,
-    wanted: &DesiredPeer,
-    holders: &BTreeMap<Cidr, PublicKey>,
-) -> Option<PeerUpdate> {
-    let nobody_gets_one = present
-        .allowed_ips
-        .iter()
-        .any(|ip| !holders.contains_key(ip));
-    nobody_gets_one.then(|| PeerUpdate {
-        allowed_ips: AllowedIpsChange::Replace(wanted.allowed_ips.clone()),
-        ..PeerUpdate::nothing(wanted.public_key)
-    })
 }
 
 #[cfg(test)]
@@ -165,7 +169,36 @@ mod tests {
         };
         assert_eq!(update.public_key, key(2));
         let moved = ["10.9.0.0/16".parse().unwrap()].into();
-        assert_eq!(update.allowed_ips, AllowedIpsChange::Add(moved));
+        assert_eq!(update.gained, moved);
+    }
+
+    #[test]
+    fn a_network_that_nobody_gets_goes_by_way_of_nobody() {
+        let networks = ["10.0.0.1/32", "10.8.0.0/16", "10.9.0.0/16"];
+        let observed = device_with([peer(1, &networks)]);
+        let after = device_with([peer(1, &networks[..1])]);
+        let wanted = device_of(&observed, observed_as_desired(&after));
+        let nobody = PublicKey::from(NOBODY);
+        let lost = networks[1..].iter().map(|ip| ip.parse().unwrap()).collect();
+        let expected = [
+            PeerChange::Add(holder_of(nobody, lost)),
+            PeerChange::Remove(nobody),
+        ];
+        assert_eq!(diff(&observed, &wanted).peers, expected);
+    }
+
+    #[test]
+    fn nobody_is_removed_when_a_change_was_left_in_the_middle() {
+        let mut observed = device_with([peer(1, &["10.0.0.1/32", "10.9.0.0/16"])]);
+        let after = device_with([peer(1, &["10.0.0.1/32"])]);
+        let wanted = device_of(&observed, observed_as_desired(&after));
+        let mut delta = diff(&observed, &wanted);
+        delta.peers.truncate(1);
+        apply(&mut observed, &delta);
+        assert_eq!(
+            diff(&observed, &wanted).peers,
+            [PeerChange::Remove(PublicKey::from(NOBODY))]
+        );
     }
 
     #[test]
@@ -210,6 +243,22 @@ mod tests {
             let delta = diff(&observed, &device_of(&observed, peers));
             prop_assert!(mentioned(&delta).iter().all(|mentioned| *mentioned == key(changed)));
             prop_assert!(!delta.set_private_key);
+        }
+
+        #[test]
+        fn what_a_peer_keeps_is_never_taken_from_it(
+            mut observed in any_device(), wanted in any_desired(),
+        ) {
+            let before = observed.clone();
+            for change in diff(&observed, &wanted).peers {
+                let one = DeviceDelta { peers: vec![change], ..DeviceDelta::default() };
+                apply(&mut observed, &one);
+                for (key, peer) in wanted.peers() {
+                    let Some(had) = before.peers.get(key) else { continue };
+                    let kept = had.allowed_ips.intersection(&peer.allowed_ips);
+                    prop_assert!(kept.into_iter().all(|ip| observed.peers[key].allowed_ips.contains(ip)));
+                }
+            }
         }
 
         #[test]

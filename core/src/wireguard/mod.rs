@@ -125,19 +125,8 @@ pub struct PeerUpdate {
     pub endpoint: Option<SocketAddr>,
     /// Keepalives: set, or cleared.
     pub persistent_keepalive_s: Option<Option<u16>>,
-    /// Allowed IPs.
-    pub allowed_ips: AllowedIpsChange,
-}
-
-/// How a peer's allowed IPs change.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AllowedIpsChange {
-    /// Not at all, or only because other peers take some over.
-    Keep,
-    /// These come along; another peer that has one loses it in the same instant.
-    Add(BTreeSet<Cidr>),
-    /// These, and no others.
-    Replace(BTreeSet<Cidr>),
+    /// Allowed IPs that come along; another peer that has one loses it in the same instant.
+    pub gained: BTreeSet<Cidr>,
 }
 
 impl DesiredDevice {
@@ -209,7 +198,7 @@ impl PeerUpdate {
             preshared_key: None,
             endpoint: None,
             persistent_keepalive_s: None,
-            allowed_ips: AllowedIpsChange::Keep,
+            gained: BTreeSet::new(),
         }
     }
 }

@@ -176,14 +176,7 @@ fn apply_update(device: &mut ObservedDevice, update: &PeerUpdate) {
     if let Some(keepalive) = update.persistent_keepalive_s {
         present.persistent_keepalive_s = keepalive;
     }
-    match &update.allowed_ips {
-        AllowedIpsChange::Keep => {}
-        AllowedIpsChange::Add(allowed_ips) => give(device, update.public_key, allowed_ips),
-        AllowedIpsChange::Replace(allowed_ips) => {
-            present.allowed_ips.clear();
-            give(device, update.public_key, allowed_ips);
-        }
-    }
+    give(device, update.public_key, &update.gained);
 }
 
 /// An allowed IP has one holder: whoever gets it last.

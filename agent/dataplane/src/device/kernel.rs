@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use hanse_core::cidr::Cidr;
 use hanse_core::key::{PresharedKey, PublicKey};
 use hanse_core::object::vpn_mesh::InterfaceName;
-use hanse_core::wireguard::{AllowedIpsChange, DeviceDelta, PeerChange};
+use hanse_core::wireguard::{DeviceDelta, PeerChange};
 use wireguard_control::{Backend, DeviceUpdate, Key, PeerConfigBuilder};
 
 use super::{Counters, DeviceState, operation};
@@ -162,15 +162,7 @@ fn builders_of(change: &PeerChange) -> Vec<(PublicKey, PeerConfigBuilder)> {
             if let Some(seconds) = update.persistent_keepalive_s {
                 builder = builder.set_persistent_keepalive_interval(seconds.unwrap_or(0));
             }
-            let allowed_ips = match &update.allowed_ips {
-                AllowedIpsChange::Keep => BTreeSet::new(),
-                AllowedIpsChange::Add(allowed_ips) => allowed_ips.clone(),
-                AllowedIpsChange::Replace(allowed_ips) => {
-                    builder = builder.replace_allowed_ips();
-                    allowed_ips.clone()
-                }
-            };
-            (update.public_key, builder, allowed_ips)
+            (update.public_key, builder, update.gained.clone())
         }
     };
     in_portions(key, builder, &allowed_ips)
