@@ -73,7 +73,8 @@ fn beside_this_program() -> Result<PathBuf> {
     })
 }
 
-fn cache() -> Result<PathBuf> {
+/// The folder in which the scripts keep what they downloaded.
+pub(crate) fn cache() -> Result<PathBuf> {
     if let Some(cache) = std::env::var_os(CACHE_VARIABLE) {
         return Ok(cache.into());
     }

@@ -5,6 +5,7 @@
 //!   freeze them and take their power away.
 //! * [`Agent`] and [`Operator`] run the binary `hanse`; [`Terraform`] runs the real Terraform with
 //!   our provider.
+//! * [`guest`] boots a machine whose kernel has WireGuard, when this one's may not.
 //! * [`wait_until`] is the one place that polls.
 //!
 //! What it never does: import a crate that it tests. What only works from inside the code is not
@@ -15,6 +16,7 @@ pub mod binaries;
 pub mod configuration;
 pub mod demonstration;
 pub mod federation;
+pub mod guest;
 pub mod laboratory;
 pub mod operator;
 pub mod pinger;

@@ -1,5 +1,6 @@
 //! Somebody who pings all the time, and tells what was lost.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -45,25 +46,23 @@ impl Pinger {
         wait_until_true(&what, PATIENCE, || Ok(self.answered()? >= wanted))
     }
 
-    /// The numbers of the pings that got no answer in time.
+    /// The numbers of the pings that got no answer while a later one did: on a slow machine an
+    /// answer that is still on its way is not lost.
     ///
     /// # Errors
     ///
     /// When the log can't be read.
-    pub fn lost(&self) -> Result<Vec<String>> {
-        let log = self
-            .process
-            .log()
-            .context("unable to read what ping says")?;
-        let lost = log.lines().filter(|line| {
-            line.contains("no answer yet")
-                || line.contains("nreachable")
-                || line.contains("sendmsg")
-        });
-        Ok(lost.map(str::to_owned).collect())
+    pub fn lost(&self) -> Result<Vec<u32>> {
+        let log = self.process.log();
+        Ok(gaps(&log.context("unable to read what ping says")?))
     }
 
-    fn answered(&self) -> Result<usize> {
+    /// How many answers came so far.
+    ///
+    /// # Errors
+    ///
+    /// When the log can't be read.
+    pub fn answered(&self) -> Result<usize> {
         let log = self
             .process
             .log()
@@ -72,5 +71,34 @@ impl Pinger {
             .lines()
             .filter(|line| line.contains("bytes from"))
             .count())
+    }
+}
+
+/// The numbers that are missing before the last one that was answered.
+fn gaps(log: &str) -> Vec<u32> {
+    let answers = log.lines().filter(|line| line.contains("bytes from"));
+    let numbers = answers.filter_map(|line| {
+        let (_, rest) = line.split_once("icmp_seq=")?;
+        rest.split_whitespace().next()?.parse().ok()
+    });
+    let answered: BTreeSet<u32> = numbers.collect();
+    let last = answered.last().copied().unwrap_or(0);
+    (1..last)
+        .filter(|number| !answered.contains(number))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ping_is_lost_when_a_later_one_was_answered() {
+        let log = "64 bytes from 10.0.0.1: icmp_seq=1 ttl=64 time=0.1 ms\n\
+                   no answer yet for icmp_seq=2\n\
+                   no answer yet for icmp_seq=3\n\
+                   64 bytes from 10.0.0.1: icmp_seq=3 ttl=64 time=210 ms\n\
+                   no answer yet for icmp_seq=4\n";
+        assert_eq!(gaps(log), [2]);
     }
 }

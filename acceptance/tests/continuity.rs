@@ -47,7 +47,7 @@ fn stopping_killing_and_upgrading_agents_interrupts_no_traffic() -> Result<()> {
         .iter()
         .try_for_each(|pinger| pinger.wait_for_more(20))?;
     for pinger in &pingers {
-        assert_eq!(pinger.lost()?, Vec::<String>::new());
+        assert_eq!(pinger.lost()?, Vec::<u32>::new());
     }
     assert!(!terraform.plan()?.has_changes);
     Ok(())
@@ -89,7 +89,7 @@ fn changing_one_sites_route_is_one_update_and_costs_no_ping_and_no_handshake() -
     })?;
     for pinger in &pingers {
         pinger.wait_for_more(5)?;
-        assert_eq!(pinger.lost()?, Vec::<String>::new());
+        assert_eq!(pinger.lost()?, Vec::<u32>::new());
     }
     assert!(!terraform.plan()?.has_changes);
     Ok(())

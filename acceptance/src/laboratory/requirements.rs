@@ -48,20 +48,30 @@ pub fn search_path() -> OsString {
 ///
 /// When something is missing; the message names the command that mends it.
 pub(super) fn check() -> Result<()> {
+    check_programs("the laboratory", &PROGRAMS)?;
+    check_tun(Path::new("/dev/net/tun"))
+}
+
+/// Checks that `programs`, each with its Debian package, are on the PATH of the laboratory.
+///
+/// # Errors
+///
+/// When one is missing; the message names the command that mends it.
+pub(crate) fn check_programs(who: &str, programs: &[(&str, &str)]) -> Result<()> {
     let path = search_path();
-    let packages: BTreeSet<&str> = PROGRAMS
+    let packages: BTreeSet<&str> = programs
         .iter()
         .filter(|(program, _)| !is_on_path(program, &path))
         .map(|(_, package)| *package)
         .collect();
     if !packages.is_empty() {
         bail!(
-            "the laboratory needs programs that are not installed: run \
+            "{who} needs programs that are not installed: run \
              `sudo apt-get install --no-install-recommends {}`",
             Vec::from_iter(packages).join(" ")
         );
     }
-    check_tun(Path::new("/dev/net/tun"))
+    Ok(())
 }
 
 /// What to do when user namespaces are refused; part of the error of the anchor that failed.
