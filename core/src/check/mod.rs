@@ -123,7 +123,15 @@ mod tests {
     #[test]
     fn each_mistake_is_found_at_its_own_attribute() {
         type Change = fn(&mut VpnMesh, &mut MemberCluster);
-        let cases: [(Change, &str, &str); 14] = [
+        let cases: [(Change, &str, &str); 15] = [
+            (
+                |m, _| {
+                    let site = m.sites.get_mut(&"a".parse().unwrap()).unwrap();
+                    site.routes = vec!["0.0.0.0/0".parse().unwrap()];
+                },
+                r#"sites["a"].routes[0]"#,
+                "A default route",
+            ),
             (
                 |m, _| m.address_pools.clear(),
                 "address_pools",

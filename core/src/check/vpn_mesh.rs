@@ -281,6 +281,17 @@ fn routes(
             .key(cluster)
             .attribute("routes")
             .index(index);
+        if route.prefix_length() == 0 {
+            findings.push(Finding::error(
+                path,
+                "A default route",
+                format!(
+                    "{route} would send everything into the mesh, the way to the federation's \
+                     voters too. Write the networks that are behind this site."
+                ),
+            ));
+            continue;
+        }
         let pools = mesh
             .address_pools
             .iter()
