@@ -193,24 +193,16 @@ fn block_schema(member: &Member<'_>) -> Option<TokenStream> {
         items_max,
         ..
     } = options;
-    let description = (!description.is_empty())
-        .then(|| quote!(block.block.description = ::std::string::String::from(#description);));
-    let items_min = items_min
-        .as_ref()
-        .map(|count| quote!(block.items_min = #count;));
-    let items_max = items_max
-        .as_ref()
-        .map(|count| quote!(block.items_max = #count;));
-    Some(quote! {
-        {
-            #[allow(unused_mut)]
-            let mut block = <#of as ::terraform_plugin::BlockField>::nested_block(#name);
-            #description
-            #items_min
-            #items_max
-            block
-        }
-    })
+    let mut block = quote!(<#of as ::terraform_plugin::BlockField>::nested_block(#name));
+    if !description.is_empty() {
+        block = quote!(#block.description(#description));
+    }
+    let items_min = items_min.as_ref().map(|count| quote!(items_min: #count,));
+    let items_max = items_max.as_ref().map(|count| quote!(items_max: #count,));
+    if items_min.is_some() || items_max.is_some() {
+        block = quote!(::terraform_plugin::schema::NestedBlock { #items_min #items_max ..#block });
+    }
+    Some(block)
 }
 
 fn read(member: &Member<'_>) -> TokenStream {
