@@ -10,7 +10,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 /// How often somebody is killed.
-const KILLS: u32 = if cfg!(feature = "long") { 200 } else { 50 };
+const KILLS: u32 = 50;
 
 /// The longest that is waited before a kill: an apply takes about as long.
 const MOMENT_MAX_MS: u64 = 2500;
