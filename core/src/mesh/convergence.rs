@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::inventory::{Inventory, NodeRecord};
-use crate::mesh::plan::ProvedPairs;
+use crate::mesh::proved_pairs::ProvedPairs;
 use crate::mesh::topology::Topology;
 use crate::name::{ClusterName, MeshName, NodeName};
 

@@ -3,6 +3,7 @@
 pub mod addresses;
 pub mod convergence;
 pub mod plan;
+mod proved_pairs;
 pub mod topology;
 
 pub use plan::{MeshPlan, NodePlan, PeerPlan, ProbeTarget};
