@@ -2,7 +2,7 @@
 //! of their own, so that nothing is left when a scenario ends, however it ends.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
@@ -325,14 +325,24 @@ impl Drop for Agent {
     }
 }
 
+/// How many answers say something.
+const PINGS_ANSWERED_MIN: usize = 50;
+
 pub(crate) struct Pings(Child);
 
 impl Pings {
-    /// How many were answered, and how many before the last answered one were not.
-    pub(crate) fn end(self) -> (u32, u32) {
+    /// How many were answered, and how many before the last answered one were not. A quick machine
+    /// is done before the pings say anything, so some answers are awaited first.
+    pub(crate) fn end(mut self) -> (u32, u32) {
+        let mut output = BufReader::new(self.0.stdout.take().unwrap());
+        let mut answers = String::new();
+        while answers.matches("time=").count() <= PINGS_ANSWERED_MIN
+            && output.read_line(&mut answers).unwrap() > 0
+        {}
         run("kill", &["-INT", &self.0.id().to_string()]);
-        let output = self.0.wait_with_output().unwrap();
-        lost(&String::from_utf8_lossy(&output.stdout))
+        output.read_to_string(&mut answers).unwrap();
+        self.0.wait().unwrap();
+        lost(&answers)
     }
 }
 
