@@ -155,10 +155,10 @@ fn a_frozen_host_does_nothing_until_it_is_thawed() -> Result<()> {
         "exec 3<>/run/orders; echo one >&3; grep -q '^State:.T' /proc/2/status || true",
     ))?
     .success()?;
-    assert!(is_stopped(process.pid())?);
+    assert!(is_stopped(process.pid()?)?);
     assert!(process.is_running()?);
     assert!(
-        is_stopped(process.pid())?,
+        is_stopped(process.pid()?)?,
         "looking at a frozen process does not wake it"
     );
     host.thaw()?;
@@ -172,12 +172,24 @@ fn a_frozen_host_does_nothing_until_it_is_thawed() -> Result<()> {
 }
 
 #[test]
+fn a_process_that_ends_at_once_is_started_all_the_same() -> Result<()> {
+    let laboratory = Laboratory::start(1)?;
+    let host = laboratory.host(1);
+    for round in 0..100 {
+        let mut process = host.spawn("brief", Invocation::script("echo here; exit 7"))?;
+        let ended = process.wait(PATIENCE)?;
+        assert_eq!(ended.code(), Some(7), "round {round}");
+    }
+    Ok(())
+}
+
+#[test]
 fn one_process_can_be_stopped_resumed_asked_to_end_and_killed() -> Result<()> {
     let laboratory = Laboratory::start(1)?;
     let host = laboratory.host(1);
     let mut polite = host.spawn("polite", ["sleep", "1000"])?;
     polite.stop()?;
-    wait_until_true("it stands still", PATIENCE, || is_stopped(polite.pid()))?;
+    wait_until_true("it stands still", PATIENCE, || is_stopped(polite.pid()?))?;
     polite.resume()?;
     polite.terminate()?;
     assert!(!polite.wait(PATIENCE)?.success());

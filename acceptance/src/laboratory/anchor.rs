@@ -185,11 +185,17 @@ fn innermost_child(pid: u32) -> Result<Pid> {
     found.ok_or_else(|| anyhow!("the anchor {pid} has no process"))
 }
 
-/// The one child of the process `pid`, which may not have been born yet.
-pub(super) fn wait_for_child(pid: u32) -> Result<Pid> {
-    let pid = i32::try_from(pid).context("a pid beyond 31 bits")?;
+/// The one child of the process `parent`, which may not have been born yet; none when both ended
+/// before anybody looked.
+pub(super) fn wait_for_child(parent: &mut Child) -> Result<Option<Pid>> {
+    let pid = i32::try_from(parent.id()).context("a pid beyond 31 bits")?;
     wait_until("the command starts", END_TIMEOUT, || {
-        Ok(only_child(pid)?.and_then(Pid::from_raw))
+        // An ended parent keeps its entry in /proc until it is waited for, so this look is safe.
+        if let Some(child) = only_child(pid)?.and_then(Pid::from_raw) {
+            return Ok(Some(Some(child)));
+        }
+        let ended = parent.try_wait().context("unable to wait for nsenter")?;
+        Ok(ended.map(|_| None))
     })
 }
 

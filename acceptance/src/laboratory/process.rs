@@ -22,7 +22,8 @@ pub struct Process {
     description: String,
     /// `nsenter`, outside the host; it ends as its child ends.
     wrapper: Child,
-    pid: Pid,
+    /// None for a process that ended before anybody could see it.
+    pid: Option<Pid>,
     log: PathBuf,
 }
 
@@ -42,7 +43,7 @@ impl Process {
             .stderr(errors)
             .spawn()
             .with_context(|| format!("unable to start `{description}`"))?;
-        match wait_for_child(wrapper.id()) {
+        match wait_for_child(&mut wrapper) {
             Ok(pid) => Ok(Self {
                 description,
                 wrapper,
@@ -132,9 +133,15 @@ impl Process {
     }
 
     /// Its pid as the caller sees it (the host sees another).
-    #[must_use]
-    pub fn pid(&self) -> i32 {
-        self.pid.as_raw_nonzero().get()
+    ///
+    /// # Errors
+    ///
+    /// When it ended before it was seen.
+    pub fn pid(&self) -> Result<i32> {
+        let pid = self
+            .pid
+            .with_context(|| format!("`{}` ended before it was seen", self.description))?;
+        Ok(pid.as_raw_nonzero().get())
     }
 
     fn signal(&mut self, signal: Signal) -> Result<()> {
@@ -146,7 +153,10 @@ impl Process {
         {
             return Ok(());
         }
-        match kill_process(self.pid, signal) {
+        let Some(pid) = self.pid else {
+            return Ok(());
+        };
+        match kill_process(pid, signal) {
             // It ended between the look and the signal.
             Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
             Err(error) => Err(error)
@@ -172,8 +182,9 @@ impl Process {
             .ok()
             .and_then(Pid::from_raw);
         if let Some(wrapper) = wrapper
+            && let Some(pid) = self.pid
             && is_stopped(wrapper)
-            && !is_stopped(self.pid)
+            && !is_stopped(pid)
         {
             let _ = kill_process(wrapper, Signal::CONT);
         }
