@@ -28,6 +28,7 @@ failed!(
     configure_state_store,
     delete_state,
     generate_resource_config,
+    get_functions,
     get_metadata,
     get_provider_schema,
     get_resource_identity_schemas,
@@ -54,3 +55,22 @@ failed!(
     validate_state_store,
     write_state_bytes,
 );
+
+impl Failed for wire::invoke_action::Event {
+    fn failed(diagnostics: Diagnostics) -> Self {
+        use wire::invoke_action::event::{Completed, Type};
+        let diagnostics = diagnostics.into_wire();
+        Self {
+            r#type: Some(Type::Completed(Completed { diagnostics })),
+        }
+    }
+}
+
+impl Failed for wire::list_resource::Event {
+    fn failed(diagnostics: Diagnostics) -> Self {
+        Self {
+            diagnostic: diagnostics.into_wire(),
+            ..Self::default()
+        }
+    }
+}

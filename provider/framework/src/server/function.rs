@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 
 use super::Server;
+use crate::context::Call;
 use crate::function::{Arguments, Parameter, Signature};
 use crate::proto::tfplugin6 as wire;
 use crate::value::{UnknownAttributes, Value};
-use crate::{FunctionError, Provider};
+use crate::{Diagnostics, FunctionError, Provider};
 
 impl<P: Provider> Server<P> {
     pub(super) fn functions(&self) -> HashMap<String, wire::Function> {
@@ -14,6 +15,17 @@ impl<P: Provider> Server<P> {
         functions
             .map(|function| (function.name().to_owned(), to_wire(function.signature())))
             .collect()
+    }
+
+    pub(super) async fn get_functions(
+        &self,
+        _: wire::get_functions::Request,
+        _: Call,
+    ) -> Result<wire::get_functions::Response, Diagnostics> {
+        Ok(wire::get_functions::Response {
+            functions: self.functions(),
+            diagnostics: Vec::new(),
+        })
     }
 
     pub(super) async fn call_function(

@@ -18,7 +18,11 @@ const CAPABILITIES: wire::ServerCapabilities = wire::ServerCapabilities {
 };
 
 impl<P: Provider> Server<P> {
-    pub(super) fn metadata(&self) -> wire::get_metadata::Response {
+    pub(super) async fn metadata(
+        &self,
+        _: wire::get_metadata::Request,
+        _: Call,
+    ) -> Result<wire::get_metadata::Response, Diagnostics> {
         use wire::get_metadata::{DataSourceMetadata, FunctionMetadata, ResourceMetadata};
         let registry = self.registry();
         let resource = |type_name: &str| ResourceMetadata {
@@ -30,7 +34,7 @@ impl<P: Provider> Server<P> {
         let function = |name: &str| FunctionMetadata {
             name: name.to_owned(),
         };
-        wire::get_metadata::Response {
+        Ok(wire::get_metadata::Response {
             server_capabilities: Some(CAPABILITIES),
             resources: registry
                 .resources
@@ -48,10 +52,14 @@ impl<P: Provider> Server<P> {
                 .map(|of| function(of.name()))
                 .collect(),
             ..wire::get_metadata::Response::default()
-        }
+        })
     }
 
-    pub(super) fn schemas(&self) -> wire::get_provider_schema::Response {
+    pub(super) async fn schemas(
+        &self,
+        _: wire::get_provider_schema::Request,
+        _: Call,
+    ) -> Result<wire::get_provider_schema::Response, Diagnostics> {
         let registry = self.registry();
         let mut mistakes = self.known().schema.mistakes("the provider");
         let mut resources = HashMap::new();
@@ -82,7 +90,7 @@ impl<P: Provider> Server<P> {
                 );
             }
         }
-        wire::get_provider_schema::Response {
+        Ok(wire::get_provider_schema::Response {
             provider: Some(self.known().schema.to_wire()),
             resource_schemas: resources,
             data_source_schemas: data_sources,
@@ -90,7 +98,7 @@ impl<P: Provider> Server<P> {
             server_capabilities: Some(CAPABILITIES),
             diagnostics: mistakes.into_wire(),
             ..wire::get_provider_schema::Response::default()
-        }
+        })
     }
 
     pub(super) async fn validate_config(

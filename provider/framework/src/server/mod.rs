@@ -5,6 +5,7 @@
 //! panic in author code ends one call only.
 
 mod answer;
+mod call;
 mod data_source;
 mod function;
 mod lifecycle;
@@ -13,11 +14,9 @@ mod rpc;
 mod unbuilt;
 
 use std::fmt;
-use std::future::Future;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use tokio_util::sync::CancellationToken;
-use tonic::{Response, Status};
 
 use crate::context::Call;
 use crate::erased::{AnyDataSource, AnyResource, Known, LazySchema};
@@ -59,29 +58,6 @@ impl<P: Provider> Service<P> {
             }),
             running: Mutex::default(),
         }))
-    }
-
-    /// Runs the work of one call in a task of its own.
-    async fn call<R, F, W>(
-        &self,
-        subject: &str,
-        work: W,
-        failed: impl FnOnce(Diagnostics) -> R,
-    ) -> Result<Response<R>, Status>
-    where
-        R: Send + 'static,
-        F: Future<Output = Result<R, Diagnostics>> + Send + 'static,
-        W: FnOnce(Arc<Server<P>>, Call) -> F,
-    {
-        let call = self.0.begin();
-        // When Terraform hangs up, this future is dropped and the work is told to stop.
-        let _hung_up = call.cancellation.clone().drop_guard();
-        let answer = match tokio::spawn(work(Arc::clone(&self.0), call)).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(diagnostics)) => failed(diagnostics),
-            Err(error) => failed(panicked(subject, error).into()),
-        };
-        Ok(Response::new(answer))
     }
 }
 
@@ -189,19 +165,4 @@ fn encode(value: &Value, of: &Type) -> Result<Option<wire::DynamicValue>, Diagno
 fn no_such(kind: &str, name: &str) -> Diagnostics {
     let detail = format!("This provider has no {kind} named {name:?}. Check its version.");
     Diagnostic::error(format!("No such {kind}"), detail).into()
-}
-
-fn panicked(subject: &str, error: tokio::task::JoinError) -> Diagnostic {
-    let reason = match error.try_into_panic() {
-        Ok(panic) => match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
-            (Some(text), _) => (*text).to_owned(),
-            (_, Some(text)) => text.clone(),
-            (None, None) => "no reason given".to_owned(),
-        },
-        Err(error) => error.to_string(),
-    };
-    Diagnostic::error(
-        format!("The provider failed in {subject}"),
-        format!("{reason}. This is a mistake in the provider; please report it to its authors."),
-    )
 }
