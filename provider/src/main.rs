@@ -4,12 +4,17 @@
 //! (plan, create, read, update, delete, import) is written once, in [`declared`]. No rule about
 //! federations lives here: `hanse-core` is asked.
 
+mod capacity;
 mod convergence;
 mod declared;
 mod diagnostics;
 mod federation;
+mod federation_status;
+mod functions;
+mod lookup;
 mod member_cluster;
 mod mesh_peers;
+mod nodes;
 mod provider;
 mod run;
 mod session;

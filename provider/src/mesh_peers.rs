@@ -7,14 +7,9 @@ use base64::engine::general_purpose::STANDARD;
 use hanse_client::Snapshot;
 use hanse_core::mesh::topology::Topology;
 use hanse_core::name::MeshName;
-use terraform_plugin::{
-    Attr, Cx, DataSource, DeferReason, Diagnostic, Diagnostics, Model, Path, async_trait,
-};
+use terraform_plugin::{Attr, Diagnostics, Model};
 
-use crate::session::Session;
-
-/// The data source.
-pub(crate) struct MeshPeers;
+use crate::lookup::{Lookup, wrong};
 
 /// The nodes of a VPN mesh: their addresses, public keys and how they are reached.
 #[derive(Clone, Model)]
@@ -47,39 +42,23 @@ pub(crate) struct PeerModel {
     pub(crate) path: Attr<String>,
 }
 
-#[async_trait]
-impl DataSource for MeshPeers {
-    type Client = Session;
-    type Model = MeshPeersModel;
+impl Lookup for MeshPeersModel {
     const TYPE_NAME: &'static str = "hanse_mesh_peers";
 
-    async fn read(
-        &self,
-        cx: &Cx<Session>,
-        mut config: MeshPeersModel,
-    ) -> Result<MeshPeersModel, Diagnostics> {
-        let session = cx.client()?;
-        if session.is_unknown() {
-            cx.defer(DeferReason::ProviderConfigUnknown)?;
-            config.peers = Attr::Unknown;
-            return Ok(config);
-        }
-        let snapshot = session.snapshot().await?;
-        let federation = config.federation.as_known().map(String::as_str);
-        if federation != Some(snapshot.inventory.name().as_str()) {
-            let own = snapshot.inventory.name();
-            let detail = format!("These endpoints serve the federation `{own}`.");
-            return Err(wrong("federation", "Another federation", detail));
-        }
-        let mesh: Option<MeshName> = config.mesh.as_known().and_then(|name| name.parse().ok());
+    fn federation(&self) -> &Attr<String> {
+        &self.federation
+    }
+
+    fn answer(mut self, snapshot: &Snapshot) -> Result<Self, Diagnostics> {
+        let mesh: Option<MeshName> = self.mesh.as_known().and_then(|name| name.parse().ok());
         let peers = mesh
-            .and_then(|mesh| peers(&snapshot, &mesh))
+            .and_then(|mesh| peers(snapshot, &mesh))
             .ok_or_else(|| {
                 let detail = "No VPN mesh of that name is declared. `hanse mesh` lists them.";
-                wrong("mesh", "Unknown VPN mesh", detail.to_owned())
+                wrong("mesh", "Unknown VPN mesh", detail)
             })?;
-        config.peers = Attr::Known(peers);
-        Ok(config)
+        self.peers = Attr::Known(peers);
+        Ok(self)
     }
 }
 
@@ -106,10 +85,4 @@ fn peers(snapshot: &Snapshot, mesh: &MeshName) -> Option<BTreeMap<String, PeerMo
         Some((name.to_string(), peer))
     });
     Some(peers.collect())
-}
-
-fn wrong(attribute: &str, summary: &str, detail: String) -> Diagnostics {
-    Diagnostic::error(summary, detail)
-        .at(Path::root(attribute))
-        .into()
 }

@@ -7,10 +7,15 @@ use terraform_plugin::{
     Attr, Cx, Diagnostic, Diagnostics, Model, Path, Provider, Registry, async_trait,
 };
 
+use crate::capacity::CapacityModel;
 use crate::declared::Declaration;
 use crate::federation::FederationModel;
+use crate::federation_status::FederationStatusModel;
+use crate::functions::{CidrsOverlap, MeshAddress, WgQuick};
+use crate::lookup::Look;
 use crate::member_cluster::MemberClusterModel;
-use crate::mesh_peers::MeshPeers;
+use crate::mesh_peers::MeshPeersModel;
+use crate::nodes::NodesModel;
 use crate::session::Session;
 use crate::vpn_mesh::VpnMeshModel;
 
@@ -44,7 +49,13 @@ impl Provider for Hanse {
             .resource(Declaration::<FederationModel>::new())
             .resource(Declaration::<MemberClusterModel>::new())
             .resource(Declaration::<VpnMeshModel>::new())
-            .data_source(MeshPeers);
+            .data_source(Look::<CapacityModel>::new())
+            .data_source(Look::<FederationStatusModel>::new())
+            .data_source(Look::<MeshPeersModel>::new())
+            .data_source(Look::<NodesModel>::new())
+            .function(CidrsOverlap)
+            .function(MeshAddress)
+            .function(WgQuick);
     }
 
     async fn validate(&self, _: &Cx<()>, config: &Config, diagnostics: &mut Diagnostics) {

@@ -1,0 +1,87 @@
+//! `hanse_federation_status`: the federation at a glance.
+
+use std::collections::BTreeMap;
+
+use hanse_client::Snapshot;
+use terraform_plugin::{Attr, Diagnostics, Model};
+
+use crate::lookup::{Lookup, texts};
+use crate::nodes::problems;
+
+/// The federation at a glance: who keeps its state, who is live, what is declared, and what nodes
+/// complain about.
+#[derive(Clone, Model)]
+pub(crate) struct FederationStatusModel {
+    /// The federation.
+    #[attribute(required)]
+    pub(crate) federation: Attr<String>,
+    /// The revision of the committed state.
+    #[attribute(computed)]
+    pub(crate) revision: Attr<u64>,
+    /// The SHA-256 of the federation's CA certificate, hexadecimal.
+    #[attribute(computed)]
+    pub(crate) ca_fingerprint: Attr<String>,
+    /// The nodes that keep the federation's state, by name.
+    #[attribute(computed)]
+    pub(crate) voters: Attr<BTreeMap<String, VoterModel>>,
+    /// How many nodes are enrolled.
+    #[attribute(computed)]
+    pub(crate) nodes: Attr<u64>,
+    /// How many of them are live.
+    #[attribute(computed)]
+    pub(crate) nodes_live: Attr<u64>,
+    /// The names of the declared member clusters.
+    #[attribute(computed)]
+    pub(crate) member_clusters: Attr<Vec<String>>,
+    /// The names of the declared VPN meshes.
+    #[attribute(computed)]
+    pub(crate) vpn_meshes: Attr<Vec<String>>,
+    /// What nodes complain about, in sentences, by node name.
+    #[attribute(computed)]
+    pub(crate) problems: Attr<BTreeMap<String, Vec<String>>>,
+}
+
+/// One voter.
+#[derive(Clone, Model)]
+pub(crate) struct VoterModel {
+    /// Where its API answers, as `host:port`.
+    #[attribute(computed)]
+    pub(crate) endpoint: Attr<String>,
+    /// Whether it is live.
+    #[attribute(computed)]
+    pub(crate) live: Attr<bool>,
+}
+
+impl Lookup for FederationStatusModel {
+    const TYPE_NAME: &'static str = "hanse_federation_status";
+
+    fn federation(&self) -> &Attr<String> {
+        &self.federation
+    }
+
+    fn answer(mut self, snapshot: &Snapshot) -> Result<Self, Diagnostics> {
+        let (inventory, response) = (&snapshot.inventory, &snapshot.response);
+        let count = |nodes: usize| Attr::Known(nodes as u64);
+        let voters = response.nodes.iter().filter(|node| node.voter);
+        let voters = voters.map(|node| {
+            let voter = VoterModel {
+                endpoint: Attr::Known(node.advertise.clone()),
+                live: Attr::Known(node.live),
+            };
+            (node.name.clone(), voter)
+        });
+        let complaints = response.nodes.iter().map(|node| {
+            let sentences = problems(node);
+            (node.name.clone(), sentences)
+        });
+        self.revision = Attr::Known(response.revision);
+        self.ca_fingerprint = Attr::Known(response.ca_fingerprint.clone());
+        self.voters = Attr::Known(voters.collect());
+        self.nodes = count(response.nodes.len());
+        self.nodes_live = count(response.nodes.iter().filter(|node| node.live).count());
+        self.member_clusters = texts(inventory.clusters.keys());
+        self.vpn_meshes = texts(inventory.meshes.keys());
+        self.problems = Attr::Known(complaints.filter(|(_, said)| !said.is_empty()).collect());
+        Ok(self)
+    }
+}
