@@ -36,30 +36,63 @@ pub fn provider() -> Result<PathBuf> {
 ///
 /// When it was not installed.
 pub fn terraform() -> Result<PathBuf> {
-    let path = cache()?.join("tools/terraform");
+    installed("Terraform", "terraform", "scripts/tools")
+}
+
+/// The real OpenTofu that `scripts/test` built.
+///
+/// # Errors
+///
+/// When it was not built.
+pub fn tofu() -> Result<PathBuf> {
+    installed(
+        "OpenTofu",
+        "tofu",
+        "bash -c '. scripts/tools && ensure_tofu'",
+    )
+}
+
+/// An example of one of the project's crates.
+///
+/// # Errors
+///
+/// When it was not built.
+pub fn example(name: &str, package: &str) -> Result<PathBuf> {
+    let path = folder_of_programs()?.join("examples").join(name);
+    existing(path, &format!("cargo build -p {package} --example {name}"))
+}
+
+fn built(name: &str, package: &str) -> Result<PathBuf> {
+    existing(
+        folder_of_programs()?.join(name),
+        &format!("cargo build -p {package}"),
+    )
+}
+
+fn installed(name: &str, file: &str, command: &str) -> Result<PathBuf> {
+    let path = cache()?.join("tools").join(file);
     if !path.is_file() {
-        bail!(
-            "Terraform is missing at {}: run `scripts/tools`",
-            path.display()
-        );
+        bail!("{name} is missing at {}: run `{command}`", path.display());
     }
     Ok(path)
 }
 
-fn built(name: &str, package: &str) -> Result<PathBuf> {
-    let folder = match std::env::var_os(BINARIES_VARIABLE) {
-        Some(folder) => PathBuf::from(folder),
-        None => beside_this_program()?,
-    };
-    let path = folder.join(name);
+fn existing(path: PathBuf, command: &str) -> Result<PathBuf> {
     if !path.is_file() {
         bail!(
-            "{} is missing: run `cargo build -p {package}`, or set {BINARIES_VARIABLE} to its folder",
+            "{} is missing: run `{command}`, or set {BINARIES_VARIABLE} to the folder of the programs",
             path.display()
         );
     }
     path.canonicalize()
         .with_context(|| format!("unable to resolve {}", path.display()))
+}
+
+fn folder_of_programs() -> Result<PathBuf> {
+    match std::env::var_os(BINARIES_VARIABLE) {
+        Some(folder) => Ok(PathBuf::from(folder)),
+        None => beside_this_program(),
+    }
 }
 
 /// Tests lie in `deps`, one folder below the binaries of their profile.

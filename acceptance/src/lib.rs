@@ -30,5 +30,5 @@ pub use federation::Federation;
 pub use laboratory::{Host, Laboratory, Output, Process};
 pub use operator::Operator;
 pub use pinger::Pinger;
-pub use terraform::Terraform;
+pub use terraform::{Plan, Terraform, Tool};
 pub use wait::wait_until;

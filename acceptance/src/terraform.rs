@@ -1,4 +1,5 @@
-//! The real Terraform, with our provider from a mirror on disk and nothing from any network.
+//! The real Terraform and the real OpenTofu, with our provider from a mirror on disk and nothing
+//! from any network.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -21,9 +22,22 @@ const CHANGES: i32 = 2;
 /// Distinguishes working folders.
 static NEXT_FOLDER: AtomicU32 = AtomicU32::new(0);
 
+/// The registry of the provider, as each tool writes it out in full where a configuration does not.
+const REGISTRIES: [&str; 2] = ["registry.terraform.io", "registry.opentofu.org"];
+
+/// Whose command line it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tool {
+    /// HashiCorp's.
+    Terraform,
+    /// Its fork.
+    OpenTofu,
+}
+
 /// A working folder and the surroundings of Terraform.
 #[derive(Debug)]
 pub struct Terraform<'l> {
+    tool: Tool,
     laboratory: &'l Laboratory,
     folder: PathBuf,
     environment: Vec<(OsString, OsString)>,
@@ -65,6 +79,7 @@ impl<'l> Terraform<'l> {
         ];
         let environment = environment.map(|(name, value)| (name.into(), value)).into();
         Ok(Self {
+            tool: Tool::Terraform,
             laboratory,
             folder,
             environment,
@@ -96,6 +111,29 @@ impl<'l> Terraform<'l> {
         self.environment
             .push((name.into(), value.as_ref().to_owned()));
         self
+    }
+
+    /// Lets this tool do what follows.
+    #[must_use]
+    pub fn with(mut self, tool: Tool) -> Self {
+        self.tool = tool;
+        self
+    }
+
+    /// Runs a provider from where it was built, without a mirror and without `init`.
+    ///
+    /// # Errors
+    ///
+    /// When the settings can't be written.
+    pub fn with_provider(self, address: &str, program: &Path) -> Result<Self> {
+        let folder = program.parent().context("a program lies in a folder")?;
+        let settings = self.folder.join("terraform.rc");
+        let text = format!(
+            "disable_checkpoint = true\nprovider_installation {{\n  dev_overrides {{\n    \"{address}\" = \"{}\"\n  }}\n}}\n",
+            folder.display()
+        );
+        write(&settings, &text)?;
+        Ok(self.env("TF_CLI_CONFIG_FILE", settings))
     }
 
     /// Has Terraform and the provider write all that they think to [`Self::trace`].
@@ -156,7 +194,7 @@ impl<'l> Terraform<'l> {
         &self,
         arguments: impl IntoIterator<Item = &'a str>,
     ) -> Result<Invocation> {
-        let mut invocation = Invocation::new(binaries::terraform()?)
+        let mut invocation = Invocation::new(self.tool.program()?)
             .args(arguments)
             .current_dir(&self.folder)
             .time_limit(TIME_LIMIT);
@@ -177,7 +215,7 @@ impl<'l> Terraform<'l> {
             "cd {} && TF_CLI_CONFIG_FILE={} {} plan",
             self.folder.display(),
             settings.display(),
-            binaries::terraform()?.display()
+            self.tool.program()?.display()
         ))
     }
 
@@ -284,6 +322,23 @@ impl<'l> Terraform<'l> {
     }
 }
 
+impl Tool {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Terraform, Self::OpenTofu];
+
+    /// Its program.
+    ///
+    /// # Errors
+    ///
+    /// When it is not installed.
+    pub fn program(self) -> Result<PathBuf> {
+        match self {
+            Self::Terraform => binaries::terraform(),
+            Self::OpenTofu => binaries::tofu(),
+        }
+    }
+}
+
 /// Lays the provider out as Terraform expects it of a mirror.
 fn fill_mirror(mirror: &Path) -> Result<()> {
     let version = env!("CARGO_PKG_VERSION");
@@ -292,20 +347,23 @@ fn fill_mirror(mirror: &Path) -> Result<()> {
         "aarch64" => "arm64",
         other => bail!("no Terraform is known for {other}"),
     };
-    let folder = mirror
-        .join("registry.terraform.io/hanse/hanse")
-        .join(version)
-        .join(format!("linux_{architecture}"));
-    let target = folder.join(format!("terraform-provider-hanse_v{version}"));
-    if target.exists() {
-        return Ok(());
-    }
-    fs::create_dir_all(&folder).context("unable to make the mirror of providers")?;
     let provider = binaries::provider()?;
-    // A link costs nothing, where the file systems allow one.
-    if fs::hard_link(&provider, &target).is_err() {
-        fs::copy(&provider, &target)
-            .with_context(|| format!("unable to copy {}", provider.display()))?;
+    for registry in REGISTRIES {
+        let folder = mirror
+            .join(registry)
+            .join("hanse/hanse")
+            .join(version)
+            .join(format!("linux_{architecture}"));
+        let target = folder.join(format!("terraform-provider-hanse_v{version}"));
+        if target.exists() {
+            continue;
+        }
+        fs::create_dir_all(&folder).context("unable to make the mirror of providers")?;
+        // A link costs nothing, where the file systems allow one.
+        if fs::hard_link(&provider, &target).is_err() {
+            fs::copy(&provider, &target)
+                .with_context(|| format!("unable to copy {}", provider.display()))?;
+        }
     }
     Ok(())
 }
