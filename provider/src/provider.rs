@@ -43,6 +43,7 @@ impl Provider for Hanse {
     type Config = Config;
     type Client = Session;
     const ADDRESS: &'static str = "registry.terraform.io/hanse/hanse";
+    const EXAMPLES_FOLDER: &'static str = "examples/terraform";
 
     fn register(&self, registry: &mut Registry<Session>) {
         registry

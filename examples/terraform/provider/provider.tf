@@ -10,5 +10,5 @@ terraform {
 # Both may come from the environment instead: HANSE_ENDPOINTS and HANSE_CREDENTIALS.
 provider "hanse" {
   endpoints        = ["voter-1.example.net:7443", "voter-2.example.net:7443"]
-  credentials_file = "~/.config/hanse/credentials.pem"
+  credentials_file = pathexpand("~/.config/hanse/credentials.pem")
 }

@@ -6,6 +6,7 @@ mod attr;
 mod context;
 mod data_source;
 mod diagnostics;
+mod docs;
 mod erased;
 mod field;
 mod function;

@@ -18,6 +18,9 @@ pub trait Provider: Send + Sync + 'static {
     /// Where the registry has it: `registry.terraform.io/<namespace>/<name>`.
     const ADDRESS: &'static str;
 
+    /// Where the examples are that `PROVIDER docs` shows, seen from where it is run.
+    const EXAMPLES_FOLDER: &'static str = "examples";
+
     /// Names every resource, data source and function. Called once, when first needed.
     fn register(&self, registry: &mut Registry<Self::Client>);
 

@@ -22,6 +22,7 @@ use tonic::transport::Server;
 use tonic::transport::server::Router;
 
 use crate::Provider;
+use crate::docs;
 use crate::proto::plugin::grpc_broker_server::GrpcBrokerServer;
 use crate::proto::plugin::grpc_controller_server::GrpcControllerServer;
 use crate::proto::plugin::grpc_stdio_server::GrpcStdioServer;
@@ -40,8 +41,12 @@ const WORKER_THREADS: usize = 2;
 /// Serves the provider until Terraform has done with it. This is the whole of a provider's
 /// `main`, whose exit code it returns.
 ///
-/// With `--debug` it prints the line that lets a Terraform started elsewhere use this process.
+/// With `--debug` it prints the line that lets a Terraform started elsewhere use this process; with
+/// `docs` it writes the provider's reference and ends.
 pub fn run<P: Provider>(provider: P) -> ExitCode {
+    if docs::is_asked() {
+        return docs::run(&provider);
+    }
     let start = match handshake::start(P::ADDRESS) {
         Ok(start) => start,
         Err(refusal) => return fail(&refusal.to_string()),
