@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio_util::sync::CancellationToken;
 
 use crate::private::Private;
+use crate::value::{Refinement, Refinements};
 use crate::{Diagnostic, Diagnostics, Path};
 
 /// The circumstances of one call. `C` is what the provider's `configure` returned.
@@ -21,6 +22,7 @@ pub struct PlanCx<C> {
     cx: Cx<C>,
     action: PlanAction,
     requires_replace: Mutex<Vec<Path>>,
+    promises: Mutex<Refinements>,
 }
 
 /// What a plan is going to do, as far as the framework knows when the author's hook runs.
@@ -171,6 +173,7 @@ impl<C> PlanCx<C> {
             cx,
             action,
             requires_replace: Mutex::default(),
+            promises: Mutex::default(),
         }
     }
 
@@ -185,6 +188,21 @@ impl<C> PlanCx<C> {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push(path);
+    }
+
+    /// Says what is known already of the value at this path, where the plan leaves it unknown:
+    /// that it isn't null, how it begins, within which bounds it lies. Terraform decides with it
+    /// what it can while planning, and refuses an apply that breaks it.
+    pub fn promise(&self, path: Path, refinement: Refinement) {
+        self.promises
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(path, refinement);
+    }
+
+    pub(crate) fn take_promises(&self) -> Refinements {
+        let mut promises = self.promises.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *promises)
     }
 
     pub(crate) fn take_requires_replace(&self) -> Vec<Path> {

@@ -38,4 +38,4 @@ pub use serve::run;
 pub use server::Service;
 pub use terraform_plugin_derive::Model;
 pub use tokio_util::sync::CancellationToken;
-pub use value::{Number, Value};
+pub use value::{Number, Refinement, Value};

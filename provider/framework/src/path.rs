@@ -73,6 +73,16 @@ impl Path {
         self.0.is_empty()
     }
 
+    /// Goes one step further in.
+    pub(crate) fn push(&mut self, step: Step) {
+        self.0.push(step);
+    }
+
+    /// Goes one step back.
+    pub(crate) fn pop(&mut self) {
+        self.0.pop();
+    }
+
     /// This path seen from one level further out.
     #[must_use]
     pub(crate) fn inside(mut self, step: Step) -> Self {

@@ -22,7 +22,7 @@ use crate::context::Call;
 use crate::erased::{AnyDataSource, AnyResource, Known, LazySchema};
 use crate::private::Private;
 use crate::proto::tfplugin6 as wire;
-use crate::value::{Type, UnknownAttributes, Value};
+use crate::value::{Refinements, Type, UnknownAttributes, Value};
 use crate::{Cx, Diagnostic, Diagnostics, Provider, Registry};
 
 /// A provider as a service of the protocol, without the plugin around it. [`run`](crate::run)
@@ -132,15 +132,22 @@ impl Call {
 
 /// A value that Terraform sent. An absent one is null.
 fn decode(value: Option<wire::DynamicValue>, of: &Type) -> Result<Value, Diagnostics> {
-    let Some(value) = value else {
-        return Ok(Value::Null);
-    };
+    decode_refined(value, of).map(|(value, _)| value)
+}
+
+/// The same, and what is known of its unknown values.
+fn decode_refined(
+    value: Option<wire::DynamicValue>,
+    of: &Type,
+) -> Result<(Value, Refinements), Diagnostics> {
+    let value = value.unwrap_or_default();
     let decoded = if !value.msgpack.is_empty() {
-        Value::from_msgpack(&value.msgpack, of)
+        Value::from_msgpack_refined(&value.msgpack, of)
     } else if !value.json.is_empty() {
         Value::from_json(&value.json, of, UnknownAttributes::Refuse)
+            .map(|value| (value, Refinements::default()))
     } else {
-        return Ok(Value::Null);
+        return Ok((Value::Null, Refinements::default()));
     };
     decoded.map_err(|error| {
         let detail = format!("{error}. Terraform and this provider disagree about the schema.");
@@ -149,7 +156,15 @@ fn decode(value: Option<wire::DynamicValue>, of: &Type) -> Result<Value, Diagnos
 }
 
 fn encode(value: &Value, of: &Type) -> Result<Option<wire::DynamicValue>, Diagnostics> {
-    let msgpack = value.to_msgpack(of).map_err(|error| {
+    encode_refined(value, of, &Refinements::default())
+}
+
+fn encode_refined(
+    value: &Value,
+    of: &Type,
+    refinements: &Refinements,
+) -> Result<Option<wire::DynamicValue>, Diagnostics> {
+    let msgpack = value.to_msgpack_refined(of, refinements).map_err(|error| {
         let detail = format!("{error}. Please report this to the provider's authors.");
         Diagnostics::from(Diagnostic::error(
             "Unable to encode a value for Terraform",

@@ -1,7 +1,7 @@
 //! The calls about resources.
 
 use super::data_source::deferred;
-use super::{Server, decode, encode};
+use super::{Server, decode, decode_refined, encode, encode_refined};
 use crate::context::Call;
 use crate::erased::{ApplyRequest, PlanRequest};
 use crate::private::Private;
@@ -102,13 +102,16 @@ impl<P: Provider> Server<P> {
         let of = &resource.known().of;
         let call = call.with(request.client_capabilities.as_ref());
         let cx = self.cx(call, Private::from_wire(&request.prior_private)?);
+        let (proposed, refinements) = decode_refined(request.proposed_new_state, of)?;
         let request = PlanRequest {
             prior: decode(request.prior_state, of)?,
-            proposed: decode(request.proposed_new_state, of)?,
+            proposed,
             config: decode(request.config, of)?,
         };
         let proposed = request.proposed.clone();
         let (cx, result) = resource.plan(cx, request).await;
+        let mut promises = cx.take_promises();
+        promises.complete_with(refinements);
         let mut outcome = cx.take_outcome();
         let (planned, requires_replace) = match (result, outcome.deferred) {
             (Ok(response), _) => (response.planned, response.requires_replace),
@@ -119,7 +122,7 @@ impl<P: Provider> Server<P> {
             }
         };
         Ok(wire::plan_resource_change::Response {
-            planned_state: encode(&planned, of)?,
+            planned_state: encode_refined(&planned, of, &promises)?,
             requires_replace: requires_replace.iter().map(crate::Path::to_wire).collect(),
             planned_private: outcome.private.to_wire(),
             diagnostics: outcome.diagnostics.into_wire(),

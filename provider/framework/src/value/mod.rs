@@ -6,12 +6,14 @@
 mod json;
 mod msgpack;
 mod number;
+mod refinement;
 mod types;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 pub use number::{InvalidNumber, Number};
+pub use refinement::{Bound, Refinement, Refinements};
 pub use types::{InvalidType, Type};
 
 pub use json::UnknownAttributes;
@@ -81,12 +83,29 @@ impl Value {
 
     /// Decodes msgpack by type.
     pub fn from_msgpack(bytes: &[u8], expected: &Type) -> Result<Self, ValueError> {
+        msgpack::decode(bytes, expected).map(|(value, _)| value)
+    }
+
+    /// Decodes msgpack by type, and what is known of its unknown values all the same.
+    pub fn from_msgpack_refined(
+        bytes: &[u8],
+        expected: &Type,
+    ) -> Result<(Self, Refinements), ValueError> {
         msgpack::decode(bytes, expected)
     }
 
     /// Encodes to msgpack by type.
     pub fn to_msgpack(&self, expected: &Type) -> Result<Vec<u8>, ValueError> {
-        msgpack::encode(self, expected)
+        self.to_msgpack_refined(expected, &Refinements::default())
+    }
+
+    /// Encodes to msgpack by type, and says what is known of its unknown values all the same.
+    pub fn to_msgpack_refined(
+        &self,
+        expected: &Type,
+        refinements: &Refinements,
+    ) -> Result<Vec<u8>, ValueError> {
+        msgpack::encode(self, expected, refinements)
     }
 
     /// Decodes JSON by type.

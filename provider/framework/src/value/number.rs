@@ -14,6 +14,9 @@ const EXPONENT_MAX: i64 = 1_000_000;
 /// How many zeros are written out before the exponent is written instead.
 const ZEROS_WRITTEN_MAX: i64 = 512;
 
+/// No float needs more digits than this to be written exactly.
+const F64_DIGITS_MAX: usize = 767;
+
 /// An exact number: `digits × 10^exponent`, with no zero at either end of the digits.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Number {
@@ -48,6 +51,28 @@ impl Number {
     /// The nearest float.
     pub fn to_f64(&self) -> f64 {
         self.to_string().parse().unwrap_or(f64::NAN)
+    }
+
+    /// The float that is this very number, where there is one.
+    pub fn to_exact_f64(&self) -> Option<f64> {
+        // Without its last zeros, a fraction of powers of two ends in a five, and has two digits
+        // for every three places or more.
+        let places = usize::try_from(self.exponent.saturating_neg()).unwrap_or_default();
+        let too_few = places > 0 && self.digits.len() < places / 3 * 2;
+        if too_few
+            || self.digits.len() > F64_DIGITS_MAX
+            || places > 0 && !self.digits.ends_with('5')
+        {
+            return None;
+        }
+        let float = self.to_f64();
+        let is_exact = Self::from_f64_exact(float).as_ref() == Ok(self);
+        is_exact.then_some(float)
+    }
+
+    /// Whether it has no fraction.
+    pub fn is_integer(&self) -> bool {
+        self.exponent >= 0
     }
 
     /// The integer, where it is one and fits.
@@ -259,6 +284,24 @@ mod tests {
         assert_eq!(Number::from_f64_shortest(0.1).unwrap(), number("0.1"));
         assert_eq!(Number::from_f64_exact(f64::NAN), Err(InvalidNumber));
         assert_eq!(Number::from_f64_shortest(f64::INFINITY), Err(InvalidNumber));
+    }
+
+    #[test]
+    fn a_float_stands_for_a_number_only_where_it_is_the_very_same() {
+        for (text, float) in [
+            ("1.5", Some(1.5)),
+            ("-0.0000152587890625", Some(-0.0000152587890625)),
+            ("3", Some(3.0)),
+            ("0.1", None),
+            ("0.15", None),
+            ("9007199254740993", None),
+        ] {
+            assert_eq!(number(text).to_exact_f64(), float, "{text}");
+        }
+        for float in [f64::MIN_POSITIVE, f64::MAX, f64::EPSILON, 5e-324] {
+            let exact = Number::from_f64_exact(float).unwrap();
+            assert_eq!(exact.to_exact_f64(), Some(float));
+        }
     }
 
     #[test]
