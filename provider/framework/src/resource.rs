@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use crate::{Cx, Diagnostic, Diagnostics, Model, PlanCx};
+use crate::{Cx, Diagnostic, Diagnostics, Model, PlanCx, identity};
 
 /// One kind of managed object.
 ///
@@ -20,6 +20,11 @@ pub trait Resource: Send + Sync + 'static {
     const TYPE_NAME: &'static str;
     /// The version of the state's form. Raise it together with [`Self::upgrade`].
     const VERSION: i64 = 0;
+    /// The version of the identity's form. Raise it together with [`Self::upgrade_identity`].
+    const IDENTITY_VERSION: i64 = 0;
+    /// Whether an object stays the same one when its identity changes. It seldom does: an
+    /// attribute of the identity that can be configured has to mean another object.
+    const MUTABLE_IDENTITY: bool = false;
 
     /// Checks a configuration, which may hold unknown values; skip what isn't known. The client
     /// is usually absent.
@@ -81,12 +86,23 @@ pub trait Resource: Send + Sync + 'static {
     /// Deletes the object. One that is gone already is a success.
     async fn delete(&self, cx: &Cx<Self::Client>, state: Self::Model) -> Result<(), Diagnostics>;
 
-    /// Adopts an existing object. Terraform reads it right after, so that the identifying
-    /// attributes are enough; unknown values aren't allowed.
+    /// Adopts an existing object by one text. Terraform reads it right after, so that the
+    /// identifying attributes are enough; unknown values aren't allowed. By default the text is
+    /// the one required attribute of the identity, where there is one and it holds text.
     async fn import(&self, cx: &Cx<Self::Client>, id: &str) -> Result<Self::Model, Diagnostics> {
-        let _ = (cx, id);
-        let summary = format!("Unable to import {}", Self::TYPE_NAME);
-        Err(Diagnostic::error(summary, "This resource can't be imported.").into())
+        let _ = cx;
+        identity::model_by_id(Self::TYPE_NAME, id)
+    }
+
+    /// Adopts an existing object by its identity: a model in which only attributes of the
+    /// identity are set. By default that is the state to read.
+    async fn import_by_identity(
+        &self,
+        cx: &Cx<Self::Client>,
+        identity: Self::Model,
+    ) -> Result<Self::Model, Diagnostics> {
+        let _ = cx;
+        Ok(identity)
     }
 
     /// Brings state of an earlier version to this one.
@@ -103,6 +119,24 @@ pub trait Resource: Send + Sync + 'static {
             Self::VERSION
         );
         Err(Diagnostic::error(format!("Unable to upgrade {}", Self::TYPE_NAME), detail).into())
+    }
+
+    /// Brings an identity of an earlier version to this one: a model in which the attributes of
+    /// the identity are set.
+    async fn upgrade_identity(
+        &self,
+        cx: &Cx<Self::Client>,
+        version: i64,
+        identity: serde_json::Value,
+    ) -> Result<Self::Model, Diagnostics> {
+        let _ = (cx, identity);
+        let detail = format!(
+            "The identity has version {version} of this resource, and this provider reads only \
+             {}. Use the provider release that wrote it.",
+            Self::IDENTITY_VERSION
+        );
+        let summary = format!("Unable to upgrade the identity of {}", Self::TYPE_NAME);
+        Err(Diagnostic::error(summary, detail).into())
     }
 }
 

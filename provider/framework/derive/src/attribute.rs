@@ -23,6 +23,15 @@ pub(crate) struct AttributeOptions {
     pub(crate) default: Option<Expr>,
     pub(crate) validators: Vec<Path>,
     pub(crate) deprecated: Option<LitStr>,
+    pub(crate) identity: Option<Identity>,
+    pub(crate) equivalent: Option<Path>,
+}
+
+/// An attribute's part in the identity.
+#[derive(Clone, Copy)]
+pub(crate) enum Identity {
+    Required,
+    Optional,
 }
 
 #[derive(Default)]
@@ -98,6 +107,8 @@ fn attribute_options(attribute: &Attribute) -> Result<AttributeOptions> {
             "validate" => options.validators.extend(paths(meta.value()?)?),
             "deprecated" => options.deprecated = Some(meta.value()?.parse()?),
             "name" => options.name = Some(meta.value()?.parse::<LitStr>()?.value()),
+            "identity" => options.identity = Some(identity(&meta)?),
+            "equivalent" => options.equivalent = Some(meta.value()?.parse()?),
             _ => return Err(meta.error("no such option of an attribute")),
         }
         Ok(())
@@ -122,6 +133,10 @@ fn check(attribute: &Attribute, options: &AttributeOptions) -> Result<()> {
         "write_only excludes computed: a value that is never stored can't be computed"
     } else if options.default.is_some() && !(optional && computed) {
         "a default needs both optional and computed"
+    } else if options.identity.is_some() && (write_only || options.sensitive) {
+        "an identity is stored and shown, so that no part of it is write_only or sensitive"
+    } else if options.equivalent.is_some() && write_only {
+        "equivalent compares with what is stored, and a write_only value is never stored"
     } else {
         return Ok(());
     };
@@ -148,6 +163,21 @@ fn block_options(attribute: &Attribute) -> Result<BlockOptions> {
         Ok(())
     })?;
     Ok(options)
+}
+
+/// `identity`, or `identity = "optional"`.
+fn identity(meta: &syn::meta::ParseNestedMeta<'_>) -> Result<Identity> {
+    if !meta.input.peek(Token![=]) {
+        return Ok(Identity::Required);
+    }
+    let text: LitStr = meta.value()?.parse()?;
+    match text.value().as_str() {
+        "optional" => Ok(Identity::Optional),
+        _ => Err(Error::new(
+            text.span(),
+            "write identity, or identity = \"optional\"",
+        )),
+    }
 }
 
 /// One path, or several in brackets.

@@ -1,12 +1,12 @@
 //! Writes the implementations.
 
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{quote, quote_spanned};
 use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
-use syn::{Data, DeriveInput, Error, Expr, ExprLit, Fields, Ident, Lit, Result, Type};
+use syn::{Data, DeriveInput, Error, Expr, ExprLit, Fields, Ident, Lit, Path, Result, Type};
 
-use crate::attribute::{self, AttributeOptions, BlockOptions, Kind};
+use crate::attribute::{self, AttributeOptions, BlockOptions, Identity, Kind};
 
 /// One field with what it is.
 struct Member<'a> {
@@ -131,6 +131,8 @@ fn attribute_schema(member: &Member<'_>) -> Option<TokenStream> {
         .deprecated
         .as_ref()
         .map(|message| quote!(.deprecated(#message)));
+    let identity = options.identity.map(|part| identity(of, part));
+    let equivalent = options.equivalent.as_ref().map(|same| equivalent(of, same));
     Some(quote! {
         ::terraform_plugin::schema::Attribute::of::<#of>(#name)
             .description(#description)
@@ -139,7 +141,29 @@ fn attribute_schema(member: &Member<'_>) -> Option<TokenStream> {
             #(#validators)*
             #condition
             #deprecated
+            #identity
+            #equivalent
     })
+}
+
+fn identity(of: &Type, part: Identity) -> TokenStream {
+    let part = match part {
+        Identity::Required => quote!(Required),
+        Identity::Optional => quote!(Optional),
+    };
+    // The type's own span, so that an error shows the field.
+    quote_spanned! {of.span()=>
+        .identity::<<#of as ::terraform_plugin::AttributeField>::Inner>(
+            ::terraform_plugin::schema::IdentityPart::#part,
+        )
+    }
+}
+
+fn equivalent(of: &Type, same: &Path) -> TokenStream {
+    let inner = quote!(<#of as ::terraform_plugin::AttributeField>::Inner);
+    quote_spanned! {same.span()=>
+        .equivalent::<#inner>(|before: &#inner, after: &#inner| -> bool { #same(before, after) })
+    }
 }
 
 fn flags(options: &AttributeOptions) -> Vec<TokenStream> {

@@ -20,6 +20,10 @@ use syn::{DeriveInput, parse_macro_input};
 /// - `default = expression` (with `optional, computed`)
 /// - `validate = function` or `validate = [one, another]`, where each takes `&T` and gives
 ///   `Result<(), impl Display>`
+/// - `identity` or `identity = "optional"`: it is part of what names an object, and an import by
+///   identity has to, or may, give it
+/// - `equivalent = function`, which takes `(before: &T, after: &T)` and gives a `bool`: where the
+///   two mean the same, the one before is kept
 /// - `deprecated = "what to use instead"`, `name = "name_in_terraform"`
 ///
 /// A block takes `name`, `min = 1` and `max = 1`.

@@ -9,7 +9,9 @@ use std::sync::OnceLock;
 
 pub(crate) use data_source::{AnyDataSource, TypedDataSource};
 pub(crate) use function::{AnyFunction, TypedFunction};
-pub(crate) use resource::{AnyResource, ApplyRequest, PlanRequest, TypedResource};
+pub(crate) use resource::{
+    AnyResource, ApplyRequest, Identified, ImportBy, PlanRequest, TypedResource,
+};
 
 use crate::schema::Schema;
 use crate::value::{Type, Value};

@@ -17,6 +17,8 @@ const RESERVED: [&str; 7] = [
     "provisioner",
 ];
 
+const NESTED_IDENTITY: &str = "an identity is made of attributes at the top only";
+
 impl Schema {
     /// What is wrong with this schema; the subject names whose it is.
     pub(crate) fn mistakes(&self, subject: &str) -> Diagnostics {
@@ -57,6 +59,10 @@ impl Mistakes<'_> {
         for nested in &block.blocks {
             let at = path.clone().attribute(&nested.name);
             self.name(&nested.name, &mut names, &at);
+            let mut attributes = nested.block.attributes.iter();
+            if attributes.any(|attribute| attribute.identity.is_some()) {
+                self.report(at.clone(), NESTED_IDENTITY);
+            }
             self.block(&nested.block, &at);
         }
         self.attributes(&block.attributes, &mut names, path);
@@ -75,6 +81,9 @@ impl Mistakes<'_> {
             if let Shape::Nested(nesting, nested) = &attribute.shape {
                 if *nesting == Nesting::Set && nested.iter().any(has_write_only) {
                     self.report(at.clone(), "a set can't hold a write-only attribute");
+                }
+                if nested.iter().any(|attribute| attribute.identity.is_some()) {
+                    self.report(at.clone(), NESTED_IDENTITY);
                 }
                 self.attributes(nested, &mut BTreeSet::new(), &at);
             }
@@ -116,6 +125,12 @@ impl Mistakes<'_> {
         if write_only && computed {
             self.report(path.clone(), "write-only excludes computed");
         }
+        if attribute.identity.is_some() && (write_only || attribute.sensitive) {
+            self.report(
+                path.clone(),
+                "an identity is stored and shown, so that no part of it is write-only or sensitive",
+            );
+        }
         if attribute.default.is_some() && !(optional && computed) {
             self.report(path.clone(), "a default needs both optional and computed");
         }
@@ -134,6 +149,7 @@ fn has_write_only(attribute: &Attribute) -> bool {
 mod tests {
     use super::*;
     use crate::Attr;
+    use crate::schema::IdentityPart;
 
     fn mistakes(attributes: Vec<Attribute>) -> Vec<String> {
         let block = Block {
@@ -159,6 +175,9 @@ mod tests {
     #[test]
     fn each_mistake_names_the_attribute() {
         let text = || Attribute::of::<Attr<String>>("name");
+        let inner = Attribute::of::<Attr<String>>("inner")
+            .required()
+            .identity::<String>(IdentityPart::Required);
         for attribute in [
             text(),
             text().required().optional(),
@@ -166,6 +185,11 @@ mod tests {
             text().optional().default_value("x".to_owned()),
             Attribute::of::<Attr<String>>("Name").optional(),
             Attribute::of::<Attr<String>>("count").optional(),
+            text()
+                .required()
+                .sensitive()
+                .identity::<String>(IdentityPart::Required),
+            Attribute::new("name", Shape::Nested(Nesting::List, vec![inner])).required(),
         ] {
             let found = mistakes(vec![attribute.clone()]);
             assert_eq!(found.len(), 1, "{attribute:?}: {found:?}");

@@ -8,6 +8,7 @@ mod answer;
 mod call;
 mod data_source;
 mod function;
+mod identity;
 mod lifecycle;
 mod resource;
 mod rpc;

@@ -1,9 +1,9 @@
 //! The calls about resources.
 
 use super::data_source::deferred;
-use super::{Server, decode, decode_refined, encode, encode_refined};
+use super::{Server, decode, decode_refined, encode, encode_refined, identity};
 use crate::context::Call;
-use crate::erased::{ApplyRequest, PlanRequest};
+use crate::erased::{ApplyRequest, Identified, ImportBy, PlanRequest};
 use crate::private::Private;
 use crate::proto::tfplugin6 as wire;
 use crate::value::Value;
@@ -74,6 +74,10 @@ impl<P: Provider> Server<P> {
         }
         let call = call.with(request.client_capabilities.as_ref());
         let cx = self.cx(call, Private::from_wire(&request.private)?);
+        let state = Identified {
+            value: state,
+            identity: identity::from_wire(request.current_identity, resource.identity())?,
+        };
         let result = resource.read(&cx, state.clone()).await;
         let mut outcome = cx.take_outcome();
         let new_state = match (result, outcome.deferred) {
@@ -85,11 +89,11 @@ impl<P: Provider> Server<P> {
             }
         };
         Ok(wire::read_resource::Response {
-            new_state: encode(&new_state, of)?,
+            new_state: encode(&new_state.value, of)?,
             diagnostics: outcome.diagnostics.into_wire(),
             private: outcome.private.to_wire(),
             deferred: outcome.deferred.map(deferred),
-            new_identity: request.current_identity,
+            new_identity: identity::to_wire(new_state.identity, resource.identity())?,
         })
     }
 
@@ -104,31 +108,37 @@ impl<P: Provider> Server<P> {
         let cx = self.cx(call, Private::from_wire(&request.prior_private)?);
         let (proposed, refinements) = decode_refined(request.proposed_new_state, of)?;
         let request = PlanRequest {
-            prior: decode(request.prior_state, of)?,
+            prior: Identified {
+                value: decode(request.prior_state, of)?,
+                identity: identity::from_wire(request.prior_identity, resource.identity())?,
+            },
             proposed,
             config: decode(request.config, of)?,
         };
-        let proposed = request.proposed.clone();
+        let opened = Identified {
+            value: request.proposed.clone(),
+            identity: request.prior.identity.clone(),
+        };
         let (cx, result) = resource.plan(cx, request).await;
         let mut promises = cx.take_promises();
         promises.complete_with(refinements);
         let mut outcome = cx.take_outcome();
         let (planned, requires_replace) = match (result, outcome.deferred) {
             (Ok(response), _) => (response.planned, response.requires_replace),
-            (Err(_), Some(_)) => (proposed, Vec::new()),
+            (Err(_), Some(_)) => (opened, Vec::new()),
             (Err(diagnostics), None) => {
                 outcome.diagnostics.extend(diagnostics);
                 return Err(outcome.diagnostics);
             }
         };
         Ok(wire::plan_resource_change::Response {
-            planned_state: encode_refined(&planned, of, &promises)?,
+            planned_state: encode_refined(&planned.value, of, &promises)?,
             requires_replace: requires_replace.iter().map(crate::Path::to_wire).collect(),
             planned_private: outcome.private.to_wire(),
             diagnostics: outcome.diagnostics.into_wire(),
             legacy_type_system: false,
             deferred: outcome.deferred.map(deferred),
-            planned_identity: None,
+            planned_identity: identity::to_wire(planned.identity, resource.identity())?,
         })
     }
 
@@ -142,7 +152,10 @@ impl<P: Provider> Server<P> {
         let cx = self.cx(call, Private::from_wire(&request.planned_private)?);
         let request = ApplyRequest {
             prior: decode(request.prior_state, of)?,
-            planned: decode(request.planned_state, of)?,
+            planned: Identified {
+                value: decode(request.planned_state, of)?,
+                identity: identity::from_wire(request.planned_identity, resource.identity())?,
+            },
             config: decode(request.config, of)?,
         };
         let applied = resource.apply(&cx, request).await;
@@ -150,11 +163,11 @@ impl<P: Provider> Server<P> {
         let mut diagnostics = outcome.diagnostics;
         diagnostics.extend(applied.diagnostics);
         Ok(wire::apply_resource_change::Response {
-            new_state: encode(&applied.state, of)?,
+            new_state: encode(&applied.state.value, of)?,
             private: outcome.private.to_wire(),
             diagnostics: diagnostics.into_wire(),
             legacy_type_system: false,
-            new_identity: None,
+            new_identity: identity::to_wire(applied.state.identity, resource.identity())?,
         })
     }
 
@@ -164,16 +177,13 @@ impl<P: Provider> Server<P> {
         call: Call,
     ) -> Result<wire::import_resource_state::Response, Diagnostics> {
         let resource = self.resource(&request.type_name)?;
-        if request.id.is_empty() {
-            return Err(Diagnostic::error(
-                format!("Unable to import {}", request.type_name),
-                "This resource is imported by id, and the id is empty.",
-            )
-            .into());
-        }
+        let by = match identity::from_wire(request.identity, resource.identity())? {
+            Some(identity) => ImportBy::Identity(identity),
+            None => ImportBy::Id(request.id),
+        };
         let call = call.with(request.client_capabilities.as_ref());
         let cx = self.cx(call, Private::default());
-        let result = resource.import(&cx, &request.id).await;
+        let result = resource.import(&cx, by).await;
         let mut outcome = cx.take_outcome();
         let state = match result {
             Ok(state) => state,
@@ -184,9 +194,9 @@ impl<P: Provider> Server<P> {
         };
         let imported = wire::import_resource_state::ImportedResource {
             type_name: request.type_name,
-            state: encode(&state, &resource.known().of)?,
+            state: encode(&state.value, &resource.known().of)?,
             private: outcome.private.to_wire(),
-            identity: None,
+            identity: identity::to_wire(state.identity, resource.identity())?,
         };
         Ok(wire::import_resource_state::Response {
             imported_resources: vec![imported],

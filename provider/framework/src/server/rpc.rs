@@ -4,7 +4,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::answer::Failed;
 use super::call::Answers;
-use super::{Service, function, unbuilt};
+use super::{Service, function, identity, unbuilt};
 use crate::proto::tfplugin6 as wire;
 use crate::proto::tfplugin6::provider_server;
 use crate::{FunctionError, Provider};
@@ -53,6 +53,8 @@ calls! {
         read_resource(read_resource) => read_resource, type_name;
         plan_resource_change(plan_resource_change) => plan_resource, type_name;
         import_resource_state(import_resource_state) => import_resource, type_name;
+        get_resource_identity_schemas(get_resource_identity_schemas) => identity_schemas, "the identities of resources";
+        upgrade_resource_identity(upgrade_resource_identity) => upgrade_identity, type_name;
 
         validate_data_resource_config(validate_data_resource_config) => validate_data_source, type_name;
         read_data_source(read_data_source) => read_data_source, type_name;
@@ -72,12 +74,14 @@ calls! {
             let request = request.into_inner();
             // Whatever goes wrong here, the object is still known to Terraform as it was.
             let (prior, private) = (request.prior_state.clone(), request.planned_private.clone());
+            let new_identity = identity::kept(&request);
             self.call(
                 &request.type_name.clone(),
                 |server, call| async move { server.apply_resource(request, call).await },
                 |diagnostics| wire::apply_resource_change::Response {
                     new_state: prior,
                     private,
+                    new_identity,
                     ..Failed::failed(diagnostics)
                 },
             )
@@ -103,22 +107,6 @@ calls! {
         ) -> Result<Response<wire::stop_provider::Response>, Status> {
             self.0.stop();
             Ok(Response::new(wire::stop_provider::Response::default()))
-        }
-
-        async fn get_resource_identity_schemas(
-            &self,
-            _: Request<wire::get_resource_identity_schemas::Request>,
-        ) -> Result<Response<wire::get_resource_identity_schemas::Response>, Status> {
-            Ok(Response::new(
-                wire::get_resource_identity_schemas::Response::default(),
-            ))
-        }
-
-        async fn upgrade_resource_identity(
-            &self,
-            _: Request<wire::upgrade_resource_identity::Request>,
-        ) -> Result<Response<wire::upgrade_resource_identity::Response>, Status> {
-            Ok(unbuilt::answer("an upgrade of resource identities"))
         }
 
         async fn move_resource_state(

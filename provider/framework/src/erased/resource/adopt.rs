@@ -1,0 +1,87 @@
+//! Objects that exist already: reading one, and adopting one that Terraform didn't make.
+
+use super::{Identified, ImportBy, TypedResource, incomplete, model};
+use crate::erased::AnyResource as _;
+use crate::plan::{self, write_back};
+use crate::value::Value;
+use crate::{Cx, Diagnostic, Diagnostics, Model, Resource};
+
+impl<R: Resource> TypedResource<R> {
+    pub(super) async fn read_state(
+        &self,
+        cx: &Cx<R::Client>,
+        prior: Identified,
+    ) -> Result<Identified, Diagnostics> {
+        let state = prior.value;
+        let before = model::<R::Model>(state.clone())?.into_value();
+        let Some(after) = self.resource.read(cx, model(state.clone())?).await? else {
+            return Ok(Identified::default());
+        };
+        let state = write_back(state, before, after.into_value());
+        let read = self.complete(state, prior.identity.as_ref())?;
+        self.identity_mistakes(&read, prior.identity.as_ref())
+            .into_result()?;
+        Ok(read)
+    }
+
+    pub(super) async fn import_state(
+        &self,
+        cx: &Cx<R::Client>,
+        by: ImportBy,
+    ) -> Result<Identified, Diagnostics> {
+        match by {
+            ImportBy::Id(id) if id.is_empty() => {
+                Err(unable_to_import(R::TYPE_NAME, "The id to import is empty."))
+            }
+            ImportBy::Id(id) => {
+                let state = self.resource.import(cx, &id).await?.into_value();
+                self.complete(state, None)
+            }
+            ImportBy::Identity(wanted) => {
+                self.check_wanted(&wanted)?;
+                let wanted_model = model(wanted.clone())?;
+                let state = self.resource.import_by_identity(cx, wanted_model).await?;
+                let imported = self.complete(state.into_value(), Some(&wanted))?;
+                if let Some(identity) = &imported.identity {
+                    self.identity_changes(identity, Some(&wanted))
+                        .into_result()?;
+                }
+                Ok(imported)
+            }
+        }
+    }
+
+    /// An identity to import has to say what the schema requires.
+    fn check_wanted(&self, wanted: &Value) -> Result<(), Diagnostics> {
+        let Some(schema) = self.identity() else {
+            let detail = "This resource has no identity to import by.";
+            return Err(unable_to_import(R::TYPE_NAME, detail));
+        };
+        let missing = schema.missing(wanted);
+        if missing.is_empty() && wanted.is_wholly_known() {
+            return Ok(());
+        }
+        let detail = format!(
+            "The identity has to be known, and to say: {}.",
+            missing.join(", ")
+        );
+        Err(unable_to_import(R::TYPE_NAME, detail))
+    }
+
+    /// A state as it may be stored, with its identity.
+    pub(super) fn complete(
+        &self,
+        mut state: Value,
+        identity: Option<&Value>,
+    ) -> Result<Identified, Diagnostics> {
+        plan::nullify_write_only(&self.known().schema.block, &mut state);
+        match incomplete(R::TYPE_NAME, &state) {
+            found if found.is_empty() => Ok(self.identified(state, identity)),
+            found => Err(found),
+        }
+    }
+}
+
+fn unable_to_import(type_name: &str, why: impl Into<String>) -> Diagnostics {
+    Diagnostic::error(format!("Unable to import {type_name}"), why).into()
+}

@@ -1,0 +1,12 @@
+//! The life of an object beyond create, read, update and delete, as Terraform asks for it: who it
+//! is, how it comes in, where it goes.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod bench;
+mod identity;
+mod import;
+mod provider;

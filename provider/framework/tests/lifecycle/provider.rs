@@ -1,0 +1,175 @@
+//! A provider of disks, which are named by where they are, and of keys, which are named by a
+//! fingerprint.
+
+use terraform_plugin::{
+    Attr, Cx, Diagnostics, Empty, Failure, Model, Provider, Registry, Resource, async_trait,
+};
+
+pub(crate) const DISK: &str = "life_disk";
+pub(crate) const KEY: &str = "life_key";
+
+/// A disk, named by the place that holds it. What it does otherwise is told by its label.
+#[derive(Model, Default)]
+pub(crate) struct DiskModel {
+    #[attribute(computed)]
+    pub(crate) id: Attr<String>,
+    /// The site that holds it.
+    #[attribute(required, requires_replace_if = elsewhere, identity)]
+    pub(crate) site: Attr<String>,
+    /// The slot that it was put into.
+    #[attribute(computed, identity)]
+    pub(crate) slot: Attr<i64>,
+    #[attribute(optional, identity = "optional")]
+    pub(crate) label: Attr<String>,
+    #[attribute(optional)]
+    pub(crate) size: Attr<i64>,
+}
+
+pub(crate) struct Disk;
+
+#[async_trait]
+impl Resource for Disk {
+    type Client = ();
+    type Model = DiskModel;
+    const TYPE_NAME: &'static str = DISK;
+    const IDENTITY_VERSION: i64 = 2;
+
+    async fn create(
+        &self,
+        _: &Cx<()>,
+        mut plan: DiskModel,
+    ) -> Result<DiskModel, Failure<DiskModel>> {
+        plan.id = "made".into();
+        if label(&plan) != Some("forgotten slot") {
+            plan.slot = 7.into();
+        } else {
+            plan.slot = Attr::Null;
+        }
+        Ok(plan)
+    }
+
+    async fn read(
+        &self,
+        _: &Cx<()>,
+        mut state: DiskModel,
+    ) -> Result<Option<DiskModel>, Diagnostics> {
+        match state.size.as_known() {
+            Some(404) => return Ok(None),
+            Some(13) => state.slot = 13.into(),
+            _ => {}
+        }
+        Ok(Some(state))
+    }
+
+    async fn update(
+        &self,
+        _: &Cx<()>,
+        prior: DiskModel,
+        mut plan: DiskModel,
+    ) -> Result<DiskModel, Failure<DiskModel>> {
+        match plan.size.as_known() {
+            Some(1) => panic!("a mistake of the author"),
+            Some(2) => plan.slot = 8.into(),
+            _ => plan.slot = prior.slot,
+        }
+        plan.id = prior.id;
+        Ok(plan)
+    }
+
+    async fn delete(&self, _: &Cx<()>, _: DiskModel) -> Result<(), Diagnostics> {
+        Ok(())
+    }
+
+    async fn upgrade_identity(
+        &self,
+        _: &Cx<()>,
+        version: i64,
+        identity: serde_json::Value,
+    ) -> Result<DiskModel, Diagnostics> {
+        assert_eq!(version, 1);
+        Ok(DiskModel {
+            site: identity["place"].as_str().unwrap_or_default().into(),
+            slot: 1.into(),
+            ..DiskModel::default()
+        })
+    }
+}
+
+/// A key.
+#[derive(Model, Default)]
+pub(crate) struct KeyModel {
+    #[attribute(required, identity, requires_replace)]
+    pub(crate) fingerprint: Attr<String>,
+    #[attribute(optional)]
+    pub(crate) comment: Attr<String>,
+}
+
+pub(crate) struct Key;
+
+#[async_trait]
+impl Resource for Key {
+    type Client = ();
+    type Model = KeyModel;
+    const TYPE_NAME: &'static str = KEY;
+
+    async fn create(&self, _: &Cx<()>, plan: KeyModel) -> Result<KeyModel, Failure<KeyModel>> {
+        Ok(plan)
+    }
+
+    async fn read(&self, _: &Cx<()>, state: KeyModel) -> Result<Option<KeyModel>, Diagnostics> {
+        Ok(Some(state))
+    }
+
+    async fn update(
+        &self,
+        _: &Cx<()>,
+        _: KeyModel,
+        plan: KeyModel,
+    ) -> Result<KeyModel, Failure<KeyModel>> {
+        Ok(plan)
+    }
+
+    async fn delete(&self, _: &Cx<()>, _: KeyModel) -> Result<(), Diagnostics> {
+        Ok(())
+    }
+
+    async fn import_by_identity(
+        &self,
+        _: &Cx<()>,
+        mut identity: KeyModel,
+    ) -> Result<KeyModel, Diagnostics> {
+        if identity.fingerprint.as_deref() == Attr::Known("mistaken") {
+            identity.fingerprint = "another".into();
+        }
+        Ok(identity)
+    }
+}
+
+pub(crate) struct LifeProvider;
+
+#[async_trait]
+impl Provider for LifeProvider {
+    type Config = Empty;
+    type Client = ();
+    const ADDRESS: &'static str = "registry.terraform.io/example/life";
+
+    fn register(&self, registry: &mut Registry<()>) {
+        registry.resource(Disk).resource(Key);
+    }
+
+    async fn configure(&self, _: &Cx<()>, _: Empty) -> Result<(), Diagnostics> {
+        Ok(())
+    }
+}
+
+fn label(disk: &DiskModel) -> Option<&str> {
+    disk.label.as_known().map(String::as_str)
+}
+
+/// A site that is only written otherwise is the same one; a provider shouldn't name it so.
+fn elsewhere(prior: &Attr<String>, planned: &Attr<String>) -> bool {
+    match (prior.as_known(), planned.as_known()) {
+        (Some(prior), Some(planned)) => !prior.eq_ignore_ascii_case(planned),
+        _ => true,
+    }
+}
