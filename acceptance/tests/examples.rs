@@ -1,9 +1,10 @@
 //! Every example is one that the real Terraform accepts.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use hanse_acceptance::{Laboratory, Terraform, binaries};
 
 const VERSIONS: &str =
@@ -27,25 +28,73 @@ fn every_example_is_formatted_as_terraform_does() -> Result<()> {
 #[test]
 fn every_example_is_valid_by_the_provider_s_own_schema() -> Result<()> {
     let laboratory = Laboratory::start(0)?;
-    for example in [
-        "quickstart",
-        "provider",
-        "resources/hanse_federation",
-        "resources/hanse_member_cluster",
-        "resources/hanse_vpn_mesh",
-        "data-sources/hanse_mesh_peers",
-    ] {
-        let terraform = Terraform::of_folder(&laboratory, &examples().join(example))?;
+    let mut seen = 0;
+    for example in configurations(&examples())? {
+        let terraform = Terraform::of_folder(&laboratory, &example)?;
         // Examples for the documentation leave out what every configuration begins with.
-        if example.contains('/') {
+        if !names_its_provider(&example)? {
             terraform.write("versions.tf", VERSIONS)?;
         }
         terraform.init()?;
-        terraform.run(["validate", "-no-color"])?.success()?;
+        terraform
+            .run(["validate", "-no-color"])?
+            .success()
+            .with_context(|| format!("the example {}", example.display()))?;
+        seen += 1;
     }
+    assert!(seen > 9, "only {seen} examples were found");
     Ok(())
+}
+
+/// The folders that hold a configuration.
+fn configurations(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    if !files(folder)?.is_empty() {
+        found.push(folder.to_owned());
+    }
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            found.extend(configurations(&path)?);
+        }
+    }
+    Ok(found)
+}
+
+fn names_its_provider(folder: &Path) -> Result<bool> {
+    for file in files(folder)? {
+        if fs::read_to_string(file)?.contains("required_providers") {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "tf") {
+            files.push(path);
+        }
+    }
+    Ok(files)
 }
 
 fn examples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/terraform")
+}
+
+#[test]
+fn the_reference_is_what_the_provider_would_write() -> Result<()> {
+    let output = Command::new(binaries::provider()?)
+        .args(["docs", "--check"])
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
+        .output()?;
+    assert!(
+        output.status.success(),
+        "run `cargo run -p terraform-provider-hanse -- docs`:\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(())
 }

@@ -1,0 +1,7 @@
+data "hanse_federation_status" "baltic" {
+  federation = "baltic"
+}
+
+output "complaints" {
+  value = data.hanse_federation_status.baltic.problems
+}
