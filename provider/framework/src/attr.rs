@@ -182,9 +182,25 @@ impl<T: PartialEq> PartialEq for Set<T> {
     fn eq(&self, other: &Self) -> bool {
         self.0 == other.0
             || (self.0.len() == other.0.len()
-                && self.0.iter().all(|element| other.0.contains(element))
-                && other.0.iter().all(|element| self.0.contains(element)))
+                && contains_all(&self.0, &other.0)
+                && contains_all(&other.0, &self.0))
     }
+}
+
+/// Whether each of these elements is among the others. Looks first where the next one would be if
+/// both had the same order, since both mostly have.
+fn contains_all<T: PartialEq>(others: &[T], elements: &[T]) -> bool {
+    let mut next = 0;
+    elements.iter().all(|element| {
+        let (before, after) = others.split_at(next.min(others.len()));
+        let found = after
+            .iter()
+            .position(|other| other == element)
+            .map(|position| before.len() + position)
+            .or_else(|| before.iter().position(|other| other == element));
+        next = found.map_or(next, |position| position + 1);
+        found.is_some()
+    })
 }
 
 #[cfg(test)]

@@ -218,10 +218,10 @@ async fn sets_of_ten_thousand_elements_are_planned_and_applied_in_any_order() {
     let slot = |index: usize, holds: Value| {
         Value::object([("name", name(index).into()), ("holds", holds)])
     };
-    let slots = Value::set((0..100).map(|index| slot(index, Value::Null)));
+    let slots = Value::set((0..10_000).map(|index| slot(index, Value::Null)));
     let config = shelf(&[("words", words), ("slots", slots)]);
     let (planned, _) = plan(&Value::Null, &config, &Refinements::default()).await;
-    let filled = Value::set((0..100).map(|index| slot(index, "empty".into())));
+    let filled = Value::set((0..10_000).map(|index| slot(index, "empty".into())));
     assert_eq!(planned.attribute("slots"), &filled);
     let state = apply(&planned, &config).await;
     assert_eq!(state.attribute("words"), config.attribute("words"));

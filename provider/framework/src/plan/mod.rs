@@ -6,6 +6,7 @@
 //! works on values and schemas alone and never calls author code but the conditions in a schema.
 
 mod consistency;
+mod matching;
 mod merge;
 mod modify;
 mod walk;

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::walk::{Level, at, change_objects, element, objects};
+use super::matching::{Configured, Former};
+use super::walk::{Level, at, change_objects};
 use crate::Path;
-use crate::path::Step;
 use crate::schema::{Attribute, Block, Modifier};
 use crate::value::Value;
 
@@ -63,56 +63,13 @@ fn descend(
             continue;
         }
         if let Some(value) = attributes.get_mut(name) {
+            let configured = Configured::of(config);
             change_objects(value, &mut |step, object| {
-                if let Some(config) = counterpart(config, step.as_ref(), object) {
+                if let Some(config) = configured.counterpart(step.as_ref(), object) {
                     change(&nested, object, config);
                 }
             });
         }
-    }
-}
-
-/// The configuration of a planned object. In a set it is the one whose configured attributes the
-/// planned object has.
-fn counterpart<'a>(config: &'a Value, step: Option<&Step>, planned: &Value) -> Option<&'a Value> {
-    if step != Some(&Step::SetElement) {
-        return element(config, step);
-    }
-    objects(config)
-        .into_iter()
-        .map(|(_, object)| object)
-        .find(|object| covers(planned, object))
-}
-
-/// Whether everything that is configured is planned so.
-fn covers(planned: &Value, config: &Value) -> bool {
-    match (planned, config) {
-        (_, Value::Null) => true,
-        (Value::Object(planned), Value::Object(config)) => config
-            .iter()
-            .all(|(name, config)| covers(planned.get(name).unwrap_or(&Value::Null), config)),
-        (Value::List(planned), Value::List(config)) => {
-            planned.len() == config.len()
-                && planned
-                    .iter()
-                    .zip(config)
-                    .all(|(planned, config)| covers(planned, config))
-        }
-        (Value::Map(planned), Value::Map(config)) => {
-            planned.len() == config.len()
-                && config.iter().all(|(key, config)| {
-                    planned
-                        .get(key)
-                        .is_some_and(|planned| covers(planned, config))
-                })
-        }
-        (Value::Set(planned), Value::Set(config)) => {
-            planned.len() == config.len()
-                && config
-                    .iter()
-                    .all(|config| planned.iter().any(|of| covers(of, config)))
-        }
-        (planned, config) => planned == config,
     }
 }
 
@@ -163,12 +120,16 @@ impl Run<'_> {
             let Some(value) = attributes.get_mut(name) else {
                 continue;
             };
-            let prior = prior.map(|prior| prior.attribute(name));
-            let config = config.attribute(name);
+            let former = prior.map(|prior| Former::of(prior.attribute(name)));
+            let configured = Configured::of(config.attribute(name));
             let path = path.clone().attribute(name);
             change_objects(value, &mut |step, object| {
-                let prior = prior.and_then(|prior| former(prior, step.as_ref(), object));
-                let config = counterpart(config, step.as_ref(), object).unwrap_or(&Value::Null);
+                let prior = former
+                    .as_ref()
+                    .and_then(|former| former.counterpart(step.as_ref(), object));
+                let config = configured
+                    .counterpart(step.as_ref(), object)
+                    .unwrap_or(&Value::Null);
                 self.level(&nested, object, prior, config, &at(&path, step));
             });
         }
@@ -205,28 +166,5 @@ impl Run<'_> {
                     .push(path.clone().attribute(&attribute.name));
             }
         }
-    }
-}
-
-/// What a planned object was before. In a set it is the element that agrees with everything that
-/// is planned and known.
-fn former<'a>(prior: &'a Value, step: Option<&Step>, planned: &Value) -> Option<&'a Value> {
-    if step != Some(&Step::SetElement) {
-        return element(prior, step);
-    }
-    objects(prior)
-        .into_iter()
-        .map(|(_, object)| object)
-        .find(|object| agrees(object, planned))
-}
-
-/// Whether a value is what is planned, as far as that is known.
-fn agrees(value: &Value, planned: &Value) -> bool {
-    match (value, planned) {
-        (_, Value::Unknown) => true,
-        (Value::Object(value), Value::Object(planned)) => planned
-            .iter()
-            .all(|(name, planned)| agrees(value.get(name).unwrap_or(&Value::Null), planned)),
-        (value, planned) => value == planned || !planned.is_wholly_known(),
     }
 }
