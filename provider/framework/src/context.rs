@@ -3,7 +3,9 @@
 use std::fmt;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::private::Private;
@@ -57,6 +59,8 @@ pub(crate) struct Call {
     pub(crate) terraform_version: Arc<str>,
     pub(crate) cancellation: CancellationToken,
     pub(crate) deferral_allowed: bool,
+    /// Where the progress of an action goes.
+    pub(crate) progress: Option<mpsc::Sender<String>>,
 }
 
 /// What the author's code said beside its result.
@@ -65,6 +69,7 @@ pub(crate) struct Outcome {
     pub(crate) diagnostics: Diagnostics,
     pub(crate) private: Private,
     pub(crate) deferred: Option<DeferReason>,
+    pub(crate) renew_at: Option<SystemTime>,
 }
 
 impl<C> Cx<C> {
@@ -158,8 +163,33 @@ impl<C> Cx<C> {
         self.outcome().private.0.remove(key);
     }
 
+    /// Tells how far the work is. An action shows it to the person who waits; elsewhere it is
+    /// logged. It never waits: where nobody reads any more, or far too slowly, it is dropped.
+    /// It may be stored and shown: no secrets.
+    pub fn progress(&self, message: impl Into<String>) {
+        let message = message.into();
+        tracing::info!("{message}");
+        if let Some(progress) = &self.call.progress
+            && progress.try_send(message).is_err()
+        {
+            tracing::debug!("nobody takes the progress of this action, and a message was dropped");
+        }
+    }
+
+    /// Asks to be called again before the value of an ephemeral resource ends. Only `open` and
+    /// `renew` listen to it.
+    pub fn renew_at(&self, time: SystemTime) {
+        self.outcome().renew_at = Some(time);
+    }
+
     pub(crate) fn take_outcome(&self) -> Outcome {
         std::mem::take(&mut *self.outcome())
+    }
+
+    /// The outcome, if the author's code deferred.
+    pub(crate) fn take_deferral(&self) -> Option<Outcome> {
+        let mut outcome = self.outcome();
+        outcome.deferred.map(|_| std::mem::take(&mut *outcome))
     }
 
     fn outcome(&self) -> MutexGuard<'_, Outcome> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::function::Allows;
 use crate::path::Step;
 use crate::schema::{Attribute, Nesting, Shape};
 use crate::value::{Number, Type, Value};
@@ -36,6 +37,13 @@ pub trait Field: Sized + Send + Sync + 'static {
 
     /// Writes the value.
     fn encode(self) -> Value;
+
+    /// What an argument of this type may be beside known.
+    #[doc(hidden)]
+    const ALLOWS: Allows = Allows {
+        null: false,
+        unknown: false,
+    };
 }
 
 /// What a field of a model has to be: an [`Attr`].
@@ -84,6 +92,11 @@ impl<T: Field> AttributeField for Attr<T> {
 }
 
 impl<T: Field> Field for Attr<T> {
+    const ALLOWS: Allows = Allows {
+        null: true,
+        unknown: true,
+    };
+
     fn shape() -> Shape {
         T::shape()
     }

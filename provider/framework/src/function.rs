@@ -26,6 +26,7 @@ pub struct Signature {
     pub(crate) description: String,
     pub(crate) parameters: Vec<Parameter>,
     pub(crate) variadic: Option<Parameter>,
+    pub(crate) deprecated: Option<String>,
     pub(crate) returns: Shape,
 }
 
@@ -35,9 +36,39 @@ pub(crate) struct Parameter {
     pub(crate) name: String,
     pub(crate) description: String,
     pub(crate) shape: Shape,
+    pub(crate) allows: Allows,
 }
 
-/// The arguments of one call, all known and none null. The variadic ones follow the others.
+/// What a parameter takes beside known values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Allows {
+    /// It may be null.
+    pub null: bool,
+    /// It may be unknown, or hold something unknown.
+    pub unknown: bool,
+}
+
+/// A Rust type that an argument can have, which says what the argument may be: a `T` is known,
+/// an `Option<T>` is known or null, an [`Attr<T>`](crate::Attr) is any of known, null and unknown.
+///
+/// Where Terraform has something unknown for a parameter that doesn't take it, it doesn't call
+/// the function, and the result is unknown.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be the type of an argument",
+    note = "use what an attribute can hold, an `Option<_>` or `Attr<_>` of that"
+)]
+pub trait Argument: Sized {
+    /// What the signature says of it.
+    fn shape() -> Shape;
+
+    /// What it may be beside known.
+    fn allows() -> Allows;
+
+    /// Reads it.
+    fn decode(value: Value) -> Result<Self, Undecodable>;
+}
+
+/// The arguments of one call. The variadic ones follow the others.
 #[derive(Debug, Clone)]
 pub struct Arguments(pub(crate) Vec<Value>);
 
@@ -57,6 +88,7 @@ impl Signature {
             description: String::new(),
             parameters: Vec::new(),
             variadic: None,
+            deprecated: None,
             returns: R::shape(),
         }
     }
@@ -68,16 +100,23 @@ impl Signature {
         self
     }
 
+    /// Says why it should no longer be used, and what to use instead.
+    #[must_use]
+    pub fn deprecated(mut self, message: impl Into<String>) -> Self {
+        self.deprecated = Some(message.into());
+        self
+    }
+
     /// Adds a parameter.
     #[must_use]
-    pub fn parameter<T: Field>(mut self, name: &str, description: &str) -> Self {
+    pub fn parameter<T: Argument>(mut self, name: &str, description: &str) -> Self {
         self.parameters.push(Parameter::new::<T>(name, description));
         self
     }
 
     /// Takes any number of further arguments.
     #[must_use]
-    pub fn variadic<T: Field>(mut self, name: &str, description: &str) -> Self {
+    pub fn variadic<T: Argument>(mut self, name: &str, description: &str) -> Self {
         self.variadic = Some(Parameter::new::<T>(name, description));
         self
     }
@@ -88,11 +127,12 @@ impl Signature {
 }
 
 impl Parameter {
-    fn new<T: Field>(name: &str, description: &str) -> Self {
+    fn new<T: Argument>(name: &str, description: &str) -> Self {
         Self {
             name: name.to_owned(),
             description: description.to_owned(),
             shape: T::shape(),
+            allows: T::allows(),
         }
     }
 }
@@ -109,12 +149,54 @@ impl Arguments {
     }
 
     /// The argument at this position, from zero.
-    pub fn get<T: Field>(&self, index: usize) -> Result<T, FunctionError> {
-        let value = self.0.get(index).cloned().unwrap_or_default();
+    pub fn get<T: Argument>(&self, index: usize) -> Result<T, FunctionError> {
+        let value = self.0.get(index).cloned().ok_or_else(|| {
+            let position = index.saturating_add(1);
+            FunctionError::new(format!("There is no argument {position}."))
+        })?;
         T::decode(value).map_err(|error| match error {
             Undecodable::Unknown => FunctionError::at(index, "The value isn't known yet."),
             Undecodable::Invalid(diagnostic) => FunctionError::at(index, diagnostic.detail),
         })
+    }
+
+    /// The arguments from this position on, from zero: the variadic ones.
+    pub fn rest<T: Argument>(&self, from: usize) -> Result<Vec<T>, FunctionError> {
+        (from..self.len()).map(|index| self.get(index)).collect()
+    }
+}
+
+impl<T: Field> Argument for T {
+    fn shape() -> Shape {
+        T::shape()
+    }
+
+    fn allows() -> Allows {
+        T::ALLOWS
+    }
+
+    fn decode(value: Value) -> Result<Self, Undecodable> {
+        T::decode(value)
+    }
+}
+
+impl<T: Field> Argument for Option<T> {
+    fn shape() -> Shape {
+        T::shape()
+    }
+
+    fn allows() -> Allows {
+        Allows {
+            null: true,
+            ..T::ALLOWS
+        }
+    }
+
+    fn decode(value: Value) -> Result<Self, Undecodable> {
+        match value {
+            Value::Null => Ok(None),
+            value => T::decode(value).map(Some),
+        }
     }
 }
 

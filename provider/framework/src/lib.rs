@@ -2,11 +2,13 @@
 // Generated code and the framework name the crate the same way as an author does.
 extern crate self as terraform_plugin;
 
+mod action;
 mod attr;
 mod context;
 mod data_source;
 mod diagnostics;
 mod docs;
+mod ephemeral;
 mod erased;
 mod field;
 mod function;
@@ -22,15 +24,18 @@ mod resource;
 pub mod schema;
 mod serve;
 mod server;
+mod state_store;
 pub mod value;
 
+pub use action::Action;
 pub use async_trait::async_trait;
 pub use attr::{Attr, Set};
 pub use context::{Cx, DeferReason, PlanAction, PlanCx};
 pub use data_source::DataSource;
 pub use diagnostics::{Diagnostic, Diagnostics, Severity};
+pub use ephemeral::EphemeralResource;
 pub use field::{AttributeField, Field, Undecodable};
-pub use function::{Arguments, Function, FunctionError, Signature};
+pub use function::{Allows, Argument, Arguments, Function, FunctionError, Signature};
 pub use identity::IdentityField;
 pub use model::{BlockField, Empty, Model, ObjectReader, ObjectWriter};
 pub use path::{Path, Step};
@@ -38,6 +43,7 @@ pub use provider::{Provider, Registry};
 pub use resource::{Failure, Resource};
 pub use serve::run;
 pub use server::Service;
+pub use state_store::StateStore;
 pub use terraform_plugin_derive::Model;
 pub use tokio_util::sync::CancellationToken;
 pub use value::{Number, Refinement, Value};

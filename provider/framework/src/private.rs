@@ -38,6 +38,11 @@ impl Private {
             .map(Self)
     }
 
+    /// For messages that tell nothing from empty.
+    pub(crate) fn to_optional_wire(&self) -> Option<Vec<u8>> {
+        (!self.0.is_empty()).then(|| self.to_wire())
+    }
+
     pub(crate) fn to_wire(&self) -> Vec<u8> {
         if self.0.is_empty() {
             return Vec::new();

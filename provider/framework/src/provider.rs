@@ -3,9 +3,13 @@
 use async_trait::async_trait;
 
 use crate::erased::{
-    AnyDataSource, AnyFunction, AnyResource, TypedDataSource, TypedFunction, TypedResource,
+    AnyAction, AnyDataSource, AnyEphemeralResource, AnyFunction, AnyResource, AnyStateStore,
+    TypedAction, TypedDataSource, TypedEphemeralResource, TypedFunction, TypedResource,
+    TypedStateStore,
 };
-use crate::{Cx, DataSource, Diagnostics, Function, Model, Resource};
+use crate::{
+    Action, Cx, DataSource, Diagnostics, EphemeralResource, Function, Model, Resource, StateStore,
+};
 
 /// The provider itself: its configuration, and what it has.
 #[async_trait]
@@ -22,6 +26,7 @@ pub trait Provider: Send + Sync + 'static {
     const EXAMPLES_FOLDER: &'static str = "examples";
 
     /// Names every resource, data source and function. Called once, when first needed.
+    /// Names everything that the provider has. Called once, when first needed.
     fn register(&self, registry: &mut Registry<Self::Client>);
 
     /// Checks the provider block, which may hold unknown values; skip what isn't known.
@@ -39,11 +44,14 @@ pub trait Provider: Send + Sync + 'static {
     ) -> Result<Self::Client, Diagnostics>;
 }
 
-/// What a provider has. More kinds come as more methods.
+/// What a provider has.
 pub struct Registry<C> {
     pub(crate) resources: Vec<Box<dyn AnyResource<C>>>,
     pub(crate) data_sources: Vec<Box<dyn AnyDataSource<C>>>,
     pub(crate) functions: Vec<Box<dyn AnyFunction>>,
+    pub(crate) ephemeral_resources: Vec<Box<dyn AnyEphemeralResource<C>>>,
+    pub(crate) actions: Vec<Box<dyn AnyAction<C>>>,
+    pub(crate) state_stores: Vec<Box<dyn AnyStateStore<C>>>,
 }
 
 impl<C: Send + Sync + 'static> Registry<C> {
@@ -65,6 +73,29 @@ impl<C: Send + Sync + 'static> Registry<C> {
         self.functions.push(Box::new(TypedFunction::new(function)));
         self
     }
+
+    /// Adds an ephemeral resource.
+    pub fn ephemeral_resource(
+        &mut self,
+        ephemeral_resource: impl EphemeralResource<Client = C>,
+    ) -> &mut Self {
+        self.ephemeral_resources
+            .push(Box::new(TypedEphemeralResource::new(ephemeral_resource)));
+        self
+    }
+
+    /// Adds an action.
+    pub fn action(&mut self, action: impl Action<Client = C>) -> &mut Self {
+        self.actions.push(Box::new(TypedAction::new(action)));
+        self
+    }
+
+    /// Adds a state store.
+    pub fn state_store(&mut self, state_store: impl StateStore<Client = C>) -> &mut Self {
+        self.state_stores
+            .push(Box::new(TypedStateStore::new(state_store)));
+        self
+    }
 }
 
 impl<C> Default for Registry<C> {
@@ -73,6 +104,9 @@ impl<C> Default for Registry<C> {
             resources: Vec::new(),
             data_sources: Vec::new(),
             functions: Vec::new(),
+            ephemeral_resources: Vec::new(),
+            actions: Vec::new(),
+            state_stores: Vec::new(),
         }
     }
 }
@@ -84,6 +118,9 @@ impl<C> std::fmt::Debug for Registry<C> {
             .field("resources", &self.resources.len())
             .field("data_sources", &self.data_sources.len())
             .field("functions", &self.functions.len())
+            .field("ephemeral_resources", &self.ephemeral_resources.len())
+            .field("actions", &self.actions.len())
+            .field("state_stores", &self.state_stores.len())
             .finish()
     }
 }

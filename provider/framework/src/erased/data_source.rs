@@ -2,10 +2,9 @@
 
 use async_trait::async_trait;
 
-use super::{Known, LazySchema, model};
-use crate::plan::{self, write_back};
+use super::{Known, LazySchema, checked, filled, model};
 use crate::value::Value;
-use crate::{Cx, DataSource, Diagnostic, Diagnostics, Model, Path};
+use crate::{Cx, DataSource, Diagnostics, Model};
 
 #[async_trait]
 pub(crate) trait AnyDataSource<C>: Send + Sync {
@@ -41,34 +40,16 @@ impl<D: DataSource> AnyDataSource<D::Client> for TypedDataSource<D> {
 
     async fn validate(&self, cx: &Cx<D::Client>, config: Value) -> Diagnostics {
         let mut diagnostics = Diagnostics::new();
-        plan::validate(&self.known().schema.block, &config, &mut diagnostics);
-        match model::<D::Model>(config) {
-            Ok(config) => {
-                self.data_source
-                    .validate(cx, &config, &mut diagnostics)
-                    .await
-            }
-            Err(found) => diagnostics.extend(found),
+        if let Some(config) = checked::<D::Model>(self.known(), config, &mut diagnostics) {
+            let author = &self.data_source;
+            author.validate(cx, &config, &mut diagnostics).await;
         }
         diagnostics
     }
 
     async fn read(&self, cx: &Cx<D::Client>, config: Value) -> Result<Value, Diagnostics> {
         let before = model::<D::Model>(config.clone())?.into_value();
-        let after = self
-            .data_source
-            .read(cx, model(config.clone())?)
-            .await?
-            .into_value();
-        let state = write_back(config, before, after);
-        let incomplete = |path: Path| {
-            let detail = format!("{path} is still unknown after reading. Please report this.");
-            Diagnostic::error(format!("Incomplete {}", D::TYPE_NAME), detail).at(path)
-        };
-        let found: Diagnostics = plan::unknown_paths(&state)
-            .into_iter()
-            .map(incomplete)
-            .collect();
-        found.into_result().map(|()| state)
+        let read = self.data_source.read(cx, model(config.clone())?).await?;
+        filled(D::TYPE_NAME, config, before, read.into_value())
     }
 }

@@ -1,21 +1,28 @@
 //! Resources, data sources and functions without their types, so that a server can hold many of
 //! them. This is where author code is called, and nowhere else.
 
+mod action;
 mod data_source;
+mod ephemeral;
 mod function;
 mod resource;
+mod state_store;
 
 use std::sync::OnceLock;
 
+pub(crate) use action::{AnyAction, TypedAction};
 pub(crate) use data_source::{AnyDataSource, TypedDataSource};
+pub(crate) use ephemeral::{AnyEphemeralResource, TypedEphemeralResource};
 pub(crate) use function::{AnyFunction, TypedFunction};
 pub(crate) use resource::{
     AnyResource, ApplyRequest, Identified, ImportBy, PlanRequest, TypedResource,
 };
+pub(crate) use state_store::{AnyStateStore, TypedStateStore};
 
+use crate::plan::{self, write_back};
 use crate::schema::Schema;
 use crate::value::{Type, Value};
-use crate::{Diagnostics, Model};
+use crate::{Diagnostic, Diagnostics, Model, Path};
 
 /// A schema with the type of its values, made when first needed.
 #[derive(Debug, Default)]
@@ -44,6 +51,28 @@ impl LazySchema {
 /// The model of a value.
 pub(crate) fn model<M: Model>(value: Value) -> Result<M, Diagnostics> {
     M::from_value(value).map_err(|error| error.into_diagnostic().into())
+}
+
+/// The model of a configuration, with what its validators find. `None` where it has no model.
+fn checked<M: Model>(known: &Known, config: Value, found: &mut Diagnostics) -> Option<M> {
+    plan::validate(&known.schema.block, &config, found);
+    model(config).map_err(|error| found.extend(error)).ok()
+}
+
+/// What was obtained for a configuration, which has to be known as a whole.
+fn filled(
+    type_name: &str,
+    config: Value,
+    before: Value,
+    after: Value,
+) -> Result<Value, Diagnostics> {
+    let value = write_back(config, before, after);
+    let incomplete = |path: Path| {
+        let detail = format!("{path} is still unknown after reading. Please report this.");
+        Diagnostic::error(format!("Incomplete {type_name}"), detail).at(path)
+    };
+    let found = plan::unknown_paths(&value).into_iter().map(incomplete);
+    found.collect::<Diagnostics>().into_result().map(|()| value)
 }
 
 /// Every unknown value becomes null.

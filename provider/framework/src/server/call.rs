@@ -59,9 +59,25 @@ impl<P: Provider> Service<P> {
         F: Future<Output = Result<(), Diagnostics>> + Send + 'static,
         W: FnOnce(Arc<Server<P>>, Call, mpsc::Sender<R>) -> F,
     {
+        self.stream_of(WAITING_MAX, subject, work, failed)
+    }
+
+    /// The same for answers of which fewer may wait.
+    pub(super) fn stream_of<R, F, W>(
+        &self,
+        waiting_max: usize,
+        subject: &str,
+        work: W,
+        failed: impl FnOnce(Diagnostics) -> R + Send + 'static,
+    ) -> Result<Response<Answers<R>>, Status>
+    where
+        R: Send + 'static,
+        F: Future<Output = Result<(), Diagnostics>> + Send + 'static,
+        W: FnOnce(Arc<Server<P>>, Call, mpsc::Sender<R>) -> F,
+    {
         let call = self.0.begin();
         let hung_up = call.cancellation.clone().drop_guard();
-        let (answers, waiting) = mpsc::channel(WAITING_MAX);
+        let (answers, waiting) = mpsc::channel(waiting_max);
         let work = tokio::spawn(work(Arc::clone(&self.0), call, answers.clone()));
         let subject = subject.to_owned();
         tokio::spawn(async move {

@@ -81,10 +81,15 @@ fn arguments(
     signature: &Signature,
     given: Vec<wire::DynamicValue>,
 ) -> Result<Arguments, FunctionError> {
-    if given.len() < signature.parameters.len() {
-        let needed = signature.parameters.len();
+    let (needed, came) = (signature.parameters.len(), given.len());
+    if came < needed || (came > needed && signature.variadic.is_none()) {
+        let at_least = if signature.variadic.is_some() {
+            "at least "
+        } else {
+            ""
+        };
         return Err(FunctionError::new(format!(
-            "{needed} arguments are needed."
+            "It takes {at_least}{needed} arguments, and {came} came."
         )));
     }
     let decode = |(index, value): (usize, wire::DynamicValue)| {
@@ -97,7 +102,17 @@ fn arguments(
         } else {
             Value::from_msgpack(&value.msgpack, &of)
         };
-        decoded.map_err(|error| FunctionError::at(index, error.to_string()))
+        let decoded = decoded.map_err(|error| FunctionError::at(index, error.to_string()))?;
+        match decoded {
+            Value::Null if !parameter.allows.null => Err(FunctionError::at(
+                index,
+                "A value is needed, and this is null.",
+            )),
+            Value::Unknown if !parameter.allows.unknown => {
+                Err(FunctionError::at(index, "The value isn't known yet."))
+            }
+            decoded => Ok(decoded),
+        }
     };
     given
         .into_iter()
@@ -120,7 +135,7 @@ fn to_wire(signature: Signature) -> wire::Function {
         summary: signature.summary,
         description: signature.description,
         description_kind: wire::StringKind::Markdown.into(),
-        deprecation_message: String::new(),
+        deprecation_message: signature.deprecated.unwrap_or_default(),
     }
 }
 
@@ -128,8 +143,8 @@ fn parameter_to_wire(parameter: Parameter) -> wire::function::Parameter {
     wire::function::Parameter {
         name: parameter.name,
         r#type: parameter.shape.value_type().to_json_bytes(),
-        allow_null_value: false,
-        allow_unknown_values: false,
+        allow_null_value: parameter.allows.null,
+        allow_unknown_values: parameter.allows.unknown,
         description: parameter.description,
         description_kind: wire::StringKind::Markdown.into(),
     }

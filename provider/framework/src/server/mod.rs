@@ -4,14 +4,18 @@
 //! It never fails a call at the transport's level for something that a diagnostic can say, and a
 //! panic in author code ends one call only.
 
+mod action;
 mod answer;
 mod call;
 mod data_source;
+mod ephemeral;
 mod function;
 mod identity;
 mod lifecycle;
 mod resource;
 mod rpc;
+mod state_chunks;
+mod state_store;
 mod unbuilt;
 
 use std::fmt;
@@ -19,8 +23,10 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::context::Call;
-use crate::erased::{AnyDataSource, AnyResource, Known, LazySchema};
+use crate::context::{Call, Outcome};
+use crate::erased::{
+    AnyAction, AnyDataSource, AnyEphemeralResource, AnyResource, AnyStateStore, Known, LazySchema,
+};
 use crate::private::Private;
 use crate::proto::tfplugin6 as wire;
 use crate::value::{Refinements, Type, UnknownAttributes, Value};
@@ -79,6 +85,7 @@ impl<P: Provider> Server<P> {
             terraform_version: Arc::clone(&configured.terraform_version),
             cancellation: running.child_token(),
             deferral_allowed: false,
+            progress: None,
         }
     }
 
@@ -115,6 +122,33 @@ impl<P: Provider> Server<P> {
             .ok_or_else(|| no_such("data source", type_name))
     }
 
+    fn ephemeral_resource(
+        &self,
+        type_name: &str,
+    ) -> Result<&dyn AnyEphemeralResource<P::Client>, Diagnostics> {
+        let mut ephemeral_resources = self.registry().ephemeral_resources.iter();
+        ephemeral_resources
+            .find(|ephemeral_resource| ephemeral_resource.type_name() == type_name)
+            .map(AsRef::as_ref)
+            .ok_or_else(|| no_such("ephemeral resource", type_name))
+    }
+
+    fn action(&self, type_name: &str) -> Result<&dyn AnyAction<P::Client>, Diagnostics> {
+        let mut actions = self.registry().actions.iter();
+        actions
+            .find(|action| action.type_name() == type_name)
+            .map(AsRef::as_ref)
+            .ok_or_else(|| no_such("action", type_name))
+    }
+
+    fn state_store(&self, type_name: &str) -> Result<&dyn AnyStateStore<P::Client>, Diagnostics> {
+        let mut state_stores = self.registry().state_stores.iter();
+        state_stores
+            .find(|state_store| state_store.type_name() == type_name)
+            .map(AsRef::as_ref)
+            .ok_or_else(|| no_such("state store", type_name))
+    }
+
     fn cx(&self, call: Call, private: Private) -> Cx<P::Client> {
         let configured = self
             .configured
@@ -128,6 +162,18 @@ impl Call {
     fn with(mut self, capabilities: Option<&wire::ClientCapabilities>) -> Self {
         self.deferral_allowed = capabilities.is_some_and(|of| of.deferral_allowed);
         self
+    }
+}
+
+/// What came of an author's call, with what it said beside; a failure with what was said before.
+fn settle<T, C>(cx: &Cx<C>, result: Result<T, Diagnostics>) -> Result<(T, Outcome), Diagnostics> {
+    let mut outcome = cx.take_outcome();
+    match result {
+        Ok(value) => Ok((value, outcome)),
+        Err(diagnostics) => {
+            outcome.diagnostics.extend(diagnostics);
+            Err(outcome.diagnostics)
+        }
     }
 }
 

@@ -4,10 +4,14 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::answer::Failed;
 use super::call::Answers;
+use super::state_store::{StateWrite, cut_short};
 use super::{Service, function, identity, unbuilt};
 use crate::proto::tfplugin6 as wire;
 use crate::proto::tfplugin6::provider_server;
 use crate::{FunctionError, Provider};
+
+/// How many chunks of a state wait for a slow caller: each may be large.
+const CHUNKS_WAITING_MAX: usize = 1;
 
 /// Implements the protocol's trait: from a table of the calls that have one answer, which may be
 /// nothing but findings, and from the calls that need something else, as they stand.
@@ -60,6 +64,21 @@ calls! {
         read_data_source(read_data_source) => read_data_source, type_name;
 
         get_functions(get_functions) => get_functions, "the functions";
+
+        validate_ephemeral_resource_config(validate_ephemeral_resource_config) => validate_ephemeral, type_name;
+        open_ephemeral_resource(open_ephemeral_resource) => open_ephemeral, type_name;
+        renew_ephemeral_resource(renew_ephemeral_resource) => renew_ephemeral, type_name;
+        close_ephemeral_resource(close_ephemeral_resource) => close_ephemeral, type_name;
+
+        validate_action_config(validate_action_config) => validate_action, type_name;
+        plan_action(plan_action) => plan_action, action_type;
+
+        validate_state_store_config(validate_state_store) => validate_state_store, type_name;
+        configure_state_store(configure_state_store) => configure_state_store, type_name;
+        lock_state(lock_state) => lock_state, type_name;
+        unlock_state(unlock_state) => unlock_state, type_name;
+        get_states(get_states) => states, type_name;
+        delete_state(delete_state) => delete_state, type_name;
     }
 
     otherwise {
@@ -141,104 +160,35 @@ calls! {
             )
         }
 
-        async fn validate_ephemeral_resource_config(
-            &self,
-            _: Request<wire::validate_ephemeral_resource_config::Request>,
-        ) -> Result<Response<wire::validate_ephemeral_resource_config::Response>, Status> {
-            Ok(unbuilt::answer("ephemeral resources"))
-        }
-
-        async fn open_ephemeral_resource(
-            &self,
-            _: Request<wire::open_ephemeral_resource::Request>,
-        ) -> Result<Response<wire::open_ephemeral_resource::Response>, Status> {
-            Ok(unbuilt::answer("ephemeral resources"))
-        }
-
-        async fn renew_ephemeral_resource(
-            &self,
-            _: Request<wire::renew_ephemeral_resource::Request>,
-        ) -> Result<Response<wire::renew_ephemeral_resource::Response>, Status> {
-            Ok(unbuilt::answer("ephemeral resources"))
-        }
-
-        async fn close_ephemeral_resource(
-            &self,
-            _: Request<wire::close_ephemeral_resource::Request>,
-        ) -> Result<Response<wire::close_ephemeral_resource::Response>, Status> {
-            Ok(unbuilt::answer("ephemeral resources"))
-        }
-
-        async fn validate_state_store_config(
-            &self,
-            _: Request<wire::validate_state_store::Request>,
-        ) -> Result<Response<wire::validate_state_store::Response>, Status> {
-            Ok(unbuilt::answer("state stores"))
-        }
-
-        async fn configure_state_store(
-            &self,
-            _: Request<wire::configure_state_store::Request>,
-        ) -> Result<Response<wire::configure_state_store::Response>, Status> {
-            Ok(unbuilt::answer("state stores"))
-        }
-
-        async fn lock_state(
-            &self,
-            _: Request<wire::lock_state::Request>,
-        ) -> Result<Response<wire::lock_state::Response>, Status> {
-            Ok(unbuilt::answer("state stores"))
-        }
-
-        async fn unlock_state(
-            &self,
-            _: Request<wire::unlock_state::Request>,
-        ) -> Result<Response<wire::unlock_state::Response>, Status> {
-            Ok(unbuilt::answer("state stores"))
-        }
-
-        async fn get_states(
-            &self,
-            _: Request<wire::get_states::Request>,
-        ) -> Result<Response<wire::get_states::Response>, Status> {
-            Ok(unbuilt::answer("state stores"))
-        }
-
-        async fn delete_state(
-            &self,
-            _: Request<wire::delete_state::Request>,
-        ) -> Result<Response<wire::delete_state::Response>, Status> {
-            Ok(unbuilt::answer("state stores"))
-        }
-
-        async fn validate_action_config(
-            &self,
-            _: Request<wire::validate_action_config::Request>,
-        ) -> Result<Response<wire::validate_action_config::Response>, Status> {
-            Ok(unbuilt::answer("actions"))
-        }
-
-        async fn plan_action(
-            &self,
-            _: Request<wire::plan_action::Request>,
-        ) -> Result<Response<wire::plan_action::Response>, Status> {
-            Ok(unbuilt::answer("actions"))
-        }
-
         async fn write_state_bytes(
             &self,
-            _: Request<Streaming<wire::write_state_bytes::RequestChunk>>,
+            request: Request<Streaming<wire::write_state_bytes::RequestChunk>>,
         ) -> Result<Response<wire::write_state_bytes::Response>, Status> {
-            Ok(unbuilt::answer("state stores"))
+            let mut others = request.into_inner();
+            let first = match others.message().await {
+                Ok(first) => first,
+                Err(status) => return Ok(Response::new(Failed::failed(cut_short(status)))),
+            };
+            let meta = first.as_ref().and_then(|chunk| chunk.meta.as_ref());
+            let subject = meta.map_or("a state store", |meta| &meta.type_name).to_owned();
+            let request = StateWrite { first, others };
+            self.call(
+                &subject,
+                |server, call| async move { server.write_state(request, call).await },
+                Failed::failed,
+            )
+            .await
         }
 
         async fn read_state_bytes(
             &self,
             request: Request<wire::read_state_bytes::Request>,
         ) -> Result<Response<Self::ReadStateBytesStream>, Status> {
-            self.stream(
-                &request.into_inner().type_name,
-                |_, _, _| async { Err(unbuilt::diagnostics("state stores")) },
+            let request = request.into_inner();
+            self.stream_of(
+                CHUNKS_WAITING_MAX,
+                &request.type_name.clone(),
+                |server, call, answers| async move { server.read_state(request, call, answers).await },
                 Failed::failed,
             )
         }
@@ -247,9 +197,10 @@ calls! {
             &self,
             request: Request<wire::invoke_action::Request>,
         ) -> Result<Response<Self::InvokeActionStream>, Status> {
+            let request = request.into_inner();
             self.stream(
-                &request.into_inner().action_type,
-                |_, _, _| async { Err(unbuilt::diagnostics("actions")) },
+                &request.action_type.clone(),
+                |server, call, events| async move { server.invoke_action(request, call, events).await },
                 Failed::failed,
             )
         }
