@@ -1,8 +1,10 @@
 //! The trait that a function's author writes.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 
-use crate::schema::Shape;
+use crate::schema::{Shape, is_name};
 use crate::value::Value;
 use crate::{Field, Undecodable};
 
@@ -119,6 +121,27 @@ impl Signature {
     pub fn variadic<T: Argument>(mut self, name: &str, description: &str) -> Self {
         self.variadic = Some(Parameter::new::<T>(name, description));
         self
+    }
+
+    /// What Terraform would refuse, or worse, take in another way than it was meant.
+    pub(crate) fn mistakes(&self, name: &str) -> Vec<String> {
+        let mut mistakes = Vec::new();
+        let mut names = BTreeSet::new();
+        if !is_name(name) {
+            mistakes.push(format!("{name}: a name is made of a-z, 0-9 and _."));
+        }
+        for parameter in self.parameters.iter().chain(&self.variadic) {
+            let name = &parameter.name;
+            if !is_name(name) {
+                mistakes.push(format!(
+                    "{name:?}: a parameter's name is made of a-z, 0-9 and _."
+                ));
+            }
+            if !names.insert(name) {
+                mistakes.push(format!("The parameter {name} comes twice."));
+            }
+        }
+        mistakes
     }
 
     pub(crate) fn parameter_at(&self, index: usize) -> Option<&Parameter> {

@@ -91,13 +91,7 @@ impl Mistakes<'_> {
     }
 
     fn name<'b>(&mut self, name: &'b str, names: &mut BTreeSet<&'b str>, path: &Path) {
-        let mut letters = name.bytes();
-        let begins = letters
-            .next()
-            .is_some_and(|first| first.is_ascii_lowercase() || first == b'_');
-        let goes_on = letters
-            .all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == b'_');
-        if !begins || !goes_on {
+        if !is_name(name) {
             self.report(path.clone(), "a name is made of a-z, 0-9 and _");
         }
         if !names.insert(name) {
@@ -135,6 +129,17 @@ impl Mistakes<'_> {
             self.report(path.clone(), "a default needs both optional and computed");
         }
     }
+}
+
+/// Whether Terraform takes it for the name of an attribute, a function or a parameter.
+pub(crate) fn is_name(text: &str) -> bool {
+    let mut letters = text.bytes();
+    let begins = letters
+        .next()
+        .is_some_and(|first| first.is_ascii_lowercase() || first == b'_');
+    let goes_on = letters
+        .all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == b'_');
+    begins && goes_on
 }
 
 fn has_write_only(attribute: &Attribute) -> bool {

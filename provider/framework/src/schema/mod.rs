@@ -3,9 +3,12 @@
 
 mod attribute;
 mod check;
+mod placement;
 mod wire;
 
 pub use attribute::{Attribute, Equivalence, IdentityPart, Modifier, ReplaceCondition, Validator};
+pub(crate) use check::is_name;
+pub(crate) use placement::Owner;
 
 use crate::value::Type;
 

@@ -1,33 +1,12 @@
 //! The calls about functions.
 
-use std::collections::HashMap;
-
 use super::Server;
-use crate::context::Call;
 use crate::function::{Arguments, Parameter, Signature};
 use crate::proto::tfplugin6 as wire;
 use crate::value::{UnknownAttributes, Value};
-use crate::{Diagnostics, FunctionError, Provider};
+use crate::{FunctionError, Provider};
 
 impl<P: Provider> Server<P> {
-    pub(super) fn functions(&self) -> HashMap<String, wire::Function> {
-        let functions = self.registry().functions.iter();
-        functions
-            .map(|function| (function.name().to_owned(), to_wire(function.signature())))
-            .collect()
-    }
-
-    pub(super) async fn get_functions(
-        &self,
-        _: wire::get_functions::Request,
-        _: Call,
-    ) -> Result<wire::get_functions::Response, Diagnostics> {
-        Ok(wire::get_functions::Response {
-            functions: self.functions(),
-            diagnostics: Vec::new(),
-        })
-    }
-
     pub(super) async fn call_function(
         &self,
         request: wire::call_function::Request,
@@ -122,7 +101,7 @@ fn arguments(
         .map(Arguments)
 }
 
-fn to_wire(signature: Signature) -> wire::Function {
+pub(super) fn to_wire(signature: Signature) -> wire::Function {
     let returns = signature.returns.value_type().to_json_bytes();
     wire::Function {
         parameters: signature

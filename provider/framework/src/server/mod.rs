@@ -7,6 +7,7 @@
 mod action;
 mod answer;
 mod call;
+mod catalogue;
 mod data_source;
 mod ephemeral;
 mod function;
