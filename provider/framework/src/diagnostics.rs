@@ -144,7 +144,18 @@ impl Diagnostics {
         if self.has_errors() { Err(self) } else { Ok(()) }
     }
 
+    /// For an answer. The summaries are logged, and nothing else of them: a detail may quote a
+    /// value.
     pub(crate) fn into_wire(self) -> Vec<wire::Diagnostic> {
+        for Diagnostic {
+            severity, summary, ..
+        } in &self.0
+        {
+            match severity {
+                Severity::Error => tracing::error!(diagnostic_summary = summary, "an error"),
+                Severity::Warning => tracing::warn!(diagnostic_summary = summary, "a warning"),
+            }
+        }
         self.0.into_iter().map(Diagnostic::into_wire).collect()
     }
 }

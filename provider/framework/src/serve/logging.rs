@@ -1,19 +1,27 @@
-//! Logs as Terraform reads them from a provider's standard error: one JSON object a line.
+//! Logs as Terraform reads them from a provider's standard error: one JSON object a line, with the
+//! fields of the call that it belongs to. The framework logs names and durations and never a value,
+//! since any value may have come from a sensitive one; a model's `Debug` leaves secrets out.
 
+use std::env;
 use std::fmt::{self, Write as _};
+use std::io::{self, Write as _};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use std::{env, io};
 
 use serde_json::{Map, Value as Json};
 use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::filter::LevelFilter;
-use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// The variables that set the level, the most particular first.
 const LEVEL_KEYS: [&str; 2] = ["TF_LOG_PROVIDER", "TF_LOG"];
+
+/// The libraries that carry the calls.
+const CARRIERS: [&str; 6] = ["h2", "hyper", "hyper_util", "rustls", "tonic", "tower"];
 
 /// Starts logging where the environment asks for it, and does nothing otherwise.
 pub(super) fn install(address: &str) {
@@ -26,14 +34,15 @@ pub(super) fn install(address: &str) {
     else {
         return;
     };
-    let format = JsonLines {
+    let lines = JsonLines {
         module: format!("provider.{name}"),
     };
+    // What carries the calls says much at these levels, and nothing about the provider.
+    let carriers = CARRIERS.map(|target| (target, level.min(LevelFilter::WARN)));
+    let levels = Targets::new().with_default(level).with_targets(carriers);
     // A second provider in one process, as in tests, keeps the first one's logs.
-    let _ = tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_writer(io::stderr)
-        .event_format(format)
+    let _ = tracing_subscriber::registry()
+        .with(lines.with_filter(levels))
         .try_init();
 }
 
@@ -54,21 +63,38 @@ struct JsonLines {
     module: String,
 }
 
-impl<S, N> FormatEvent<S, N> for JsonLines
+impl<S> Layer<S> for JsonLines
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
-    N: for<'a> FormatFields<'a> + 'static,
 {
-    fn format_event(
-        &self,
-        _: &FmtContext<'_, S, N>,
-        mut writer: Writer<'_>,
-        event: &Event<'_>,
-    ) -> fmt::Result {
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        if let Some(span) = context.span(id) {
+            let mut fields = Fields(Map::new());
+            attributes.record(&mut fields);
+            span.extensions_mut().insert(fields);
+        }
+    }
+
+    fn on_record(&self, id: &Id, record: &Record<'_>, context: Context<'_, S>) {
+        if let Some(span) = context.span(id)
+            && let Some(fields) = span.extensions_mut().get_mut::<Fields>()
+        {
+            record.record(fields);
+        }
+    }
+
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let mut fields = Fields(Map::new());
+        let scope = context.event_scope(event);
+        for span in scope.into_iter().flat_map(|scope| scope.from_root()) {
+            if let Some(of_span) = span.extensions().get::<Fields>() {
+                fields.0.extend(of_span.0.clone());
+            }
+        }
         event.record(&mut fields);
         let line = self.line(event, fields.0, SystemTime::now());
-        writeln!(writer, "{line}")
+        // There is nobody left to tell when this can't be written.
+        let _ = writeln!(io::stderr().lock(), "{line}");
     }
 }
 

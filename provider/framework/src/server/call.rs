@@ -3,7 +3,10 @@
 //! answer.
 
 use std::future::Future;
+use std::process;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
@@ -11,6 +14,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinError;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Response, Status};
+use tracing::{Instrument as _, Span};
 
 use super::{Server, Service};
 use crate::context::Call;
@@ -22,11 +26,20 @@ pub(super) type Answers<T> = BoxStream<'static, Result<T, Status>>;
 /// How many answers of one stream wait for a slow caller before the work waits too.
 const WAITING_MAX: usize = 16;
 
+/// Which call this is, and what it is about.
+#[derive(Debug, Clone)]
+pub(super) struct Topic {
+    /// The call's name in the code: `read_resource` for ReadResource.
+    pub(super) rpc: &'static str,
+    /// The type's name, or words, as a finding says it.
+    pub(super) subject: String,
+}
+
 impl<P: Provider> Service<P> {
     /// Runs the work of a call that has one answer.
     pub(super) async fn call<R, F, W>(
         &self,
-        subject: &str,
+        topic: Topic,
         work: W,
         failed: impl FnOnce(Diagnostics) -> R,
     ) -> Result<Response<R>, Status>
@@ -38,10 +51,12 @@ impl<P: Provider> Service<P> {
         let call = self.0.begin();
         // When Terraform hangs up, this future is dropped and the work is told to stop.
         let _hung_up = call.cancellation.clone().drop_guard();
-        let answer = match tokio::spawn(work(Arc::clone(&self.0), call)).await {
+        let span = topic.span();
+        let work = timed(work(Arc::clone(&self.0), call));
+        let answer = match tokio::spawn(work.instrument(span.clone())).await {
             Ok(Ok(answer)) => answer,
-            Ok(Err(diagnostics)) => failed(diagnostics),
-            Err(error) => failed(panicked(subject, error).into()),
+            Ok(Err(diagnostics)) => span.in_scope(|| failed(diagnostics)),
+            Err(error) => span.in_scope(|| failed(panicked(&topic.subject, error).into())),
         };
         Ok(Response::new(answer))
     }
@@ -50,7 +65,7 @@ impl<P: Provider> Service<P> {
     /// or a panic, becomes the stream's last answer.
     pub(super) fn stream<R, F, W>(
         &self,
-        subject: &str,
+        topic: Topic,
         work: W,
         failed: impl FnOnce(Diagnostics) -> R + Send + 'static,
     ) -> Result<Response<Answers<R>>, Status>
@@ -59,14 +74,14 @@ impl<P: Provider> Service<P> {
         F: Future<Output = Result<(), Diagnostics>> + Send + 'static,
         W: FnOnce(Arc<Server<P>>, Call, mpsc::Sender<R>) -> F,
     {
-        self.stream_of(WAITING_MAX, subject, work, failed)
+        self.stream_of(WAITING_MAX, topic, work, failed)
     }
 
     /// The same for answers of which fewer may wait.
     pub(super) fn stream_of<R, F, W>(
         &self,
         waiting_max: usize,
-        subject: &str,
+        topic: Topic,
         work: W,
         failed: impl FnOnce(Diagnostics) -> R + Send + 'static,
     ) -> Result<Response<Answers<R>>, Status>
@@ -78,16 +93,18 @@ impl<P: Provider> Service<P> {
         let call = self.0.begin();
         let hung_up = call.cancellation.clone().drop_guard();
         let (answers, waiting) = mpsc::channel(waiting_max);
-        let work = tokio::spawn(work(Arc::clone(&self.0), call, answers.clone()));
-        let subject = subject.to_owned();
+        let span = topic.span();
+        let work = timed(work(Arc::clone(&self.0), call, answers.clone()));
+        let work = tokio::spawn(work.instrument(span.clone()));
         tokio::spawn(async move {
             let diagnostics = match work.await {
                 Ok(Ok(())) => return,
                 Ok(Err(diagnostics)) => diagnostics,
-                Err(error) => panicked(&subject, error).into(),
+                Err(error) => panicked(&topic.subject, error).into(),
             };
+            let last = span.in_scope(|| failed(diagnostics));
             // Nobody is left to tell when this can't be sent.
-            let _ = answers.send(failed(diagnostics)).await;
+            let _ = answers.send(last).await;
         });
         let answers = ReceiverStream::new(waiting).map(move |answer| {
             // The stream is dropped when Terraform hangs up, and the guard with it.
@@ -96,6 +113,43 @@ impl<P: Provider> Service<P> {
         });
         Ok(Response::new(answers.boxed()))
     }
+}
+
+impl Topic {
+    /// The span around all that is logged of one call. Its fields are named as Terraform's own
+    /// library for providers names them, so that one search finds them all.
+    fn span(&self) -> Span {
+        static CALLS: AtomicU64 = AtomicU64::new(1);
+        let request_id = || {
+            let call = CALLS.fetch_add(1, Ordering::Relaxed);
+            format!("{:x}-{call:x}", process::id())
+        };
+        tracing::error_span!(
+            "call",
+            tf_req_id = request_id(),
+            tf_rpc = rpc_name(self.rpc),
+            tf_subject = self.subject,
+        )
+    }
+}
+
+/// The same work, with its begin and end logged.
+async fn timed<T>(work: impl Future<Output = T>) -> T {
+    tracing::trace!("the call begins");
+    let began = Instant::now();
+    let result = work.await;
+    let tf_req_duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    tracing::debug!(tf_req_duration_ms, "the call ended");
+    result
+}
+
+/// As the protocol writes it.
+fn rpc_name(rpc: &str) -> String {
+    let words = rpc.split('_').map(|word| match word.split_at_checked(1) {
+        Some((first, others)) => first.to_uppercase() + others,
+        None => String::new(),
+    });
+    words.collect()
 }
 
 fn panicked(subject: &str, error: JoinError) -> Diagnostic {

@@ -3,7 +3,7 @@
 use tonic::{Request, Response, Status, Streaming};
 
 use super::answer::Failed;
-use super::call::Answers;
+use super::call::{Answers, Topic};
 use super::state_store::{StateWrite, cut_short};
 use super::{Service, function, identity, unbuilt};
 use crate::proto::tfplugin6 as wire;
@@ -29,7 +29,10 @@ macro_rules! calls {
                 ) -> Result<Response<wire::$message::Response>, Status> {
                     let request = request.into_inner();
                     self.call(
-                        &calls!(@subject request $subject),
+                        Topic {
+                            rpc: stringify!($rpc),
+                            subject: calls!(@subject request $subject),
+                        },
                         |server, call| async move { server.$handler(request, call).await },
                         Failed::failed,
                     )
@@ -39,7 +42,7 @@ macro_rules! calls {
             $($otherwise)*
         }
     };
-    (@subject $request:ident $text:literal) => { $text };
+    (@subject $request:ident $text:literal) => { $text.to_owned() };
     (@subject $request:ident $field:ident) => { $request.$field.clone() };
 }
 
@@ -95,7 +98,7 @@ calls! {
             let (prior, private) = (request.prior_state.clone(), request.planned_private.clone());
             let new_identity = identity::kept(&request);
             self.call(
-                &request.type_name.clone(),
+                Topic { rpc: "apply_resource_change", subject: request.type_name.clone() },
                 |server, call| async move { server.apply_resource(request, call).await },
                 |diagnostics| wire::apply_resource_change::Response {
                     new_state: prior,
@@ -113,7 +116,7 @@ calls! {
         ) -> Result<Response<wire::call_function::Response>, Status> {
             let request = request.into_inner();
             self.call(
-                &format!("the function {}", request.name),
+                Topic { rpc: "call_function", subject: format!("the function {}", request.name) },
                 |server, _| async move { Ok(server.call_function(request).await) },
                 |diagnostics| function::failed(FunctionError::new(diagnostics.to_string())),
             )
@@ -154,7 +157,7 @@ calls! {
             request: Request<wire::list_resource::Request>,
         ) -> Result<Response<Self::ListResourceStream>, Status> {
             self.stream(
-                &request.into_inner().type_name,
+                Topic { rpc: "list_resource", subject: request.into_inner().type_name },
                 |_, _, _| async { Err(unbuilt::diagnostics("list resources")) },
                 Failed::failed,
             )
@@ -173,7 +176,7 @@ calls! {
             let subject = meta.map_or("a state store", |meta| &meta.type_name).to_owned();
             let request = StateWrite { first, others };
             self.call(
-                &subject,
+                Topic { rpc: "write_state_bytes", subject },
                 |server, call| async move { server.write_state(request, call).await },
                 Failed::failed,
             )
@@ -187,7 +190,7 @@ calls! {
             let request = request.into_inner();
             self.stream_of(
                 CHUNKS_WAITING_MAX,
-                &request.type_name.clone(),
+                Topic { rpc: "read_state_bytes", subject: request.type_name.clone() },
                 |server, call, answers| async move { server.read_state(request, call, answers).await },
                 Failed::failed,
             )
@@ -199,7 +202,7 @@ calls! {
         ) -> Result<Response<Self::InvokeActionStream>, Status> {
             let request = request.into_inner();
             self.stream(
-                &request.action_type.clone(),
+                Topic { rpc: "invoke_action", subject: request.action_type.clone() },
                 |server, call, events| async move { server.invoke_action(request, call, events).await },
                 Failed::failed,
             )
