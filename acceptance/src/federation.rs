@@ -40,7 +40,20 @@ impl<'l> Federation<'l> {
     /// When any of it fails.
     pub fn raise_on(laboratory: &'l Laboratory, count: usize) -> Result<Self> {
         let hosts = laboratory.hosts().iter().take(count);
-        let sites: Vec<String> = hosts.map(|host| format!("site{}", host.number())).collect();
+        let sites = hosts.map(|host| format!("site{}", host.number()));
+        Self::raise_as(laboratory, sites)
+    }
+
+    /// The same on as many hosts as there are names of member clusters.
+    ///
+    /// # Errors
+    ///
+    /// When any of it fails.
+    pub fn raise_as(
+        laboratory: &'l Laboratory,
+        sites: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Result<Self> {
+        let sites: Vec<String> = sites.into_iter().map(Into::into).collect();
         let (mut voter, operator) =
             Agent::bootstrap(laboratory, laboratory.host(1), FEDERATION, &sites[0])?;
         voter.start()?;

@@ -93,15 +93,8 @@ impl<'l> Terraform<'l> {
     /// When it can't be copied.
     pub fn of_folder(laboratory: &'l Laboratory, example: &Path) -> Result<Self> {
         let terraform = Self::empty(laboratory)?;
-        let unable = || format!("unable to copy {}", example.display());
-        for entry in fs::read_dir(example).with_context(unable)? {
-            let path = entry.with_context(unable)?.path();
-            if path.extension() == Some(OsStr::new("tf"))
-                && let Some(name) = path.file_name()
-            {
-                fs::copy(&path, terraform.folder.join(name)).with_context(unable)?;
-            }
-        }
+        copy_configuration(example, &terraform.folder)
+            .with_context(|| format!("unable to copy {}", example.display()))?;
         Ok(terraform)
     }
 
@@ -363,6 +356,23 @@ fn fill_mirror(mirror: &Path) -> Result<()> {
         if fs::hard_link(&provider, &target).is_err() {
             fs::copy(&provider, &target)
                 .with_context(|| format!("unable to copy {}", provider.display()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Configurations, queries and tests, and those in folders below.
+fn copy_configuration(from: &Path, to: &Path) -> Result<()> {
+    for entry in fs::read_dir(from)? {
+        let path = entry?.path();
+        let Some(name) = path.file_name() else {
+            continue;
+        };
+        if path.is_dir() {
+            fs::create_dir(to.join(name))?;
+            copy_configuration(&path, &to.join(name))?;
+        } else if matches!(path.extension().and_then(OsStr::to_str), Some("tf" | "hcl")) {
+            fs::copy(&path, to.join(name))?;
         }
     }
     Ok(())

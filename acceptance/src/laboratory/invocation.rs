@@ -155,7 +155,8 @@ impl Invocation {
         let mut command = Command::new("nsenter");
         command.args(enter);
         if let Some(folder) = &self.folder {
-            let mut wd = OsString::from("--wd=");
+            // As the namespace sees it: a folder that was opened outside has no path inside.
+            let mut wd = OsString::from("--wdns=");
             wd.push(folder);
             command.arg(wd);
         }
