@@ -1,12 +1,13 @@
-//! A whole provider: one resource, a note kept as a file in a folder.
+//! A whole provider: one resource, a note kept as a file in a folder, which `terraform query` finds
+//! and which is imported by its name.
 
 use std::path::{Path as FilePath, PathBuf};
 use std::process::ExitCode;
 use std::{fs, io};
 
 use terraform_plugin::{
-    Attr, Cx, Diagnostic, Diagnostics, Failure, Model, Path, Provider, Registry, Resource,
-    async_trait,
+    Attr, Cx, Diagnostic, Diagnostics, Failure, Found, ListQuery, ListResource, Model, Path,
+    Provider, Registry, Resource, async_trait,
 };
 
 /// Keeps notes as files.
@@ -18,13 +19,13 @@ pub struct Config {
 }
 
 /// One note.
-#[derive(Model)]
+#[derive(Model, Default)]
 pub struct NoteModel {
     /// The path of the file.
     #[attribute(computed, use_state_for_unknown)]
     pub id: Attr<String>,
     /// The name of the file.
-    #[attribute(required, requires_replace, validate = file_name)]
+    #[attribute(required, requires_replace, identity, validate = file_name)]
     pub name: Attr<String>,
     /// What the note says.
     #[attribute(optional, computed, default = "")]
@@ -32,6 +33,15 @@ pub struct NoteModel {
     /// How long the note is, in bytes.
     #[attribute(computed)]
     pub length: Attr<u64>,
+}
+
+impl NoteModel {
+    fn named(name: &str) -> Self {
+        Self {
+            name: name.into(),
+            ..Self::default()
+        }
+    }
 }
 
 struct Note;
@@ -54,22 +64,13 @@ impl Resource for Note {
 
     async fn read(
         &self,
-        _: &Cx<PathBuf>,
+        cx: &Cx<PathBuf>,
         mut state: NoteModel,
     ) -> Result<Option<NoteModel>, Diagnostics> {
-        let path = state.id.as_known().map(PathBuf::from).unwrap_or_default();
-        match fs::read_to_string(&path) {
-            Ok(content) => {
-                let name = path
-                    .file_name()
-                    .map(|name| name.to_string_lossy().into_owned());
-                state.name = name.into();
-                state.length = (content.len() as u64).into();
-                state.content = content.into();
-                Ok(Some(state))
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(unable("read", &path, &error).into()),
+        state.id = Attr::Null;
+        match read(cx.client()?, state) {
+            Ok(note) => Ok(note.id.is_known().then_some(note)),
+            Err(diagnostic) => Err(diagnostic.into()),
         }
     }
 
@@ -92,15 +93,41 @@ impl Resource for Note {
             _ => Ok(()),
         }
     }
+}
 
-    async fn import(&self, _: &Cx<PathBuf>, id: &str) -> Result<NoteModel, Diagnostics> {
-        let (name, content, length) = (Attr::Null, Attr::Null, Attr::Null);
-        Ok(NoteModel {
-            id: id.into(),
-            name,
-            content,
-            length,
-        })
+/// Which notes to find.
+#[derive(Model)]
+pub struct ListConfig {
+    /// How the names of the notes begin.
+    #[attribute(optional)]
+    pub prefix: Attr<String>,
+}
+
+struct NoteList;
+
+#[async_trait]
+impl ListResource for NoteList {
+    type Client = PathBuf;
+    type Config = ListConfig;
+    type Resource = Note;
+
+    async fn list(
+        &self,
+        cx: &Cx<PathBuf>,
+        query: ListQuery<ListConfig>,
+        found: &mut Found<NoteModel>,
+    ) -> Result<(), Diagnostics> {
+        let folder = cx.client()?;
+        let prefix = query.config.prefix.unwrap_or_default();
+        let entries = fs::read_dir(folder).map_err(|error| unable("list", folder, &error))?;
+        for entry in entries.flatten().filter(|entry| entry.path().is_file()) {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.starts_with(&prefix) {
+                let note = read(folder, NoteModel::named(&name))?;
+                found.push(name, note).await?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -113,7 +140,7 @@ impl Provider for Notes {
     const ADDRESS: &'static str = "registry.terraform.io/example/notes";
 
     fn register(&self, registry: &mut Registry<PathBuf>) {
-        registry.resource(Note);
+        registry.resource(Note).list_resource(NoteList);
     }
 
     async fn configure(&self, _: &Cx<()>, config: Config) -> Result<PathBuf, Diagnostics> {
@@ -145,6 +172,21 @@ fn write(path: &FilePath, mut note: NoteModel) -> Result<NoteModel, Diagnostic> 
     note.length = (content.len() as u64).into();
     note.id = path.display().to_string().into();
     Ok(note)
+}
+
+/// The note as its file is now; without an id where there is none.
+fn read(folder: &FilePath, mut note: NoteModel) -> Result<NoteModel, Diagnostic> {
+    let path = folder.join(note.name.as_known().map(String::as_str).unwrap_or_default());
+    match fs::read_to_string(&path) {
+        Ok(content) => {
+            note.id = path.display().to_string().into();
+            note.length = (content.len() as u64).into();
+            note.content = content.into();
+            Ok(note)
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(note),
+        Err(error) => Err(unable("read", &path, &error)),
+    }
 }
 
 fn unable(action: &str, path: &FilePath, error: &io::Error) -> Diagnostic {

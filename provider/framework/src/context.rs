@@ -182,6 +182,10 @@ impl<C> Cx<C> {
         self.outcome().renew_at = Some(time);
     }
 
+    pub(crate) fn take_diagnostics(&self) -> Diagnostics {
+        std::mem::take(&mut self.outcome().diagnostics)
+    }
+
     pub(crate) fn take_outcome(&self) -> Outcome {
         std::mem::take(&mut *self.outcome())
     }

@@ -3,12 +3,13 @@
 use async_trait::async_trait;
 
 use crate::erased::{
-    AnyAction, AnyDataSource, AnyEphemeralResource, AnyFunction, AnyResource, AnyStateStore,
-    TypedAction, TypedDataSource, TypedEphemeralResource, TypedFunction, TypedResource,
-    TypedStateStore,
+    AnyAction, AnyDataSource, AnyEphemeralResource, AnyFunction, AnyListResource, AnyResource,
+    AnyStateStore, TypedAction, TypedDataSource, TypedEphemeralResource, TypedFunction,
+    TypedListResource, TypedResource, TypedStateStore,
 };
 use crate::{
-    Action, Cx, DataSource, Diagnostics, EphemeralResource, Function, Model, Resource, StateStore,
+    Action, Cx, DataSource, Diagnostics, EphemeralResource, Function, ListResource, Model,
+    Resource, StateStore,
 };
 
 /// The provider itself: its configuration, and what it has.
@@ -25,7 +26,6 @@ pub trait Provider: Send + Sync + 'static {
     /// Where the examples are that `PROVIDER docs` shows, seen from where it is run.
     const EXAMPLES_FOLDER: &'static str = "examples";
 
-    /// Names every resource, data source and function. Called once, when first needed.
     /// Names everything that the provider has. Called once, when first needed.
     fn register(&self, registry: &mut Registry<Self::Client>);
 
@@ -52,6 +52,7 @@ pub struct Registry<C> {
     pub(crate) ephemeral_resources: Vec<Box<dyn AnyEphemeralResource<C>>>,
     pub(crate) actions: Vec<Box<dyn AnyAction<C>>>,
     pub(crate) state_stores: Vec<Box<dyn AnyStateStore<C>>>,
+    pub(crate) list_resources: Vec<Box<dyn AnyListResource<C>>>,
 }
 
 impl<C: Send + Sync + 'static> Registry<C> {
@@ -65,6 +66,13 @@ impl<C: Send + Sync + 'static> Registry<C> {
     pub fn data_source(&mut self, data_source: impl DataSource<Client = C>) -> &mut Self {
         self.data_sources
             .push(Box::new(TypedDataSource::new(data_source)));
+        self
+    }
+
+    /// Adds a search for the objects of a resource that is added too.
+    pub fn list_resource(&mut self, list_resource: impl ListResource<Client = C>) -> &mut Self {
+        self.list_resources
+            .push(Box::new(TypedListResource::new(list_resource)));
         self
     }
 
@@ -107,6 +115,7 @@ impl<C> Default for Registry<C> {
             ephemeral_resources: Vec::new(),
             actions: Vec::new(),
             state_stores: Vec::new(),
+            list_resources: Vec::new(),
         }
     }
 }
@@ -121,6 +130,7 @@ impl<C> std::fmt::Debug for Registry<C> {
             .field("ephemeral_resources", &self.ephemeral_resources.len())
             .field("actions", &self.actions.len())
             .field("state_stores", &self.state_stores.len())
+            .field("list_resources", &self.list_resources.len())
             .finish()
     }
 }

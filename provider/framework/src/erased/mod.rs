@@ -5,6 +5,7 @@ mod action;
 mod data_source;
 mod ephemeral;
 mod function;
+mod list_resource;
 mod resource;
 mod state_store;
 
@@ -14,6 +15,7 @@ pub(crate) use action::{AnyAction, TypedAction};
 pub(crate) use data_source::{AnyDataSource, TypedDataSource};
 pub(crate) use ephemeral::{AnyEphemeralResource, TypedEphemeralResource};
 pub(crate) use function::{AnyFunction, TypedFunction};
+pub(crate) use list_resource::{AnyListResource, TypedListResource};
 pub(crate) use resource::{
     AnyResource, ApplyRequest, Identified, ImportBy, PlanRequest, TypedResource,
 };

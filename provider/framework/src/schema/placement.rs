@@ -11,6 +11,7 @@ pub(crate) enum Owner {
     Resource,
     DataSource,
     EphemeralResource,
+    ListResource,
     Action,
     StateStore,
 }
@@ -22,6 +23,7 @@ impl Owner {
             Self::Resource => "resource",
             Self::DataSource => "data source",
             Self::EphemeralResource => "ephemeral resource",
+            Self::ListResource => "list resource",
             Self::Action => "action",
             Self::StateStore => "state store",
         }
@@ -30,14 +32,18 @@ impl Owner {
     fn may_compute(self) -> bool {
         match self {
             Self::Resource | Self::DataSource | Self::EphemeralResource => true,
-            Self::Provider | Self::Action | Self::StateStore => false,
+            Self::Provider | Self::ListResource | Self::Action | Self::StateStore => false,
         }
     }
 
     fn may_write_only(self) -> bool {
         match self {
             Self::Resource | Self::Action => true,
-            Self::Provider | Self::DataSource | Self::EphemeralResource | Self::StateStore => false,
+            Self::Provider
+            | Self::DataSource
+            | Self::EphemeralResource
+            | Self::ListResource
+            | Self::StateStore => false,
         }
     }
 }

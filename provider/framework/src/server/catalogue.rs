@@ -53,6 +53,7 @@ impl<P: Provider> Server<P> {
             resources: named!(ResourceMetadata, registry.resources),
             data_sources: named!(DataSourceMetadata, registry.data_sources),
             ephemeral_resources: named!(EphemeralMetadata, registry.ephemeral_resources),
+            list_resources: named!(ListResourceMetadata, registry.list_resources),
             actions: named!(ActionMetadata, registry.actions),
             state_stores: named!(StateStoreMetadata, registry.state_stores),
             functions: registry
@@ -81,6 +82,8 @@ impl<P: Provider> Server<P> {
                 Owner::EphemeralResource,
                 known!(registry.ephemeral_resources),
             ),
+            list_resource_schemas: catalogue
+                .add(Owner::ListResource, known!(registry.list_resources)),
             action_schemas: catalogue
                 .add(Owner::Action, known!(registry.actions))
                 .into_iter()
@@ -94,6 +97,7 @@ impl<P: Provider> Server<P> {
             server_capabilities: Some(CAPABILITIES),
             ..wire::get_provider_schema::Response::default()
         };
+        self.check_lists(&mut catalogue.mistakes);
         Ok(wire::get_provider_schema::Response {
             diagnostics: catalogue.mistakes.into_wire(),
             ..answer

@@ -13,6 +13,7 @@ mod ephemeral;
 mod function;
 mod identity;
 mod lifecycle;
+mod list_resource;
 mod resource;
 mod rpc;
 mod state_chunks;

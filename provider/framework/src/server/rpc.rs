@@ -62,6 +62,7 @@ calls! {
         import_resource_state(import_resource_state) => import_resource, type_name;
         get_resource_identity_schemas(get_resource_identity_schemas) => identity_schemas, "the identities of resources";
         upgrade_resource_identity(upgrade_resource_identity) => upgrade_identity, type_name;
+        validate_list_resource_config(validate_list_resource_config) => validate_list_resource, type_name;
 
         validate_data_resource_config(validate_data_resource_config) => validate_data_source, type_name;
         read_data_source(read_data_source) => read_data_source, type_name;
@@ -145,20 +146,16 @@ calls! {
             Ok(unbuilt::answer("generated configuration"))
         }
 
-        async fn validate_list_resource_config(
-            &self,
-            _: Request<wire::validate_list_resource_config::Request>,
-        ) -> Result<Response<wire::validate_list_resource_config::Response>, Status> {
-            Ok(unbuilt::answer("list resources"))
-        }
-
         async fn list_resource(
             &self,
             request: Request<wire::list_resource::Request>,
         ) -> Result<Response<Self::ListResourceStream>, Status> {
+            let request = request.into_inner();
             self.stream(
-                Topic { rpc: "list_resource", subject: request.into_inner().type_name },
-                |_, _, _| async { Err(unbuilt::diagnostics("list resources")) },
+                Topic { rpc: "list_resource", subject: request.type_name.clone() },
+                |server, call, events| async move {
+                    server.list_objects(request, call, events).await
+                },
                 Failed::failed,
             )
         }

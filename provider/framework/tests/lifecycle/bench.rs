@@ -6,17 +6,20 @@ use terraform_plugin::{Model, Service};
 pub(crate) use tonic::IntoRequest;
 use wire::provider_server::Provider as _;
 
-use crate::provider::{DISK, DiskModel, LifeProvider};
+use crate::provider::{DISK, DiskModel, LifeProvider, Witness};
 
 /// The provider, and Terraform's side of it.
 pub(crate) struct Bench {
     pub(crate) service: Service<LifeProvider>,
+    pub(crate) witness: Witness,
 }
 
 impl Bench {
     pub(crate) async fn configured() -> Self {
+        let witness = Witness::default();
         let bench = Self {
-            service: Service::new(LifeProvider),
+            service: Service::new(LifeProvider(witness.clone())),
+            witness,
         };
         let request = wire::configure_provider::Request {
             config: wire_of(&Value::object::<&str>([]), &Type::object::<&str>([])),

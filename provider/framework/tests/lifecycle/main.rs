@@ -9,4 +9,5 @@
 mod bench;
 mod identity;
 mod import;
+mod list;
 mod provider;

@@ -1,12 +1,25 @@
 //! A provider of disks, which are named by where they are, and of keys, which are named by a
 //! fingerprint.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
 use terraform_plugin::{
     Attr, Cx, Diagnostics, Empty, Failure, Model, Provider, Registry, Resource, async_trait,
 };
+use tokio::sync::Notify;
+
+use crate::list::Disks;
 
 pub(crate) const DISK: &str = "life_disk";
 pub(crate) const KEY: &str = "life_key";
+
+/// What a test may see of the author's code at work.
+#[derive(Clone, Default)]
+pub(crate) struct Witness {
+    pub(crate) pushed: Arc<AtomicU64>,
+    pub(crate) ended: Arc<Notify>,
+}
 
 /// A disk, named by the place that holds it. What it does otherwise is told by its label.
 #[derive(Model, Default)]
@@ -29,14 +42,14 @@ pub(crate) struct Disk;
 
 #[async_trait]
 impl Resource for Disk {
-    type Client = ();
+    type Client = Witness;
     type Model = DiskModel;
     const TYPE_NAME: &'static str = DISK;
     const IDENTITY_VERSION: i64 = 2;
 
     async fn create(
         &self,
-        _: &Cx<()>,
+        _: &Cx<Witness>,
         mut plan: DiskModel,
     ) -> Result<DiskModel, Failure<DiskModel>> {
         plan.id = "made".into();
@@ -50,7 +63,7 @@ impl Resource for Disk {
 
     async fn read(
         &self,
-        _: &Cx<()>,
+        _: &Cx<Witness>,
         mut state: DiskModel,
     ) -> Result<Option<DiskModel>, Diagnostics> {
         match state.size.as_known() {
@@ -63,7 +76,7 @@ impl Resource for Disk {
 
     async fn update(
         &self,
-        _: &Cx<()>,
+        _: &Cx<Witness>,
         prior: DiskModel,
         mut plan: DiskModel,
     ) -> Result<DiskModel, Failure<DiskModel>> {
@@ -76,13 +89,13 @@ impl Resource for Disk {
         Ok(plan)
     }
 
-    async fn delete(&self, _: &Cx<()>, _: DiskModel) -> Result<(), Diagnostics> {
+    async fn delete(&self, _: &Cx<Witness>, _: DiskModel) -> Result<(), Diagnostics> {
         Ok(())
     }
 
     async fn upgrade_identity(
         &self,
-        _: &Cx<()>,
+        _: &Cx<Witness>,
         version: i64,
         identity: serde_json::Value,
     ) -> Result<DiskModel, Diagnostics> {
@@ -108,34 +121,38 @@ pub(crate) struct Key;
 
 #[async_trait]
 impl Resource for Key {
-    type Client = ();
+    type Client = Witness;
     type Model = KeyModel;
     const TYPE_NAME: &'static str = KEY;
 
-    async fn create(&self, _: &Cx<()>, plan: KeyModel) -> Result<KeyModel, Failure<KeyModel>> {
+    async fn create(&self, _: &Cx<Witness>, plan: KeyModel) -> Result<KeyModel, Failure<KeyModel>> {
         Ok(plan)
     }
 
-    async fn read(&self, _: &Cx<()>, state: KeyModel) -> Result<Option<KeyModel>, Diagnostics> {
+    async fn read(
+        &self,
+        _: &Cx<Witness>,
+        state: KeyModel,
+    ) -> Result<Option<KeyModel>, Diagnostics> {
         Ok(Some(state))
     }
 
     async fn update(
         &self,
-        _: &Cx<()>,
+        _: &Cx<Witness>,
         _: KeyModel,
         plan: KeyModel,
     ) -> Result<KeyModel, Failure<KeyModel>> {
         Ok(plan)
     }
 
-    async fn delete(&self, _: &Cx<()>, _: KeyModel) -> Result<(), Diagnostics> {
+    async fn delete(&self, _: &Cx<Witness>, _: KeyModel) -> Result<(), Diagnostics> {
         Ok(())
     }
 
     async fn import_by_identity(
         &self,
-        _: &Cx<()>,
+        _: &Cx<Witness>,
         mut identity: KeyModel,
     ) -> Result<KeyModel, Diagnostics> {
         if identity.fingerprint.as_deref() == Attr::Known("mistaken") {
@@ -145,20 +162,21 @@ impl Resource for Key {
     }
 }
 
-pub(crate) struct LifeProvider;
+pub(crate) struct LifeProvider(pub(crate) Witness);
 
 #[async_trait]
 impl Provider for LifeProvider {
     type Config = Empty;
-    type Client = ();
+    type Client = Witness;
     const ADDRESS: &'static str = "registry.terraform.io/example/life";
 
-    fn register(&self, registry: &mut Registry<()>) {
+    fn register(&self, registry: &mut Registry<Witness>) {
         registry.resource(Disk).resource(Key);
+        registry.list_resource(Disks);
     }
 
-    async fn configure(&self, _: &Cx<()>, _: Empty) -> Result<(), Diagnostics> {
-        Ok(())
+    async fn configure(&self, _: &Cx<()>, _: Empty) -> Result<Witness, Diagnostics> {
+        Ok(self.0.clone())
     }
 }
 

@@ -71,6 +71,8 @@ pub(crate) trait AnyResource<C>: Send + Sync {
     ) -> (PlanCx<C>, Result<PlanResponse, Diagnostics>);
     async fn apply(&self, cx: &Cx<C>, request: ApplyRequest) -> Applied;
     async fn read(&self, cx: &Cx<C>, state: Identified) -> Result<Identified, Diagnostics>;
+    /// An object that a search found, as Terraform may see it.
+    fn found(&self, value: Value) -> Result<Identified, Diagnostics>;
     async fn import(&self, cx: &Cx<C>, by: ImportBy) -> Result<Identified, Diagnostics>;
     async fn upgrade(&self, cx: &Cx<C>, version: i64, json: &[u8]) -> Result<Value, Diagnostics>;
     async fn upgrade_identity(
@@ -171,6 +173,12 @@ impl<R: Resource> AnyResource<R::Client> for TypedResource<R> {
 
     async fn read(&self, cx: &Cx<R::Client>, state: Identified) -> Result<Identified, Diagnostics> {
         self.read_state(cx, state).await
+    }
+
+    fn found(&self, value: Value) -> Result<Identified, Diagnostics> {
+        let found = self.complete(value, None)?;
+        self.identity_mistakes(&found, None).into_result()?;
+        Ok(found)
     }
 
     async fn import(&self, cx: &Cx<R::Client>, by: ImportBy) -> Result<Identified, Diagnostics> {
