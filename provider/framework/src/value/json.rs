@@ -54,8 +54,9 @@ impl Reader {
             (_, Json::Null) => Ok(Value::Null),
             (Type::Dynamic, Json::Object(pair)) => self.dynamic(pair, depth),
             (Type::Bool, Json::Bool(value)) => Ok(Value::Bool(value)),
-            (Type::Bool, Json::String(text)) if text == "true" => Ok(Value::Bool(true)),
-            (Type::Bool, Json::String(text)) if text == "false" => Ok(Value::Bool(false)),
+            (Type::Bool, Json::String(text)) => bool_of(&text),
+            // Terraforms before 0.12 stored them so.
+            (Type::Bool, Json::Number(number)) => bool_of(&number.to_string()),
             (Type::Number, Json::Number(number)) => parse(&number.to_string()),
             (Type::Number, Json::String(text)) => parse(&text),
             (Type::String, Json::String(text)) => Ok(Value::String(text)),
@@ -94,9 +95,12 @@ impl Reader {
         let (Some(of), Some(value)) = (pair.remove("type"), pair.remove("value")) else {
             return Err(ValueError::new("a dynamic value has a type and a value"));
         };
+        if let Some(name) = pair.keys().next() {
+            return Err(ValueError::new("a dynamic value has a type and a value").inside(name));
+        }
         let of = Type::from_json(&of).map_err(|error| ValueError::new(error.to_string()))?;
         let value = self.value(value, &of, depth + 1)?;
-        Ok(Value::Dynamic(of, Box::new(value)))
+        Ok(value.of_any_type(of))
     }
 
     fn array(
@@ -140,6 +144,14 @@ impl Reader {
     }
 }
 
+fn bool_of(text: &str) -> Result<Value, ValueError> {
+    match text {
+        "true" | "1" => Ok(Value::Bool(true)),
+        "false" | "0" => Ok(Value::Bool(false)),
+        _ => Err(ValueError::new("expected bool, found another text")),
+    }
+}
+
 fn parse(text: &str) -> Result<Value, ValueError> {
     text.parse::<Number>()
         .map(Value::Number)
@@ -161,6 +173,7 @@ fn to_json(value: &Value, expected: &Type) -> Result<Json, ValueError> {
     Ok(match (value, expected) {
         (Value::Null, _) => Json::Null,
         (Value::Unknown, _) => return Err(ValueError::new("JSON can't say unknown")),
+        (Value::Dynamic(Type::Dynamic, value), Type::Dynamic) => to_json(value, expected)?,
         (Value::Dynamic(of, value), Type::Dynamic) => {
             json!({ "type": of.to_json(), "value": to_json(value, of)? })
         }

@@ -165,6 +165,15 @@ impl Value {
         }
     }
 
+    /// The same value with its type, for a place that may hold any type.
+    pub(crate) fn of_any_type(self, of: Type) -> Self {
+        match of {
+            // A value that is already of any type has its type.
+            Type::Dynamic => self,
+            of => Self::Dynamic(of, Box::new(self)),
+        }
+    }
+
     /// What kind of value this is, for messages.
     pub fn kind(&self) -> &'static str {
         match self {

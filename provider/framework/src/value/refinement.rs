@@ -53,18 +53,15 @@ impl Refinement {
     /// The last letter may be left out, because what follows could still merge with it into
     /// another one.
     #[must_use]
-    pub fn starting_with(mut self, prefix: &str) -> Self {
-        let ascii = prefix.trim_end_matches(|letter: char| !letter.is_ascii());
-        let settled = |letter: char| "-_./:,; ".contains(letter);
-        let kept = if ascii.len() == prefix.len() && ascii.ends_with(settled) {
-            ascii.len()
-        } else {
-            ascii.len().saturating_sub(1)
-        };
-        self.prefix = prefix
-            .get(..kept)
-            .filter(|kept| !kept.is_empty())
-            .map(str::to_owned);
+    pub fn starting_with(self, prefix: &str) -> Self {
+        self.starting_with_exactly(settled(prefix))
+    }
+
+    /// The string is going to begin with exactly this, and nothing that follows can merge with
+    /// the last letter.
+    #[must_use]
+    pub fn starting_with_exactly(mut self, prefix: &str) -> Self {
+        self.prefix = (!prefix.is_empty()).then(|| prefix.to_owned());
         self
     }
 
@@ -84,6 +81,26 @@ impl Refinement {
         self.max = Some(Bound {
             number: number.into(),
             inclusive: true,
+        });
+        self
+    }
+
+    /// The number is going to be a larger one than this.
+    #[must_use]
+    pub fn above(mut self, number: impl Into<Number>) -> Self {
+        self.min = Some(Bound {
+            number: number.into(),
+            inclusive: false,
+        });
+        self
+    }
+
+    /// The number is going to be a smaller one than this.
+    #[must_use]
+    pub fn below(mut self, number: impl Into<Number>) -> Self {
+        self.max = Some(Bound {
+            number: number.into(),
+            inclusive: false,
         });
         self
     }
@@ -187,6 +204,19 @@ impl Refinements {
             }
         }
     }
+}
+
+/// As much of a text as stays the same whatever follows it: a mark that follows a letter makes
+/// another letter of it.
+pub(super) fn settled(text: &str) -> &str {
+    let ascii = text.trim_end_matches(|letter: char| !letter.is_ascii());
+    let ends_well = ascii.len() == text.len() && ascii.ends_with(|last| "-_./:,; ".contains(last));
+    let length = if ends_well {
+        ascii.len()
+    } else {
+        ascii.len().saturating_sub(1)
+    };
+    text.get(..length).unwrap_or_default()
 }
 
 #[cfg(test)]

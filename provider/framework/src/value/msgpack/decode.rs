@@ -100,7 +100,7 @@ impl<'a> Reader<'a> {
         let of =
             Type::from_json_bytes(bytes).map_err(|error| ValueError::new(error.to_string()))?;
         let value = self.value(&of, depth + 1)?;
-        Ok(Value::Dynamic(of, Box::new(value)))
+        Ok(value.of_any_type(of))
     }
 
     /// A value one step further in.

@@ -40,6 +40,7 @@ impl Writer<'_> {
                 }
                 Some(_) | None => self.out.extend(UNKNOWN),
             },
+            (Value::Dynamic(Type::Dynamic, value), Type::Dynamic) => self.value(value, expected)?,
             (Value::Dynamic(of, value), Type::Dynamic) => {
                 self.out.push(0x92);
                 write_type(&mut self.out, of)?;

@@ -4,7 +4,7 @@
 use super::decode::number;
 use super::encode::{write_bool, write_collection, write_count, write_number, write_text};
 use super::token::{Token, Tokens, utf8};
-use crate::value::refinement::{Bound, Refinement};
+use crate::value::refinement::{Bound, Refinement, settled};
 use crate::value::{Type, ValueError};
 
 /// The extension type of an unknown value with refinements.
@@ -92,7 +92,11 @@ pub(super) fn encode(
         entry(NULLNESS, &|out| write_bool(out, false))?;
     }
     if let Some(prefix) = &refinement.prefix {
-        let prefix = &prefix[..prefix.floor_char_boundary(PREFIX_BYTES_MAX)];
+        let prefix = if prefix.len() > PREFIX_BYTES_MAX {
+            settled(&prefix[..prefix.floor_char_boundary(PREFIX_BYTES_MAX - 1)])
+        } else {
+            prefix
+        };
         entry(STRING_PREFIX, &|out| write_text(out, prefix))?;
     }
     for (key, bound) in [(NUMBER_MIN, &refinement.min), (NUMBER_MAX, &refinement.max)] {
