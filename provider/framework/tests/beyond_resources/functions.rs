@@ -63,13 +63,26 @@ async fn variadic_arguments_follow_the_others() {
 
 #[tokio::test]
 async fn what_a_parameter_does_not_allow_is_refused_by_its_index() {
-    for (given, index) in [
-        (arguments(Value::Null, Value::Null, Value::Null), 0),
-        (arguments(Value::Unknown, Value::Null, Value::Null), 0),
-        (arguments("a".into(), Value::Unknown, Value::Null), 1),
+    let (null, unknown) = (
+        "A value is needed, and this is null.",
+        "The value isn't known yet.",
+    );
+    for (given, index, why) in [
+        (arguments(Value::Null, Value::Null, Value::Null), 0, null),
+        (
+            arguments(Value::Unknown, Value::Null, Value::Null),
+            0,
+            unknown,
+        ),
+        (
+            arguments("a".into(), Value::Unknown, Value::Null),
+            1,
+            unknown,
+        ),
     ] {
         let error = call(given).await.error.unwrap();
         assert_eq!(error.function_argument, Some(index), "{}", error.text);
+        assert_eq!(error.text, why);
     }
     let mut given = arguments("a".into(), Value::Null, Value::Null);
     given[2] = garbage().unwrap();
