@@ -1,5 +1,8 @@
 //! The calls about actions.
 
+use std::panic::{AssertUnwindSafe, resume_unwind};
+
+use futures::FutureExt as _;
 use tokio::sync::mpsc;
 
 use super::data_source::deferred;
@@ -68,6 +71,8 @@ impl<P: Provider> Server<P> {
             drop(cx);
             result
         };
+        // What was said before a panic is passed on too.
+        let invocation = AssertUnwindSafe(invocation).catch_unwind();
         let passing_on = async {
             while let Some(message) = said.recv().await {
                 // A caller that is gone gets nothing, and the action ends when it likes.
@@ -77,7 +82,7 @@ impl<P: Provider> Server<P> {
             }
         };
         let (result, ()) = tokio::join!(invocation, passing_on);
-        let ((), outcome) = result?;
+        let ((), outcome) = result.unwrap_or_else(|panic| resume_unwind(panic))?;
         let diagnostics = outcome.diagnostics.into_wire();
         let _ = events
             .send(event(Type::Completed(Completed { diagnostics })))

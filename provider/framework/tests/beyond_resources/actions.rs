@@ -89,7 +89,8 @@ async fn a_failure_ends_it_with_its_warnings() {
 #[tokio::test]
 async fn a_panic_ends_it_and_names_the_action() {
     let bench = Bench::configured().await;
-    let (_, found) = invoke(&bench, "panic").await;
+    let (said, found) = invoke(&bench, "panic").await;
+    assert_eq!(said, ["it stops"]);
     assert_eq!(errors(&found), ["The provider failed in kit_restart"]);
     let (_, found) = invoke(&bench, "after").await;
     assert_no_errors(&found);
