@@ -15,6 +15,7 @@ mod function;
 mod identity;
 mod list_resource;
 mod model;
+mod move_source;
 mod path;
 mod plan;
 mod private;
@@ -40,6 +41,7 @@ pub use function::{Allows, Argument, Arguments, Function, FunctionError, Signatu
 pub use identity::IdentityField;
 pub use list_resource::{Found, ListQuery, ListResource};
 pub use model::{BlockField, Empty, Model, ObjectReader, ObjectWriter};
+pub use move_source::MoveSource;
 pub use path::{Path, Step};
 pub use provider::{Provider, Registry};
 pub use resource::{Failure, Resource};

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use crate::{Cx, Diagnostic, Diagnostics, Model, PlanCx, identity};
+use crate::{Cx, Diagnostic, Diagnostics, Model, MoveSource, PlanCx, identity};
 
 /// One kind of managed object.
 ///
@@ -103,6 +103,30 @@ pub trait Resource: Send + Sync + 'static {
     ) -> Result<Self::Model, Diagnostics> {
         let _ = cx;
         Ok(identity)
+    }
+
+    /// Takes over the object of another resource type, which a `moved` block names. `None` says
+    /// that this isn't supported from there; unknown values aren't allowed.
+    async fn move_from(
+        &self,
+        cx: &Cx<Self::Client>,
+        source: MoveSource,
+    ) -> Result<Option<Self::Model>, Diagnostics> {
+        let _ = (cx, source);
+        Ok(None)
+    }
+
+    /// Has the last word on the configuration that Terraform writes for an object that exists.
+    /// `config` is its state without what only the provider sets, defaults, and write-only and
+    /// deprecated attributes.
+    async fn generate_config(
+        &self,
+        cx: &Cx<Self::Client>,
+        state: &Self::Model,
+        config: Self::Model,
+    ) -> Result<Self::Model, Diagnostics> {
+        let _ = (cx, state);
+        Ok(config)
     }
 
     /// Brings state of an earlier version to this one.

@@ -5,12 +5,14 @@
 //! configured become unknown, but only if something changes; then each attribute's modifiers. It
 //! works on values and schemas alone and never calls author code but the conditions in a schema.
 
+mod configuration;
 mod consistency;
 mod matching;
 mod merge;
 mod modify;
 mod walk;
 
+pub(crate) use configuration::{configuration, only_configurable};
 pub(crate) use consistency::{contradictions, write_only_set};
 pub(crate) use merge::write_back;
 pub(crate) use modify::mark_computed_unknown;

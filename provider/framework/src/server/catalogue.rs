@@ -13,8 +13,8 @@ use crate::{Diagnostics, Provider};
 const CAPABILITIES: wire::ServerCapabilities = wire::ServerCapabilities {
     plan_destroy: true,
     get_provider_schema_optional: true,
-    move_resource_state: false,
-    generate_resource_config: false,
+    move_resource_state: true,
+    generate_resource_config: true,
 };
 
 /// One entry of metadata for each thing in a part of the registry.

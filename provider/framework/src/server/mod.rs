@@ -5,6 +5,7 @@
 //! panic in author code ends one call only.
 
 mod action;
+mod adopt;
 mod answer;
 mod call;
 mod catalogue;
@@ -18,7 +19,6 @@ mod resource;
 mod rpc;
 mod state_chunks;
 mod state_store;
-mod unbuilt;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};

@@ -3,7 +3,7 @@
 use super::data_source::deferred;
 use super::{Server, decode, decode_refined, encode, encode_refined, identity};
 use crate::context::Call;
-use crate::erased::{ApplyRequest, Identified, ImportBy, PlanRequest};
+use crate::erased::{ApplyRequest, Identified, PlanRequest};
 use crate::private::Private;
 use crate::proto::tfplugin6 as wire;
 use crate::value::Value;
@@ -168,40 +168,6 @@ impl<P: Provider> Server<P> {
             diagnostics: diagnostics.into_wire(),
             legacy_type_system: false,
             new_identity: identity::to_wire(applied.state.identity, resource.identity())?,
-        })
-    }
-
-    pub(super) async fn import_resource(
-        &self,
-        request: wire::import_resource_state::Request,
-        call: Call,
-    ) -> Result<wire::import_resource_state::Response, Diagnostics> {
-        let resource = self.resource(&request.type_name)?;
-        let by = match identity::from_wire(request.identity, resource.identity())? {
-            Some(identity) => ImportBy::Identity(identity),
-            None => ImportBy::Id(request.id),
-        };
-        let call = call.with(request.client_capabilities.as_ref());
-        let cx = self.cx(call, Private::default());
-        let result = resource.import(&cx, by).await;
-        let mut outcome = cx.take_outcome();
-        let state = match result {
-            Ok(state) => state,
-            Err(diagnostics) => {
-                outcome.diagnostics.extend(diagnostics);
-                return Err(outcome.diagnostics);
-            }
-        };
-        let imported = wire::import_resource_state::ImportedResource {
-            type_name: request.type_name,
-            state: encode(&state.value, &resource.known().of)?,
-            private: outcome.private.to_wire(),
-            identity: identity::to_wire(state.identity, resource.identity())?,
-        };
-        Ok(wire::import_resource_state::Response {
-            imported_resources: vec![imported],
-            diagnostics: outcome.diagnostics.into_wire(),
-            deferred: outcome.deferred.map(deferred),
         })
     }
 }

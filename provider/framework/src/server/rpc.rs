@@ -5,7 +5,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::answer::Failed;
 use super::call::{Answers, Topic};
 use super::state_store::{StateWrite, cut_short};
-use super::{Service, function, identity, unbuilt};
+use super::{Service, function, identity};
 use crate::proto::tfplugin6 as wire;
 use crate::proto::tfplugin6::provider_server;
 use crate::{FunctionError, Provider};
@@ -60,6 +60,8 @@ calls! {
         read_resource(read_resource) => read_resource, type_name;
         plan_resource_change(plan_resource_change) => plan_resource, type_name;
         import_resource_state(import_resource_state) => import_resource, type_name;
+        move_resource_state(move_resource_state) => move_resource, target_type_name;
+        generate_resource_config(generate_resource_config) => generate_config, type_name;
         get_resource_identity_schemas(get_resource_identity_schemas) => identity_schemas, "the identities of resources";
         upgrade_resource_identity(upgrade_resource_identity) => upgrade_identity, type_name;
         validate_list_resource_config(validate_list_resource_config) => validate_list_resource, type_name;
@@ -130,20 +132,6 @@ calls! {
         ) -> Result<Response<wire::stop_provider::Response>, Status> {
             self.0.stop();
             Ok(Response::new(wire::stop_provider::Response::default()))
-        }
-
-        async fn move_resource_state(
-            &self,
-            _: Request<wire::move_resource_state::Request>,
-        ) -> Result<Response<wire::move_resource_state::Response>, Status> {
-            Ok(unbuilt::answer("moves between resource types"))
-        }
-
-        async fn generate_resource_config(
-            &self,
-            _: Request<wire::generate_resource_config::Request>,
-        ) -> Result<Response<wire::generate_resource_config::Response>, Status> {
-            Ok(unbuilt::answer("generated configuration"))
         }
 
         async fn list_resource(

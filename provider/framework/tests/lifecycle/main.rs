@@ -6,6 +6,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod adopt;
 mod bench;
 mod identity;
 mod import;

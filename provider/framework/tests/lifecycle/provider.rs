@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use terraform_plugin::{
-    Attr, Cx, Diagnostics, Empty, Failure, Model, Provider, Registry, Resource, async_trait,
+    Attr, Cx, Diagnostics, Empty, Failure, Model, MoveSource, Number, Provider, Registry, Resource,
+    async_trait,
 };
 use tokio::sync::Notify;
 
@@ -36,6 +37,24 @@ pub(crate) struct DiskModel {
     pub(crate) label: Attr<String>,
     #[attribute(optional)]
     pub(crate) size: Attr<i64>,
+    #[attribute(optional, computed, default = "slow")]
+    pub(crate) tier: Attr<String>,
+    #[attribute(optional, write_only)]
+    pub(crate) passphrase: Attr<String>,
+    #[attribute(optional, deprecated = "It has no effect any more.")]
+    pub(crate) color: Attr<String>,
+    #[attribute(optional, computed)]
+    pub(crate) mount: Attr<MountModel>,
+    #[attribute(optional)]
+    pub(crate) shares: Attr<Vec<MountModel>>,
+}
+
+#[derive(Model)]
+pub(crate) struct MountModel {
+    #[attribute(optional)]
+    pub(crate) path: Attr<String>,
+    #[attribute(computed)]
+    pub(crate) device: Attr<String>,
 }
 
 pub(crate) struct Disk;
@@ -57,6 +76,9 @@ impl Resource for Disk {
             plan.slot = 7.into();
         } else {
             plan.slot = Attr::Null;
+        }
+        if !plan.mount.is_known() {
+            plan.mount = Attr::Null;
         }
         Ok(plan)
     }
@@ -86,11 +108,25 @@ impl Resource for Disk {
             _ => plan.slot = prior.slot,
         }
         plan.id = prior.id;
+        plan.mount = prior.mount;
         Ok(plan)
     }
 
     async fn delete(&self, _: &Cx<Witness>, _: DiskModel) -> Result<(), Diagnostics> {
         Ok(())
+    }
+
+    async fn generate_config(
+        &self,
+        _: &Cx<Witness>,
+        state: &DiskModel,
+        mut config: DiskModel,
+    ) -> Result<DiskModel, Diagnostics> {
+        if label(state) == Some("mirrored") {
+            config.size = Attr::Null;
+            config.id = "no business of a configuration".into();
+        }
+        Ok(config)
     }
 
     async fn upgrade_identity(
@@ -115,6 +151,8 @@ pub(crate) struct KeyModel {
     pub(crate) fingerprint: Attr<String>,
     #[attribute(optional)]
     pub(crate) comment: Attr<String>,
+    #[attribute(optional)]
+    pub(crate) strength: Attr<Number>,
 }
 
 pub(crate) struct Key;
@@ -148,6 +186,32 @@ impl Resource for Key {
 
     async fn delete(&self, _: &Cx<Witness>, _: KeyModel) -> Result<(), Diagnostics> {
         Ok(())
+    }
+
+    async fn move_from(
+        &self,
+        cx: &Cx<Witness>,
+        source: MoveSource,
+    ) -> Result<Option<KeyModel>, Diagnostics> {
+        if source.type_name == DISK {
+            let disk: DiskModel = source.model()?;
+            let fingerprint = format!("of {}", disk.size.unwrap_or_default());
+            return Ok(Some(KeyModel {
+                fingerprint: fingerprint.into(),
+                ..KeyModel::default()
+            }));
+        }
+        if source.provider_address != "registry.terraform.io/example/other" {
+            return Ok(None);
+        }
+        let seen = source.private_value("seen").unwrap_or_default();
+        cx.set_private("carried", seen);
+        let identity = source.identity.unwrap_or_default();
+        Ok(Some(KeyModel {
+            fingerprint: source.state["print"].as_str().map(str::to_owned).into(),
+            comment: identity["owner"].as_str().map(str::to_owned).into(),
+            strength: Attr::Null,
+        }))
     }
 
     async fn import_by_identity(

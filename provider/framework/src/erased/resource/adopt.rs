@@ -1,10 +1,11 @@
-//! Objects that exist already: reading one, and adopting one that Terraform didn't make.
+//! Objects that exist already: reading one, adopting one that Terraform didn't make or that was
+//! another resource's, and writing the configuration of one.
 
 use super::{Identified, ImportBy, TypedResource, incomplete, model};
 use crate::erased::AnyResource as _;
 use crate::plan::{self, write_back};
 use crate::value::Value;
-use crate::{Cx, Diagnostic, Diagnostics, Model, Resource};
+use crate::{Cx, Diagnostic, Diagnostics, Model, MoveSource, Resource};
 
 impl<R: Resource> TypedResource<R> {
     pub(super) async fn read_state(
@@ -48,6 +49,47 @@ impl<R: Resource> TypedResource<R> {
                 }
                 Ok(imported)
             }
+        }
+    }
+
+    pub(super) async fn take_over_state(
+        &self,
+        cx: &Cx<R::Client>,
+        source: MoveSource,
+    ) -> Result<Identified, Diagnostics> {
+        let (type_name, provider) = (source.type_name.clone(), source.provider_address.clone());
+        let Some(state) = self.resource.move_from(cx, source).await? else {
+            let summary = format!("Unable to move to {}", R::TYPE_NAME);
+            let detail = format!(
+                "{} can't take over a {type_name} of {provider}. Remove the moved block, and \
+                 import the object instead.",
+                R::TYPE_NAME
+            );
+            return Err(Diagnostic::error(summary, detail).into());
+        };
+        self.complete(state.into_value(), None)
+    }
+
+    pub(super) async fn generate_config(
+        &self,
+        cx: &Cx<R::Client>,
+        state: Value,
+    ) -> Result<Value, Diagnostics> {
+        let block = &self.known().schema.block;
+        let mut config = state.clone();
+        plan::configuration(block, &mut config);
+        let before = model::<R::Model>(config.clone())?.into_value();
+        let state = model::<R::Model>(state)?;
+        let config_model = model::<R::Model>(config.clone())?;
+        let after = self
+            .resource
+            .generate_config(cx, &state, config_model)
+            .await?;
+        let mut config = write_back(config, before, after.into_value());
+        plan::only_configurable(block, &mut config);
+        match incomplete(R::TYPE_NAME, &config) {
+            found if found.is_empty() => Ok(config),
+            found => Err(found),
         }
     }
 

@@ -10,11 +10,11 @@ use std::sync::OnceLock;
 
 use async_trait::async_trait;
 
-use super::{Known, LazySchema, model, without_unknown};
+use super::{Known, LazySchema, checked, model, without_unknown};
 use crate::identity::{self, IdentitySchema};
 use crate::plan::unknown_paths;
 use crate::value::Value;
-use crate::{Cx, Diagnostic, Diagnostics, Path, PlanCx, Resource};
+use crate::{Cx, Diagnostic, Diagnostics, MoveSource, Path, PlanCx, Resource};
 
 /// A value, and the identity of the object that it is the value of.
 #[derive(Debug, Clone, Default)]
@@ -74,6 +74,9 @@ pub(crate) trait AnyResource<C>: Send + Sync {
     /// An object that a search found, as Terraform may see it.
     fn found(&self, value: Value) -> Result<Identified, Diagnostics>;
     async fn import(&self, cx: &Cx<C>, by: ImportBy) -> Result<Identified, Diagnostics>;
+    async fn take_over(&self, cx: &Cx<C>, source: MoveSource) -> Result<Identified, Diagnostics>;
+    /// The configuration that would produce a state.
+    async fn generate(&self, cx: &Cx<C>, state: Value) -> Result<Value, Diagnostics>;
     async fn upgrade(&self, cx: &Cx<C>, version: i64, json: &[u8]) -> Result<Value, Diagnostics>;
     async fn upgrade_identity(
         &self,
@@ -147,10 +150,8 @@ impl<R: Resource> AnyResource<R::Client> for TypedResource<R> {
 
     async fn validate(&self, cx: &Cx<R::Client>, config: Value) -> Diagnostics {
         let mut diagnostics = Diagnostics::new();
-        crate::plan::validate(&self.known().schema.block, &config, &mut diagnostics);
-        match model::<R::Model>(config) {
-            Ok(config) => self.resource.validate(cx, &config, &mut diagnostics).await,
-            Err(found) => diagnostics.extend(found),
+        if let Some(config) = checked::<R::Model>(self.known(), config, &mut diagnostics) {
+            self.resource.validate(cx, &config, &mut diagnostics).await;
         }
         diagnostics
     }
@@ -183,6 +184,18 @@ impl<R: Resource> AnyResource<R::Client> for TypedResource<R> {
 
     async fn import(&self, cx: &Cx<R::Client>, by: ImportBy) -> Result<Identified, Diagnostics> {
         self.import_state(cx, by).await
+    }
+
+    async fn take_over(
+        &self,
+        cx: &Cx<R::Client>,
+        source: MoveSource,
+    ) -> Result<Identified, Diagnostics> {
+        self.take_over_state(cx, source).await
+    }
+
+    async fn generate(&self, cx: &Cx<R::Client>, state: Value) -> Result<Value, Diagnostics> {
+        self.generate_config(cx, state).await
     }
 
     async fn upgrade(
