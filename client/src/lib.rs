@@ -11,6 +11,7 @@ pub mod credentials;
 pub mod environment;
 pub mod error;
 pub mod fingerprint;
+mod issue;
 pub mod refusal;
 pub mod spiffe;
 pub mod tls;

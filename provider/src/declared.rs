@@ -37,6 +37,9 @@ pub(crate) trait Declared: Model + Clone {
     /// How its import id is written.
     const ID_FORM: &'static str = "FEDERATION/NAME";
 
+    /// How it is imported and what the state calls it, once it is known.
+    fn id(&self) -> &Attr<String>;
+
     /// Which object this is; none while its name is not known, or is no name.
     fn reference(&self) -> Option<ObjectRef>;
 
@@ -243,20 +246,19 @@ impl<M: Declared> Resource for Declaration<M> {
     }
 
     async fn import(&self, cx: &Cx<Session>, id: &str) -> Result<M, Diagnostics> {
-        let session = cx.client()?;
-        let snapshot = session.snapshot().await?;
-        let reference = imported::<M>(&snapshot, id)?;
-        let Some(stored) = stored(session, &reference).await? else {
-            return Err(Diagnostic::error(
-                format!("Unable to import {} `{id}`", M::NOUN),
-                format!("The {reference} is not declared. `hanse status` lists what is."),
-            )
-            .into());
-        };
-        remember(cx, stored.revision);
-        let mut found = model::<M>(&stored.spec)?;
-        found.complete(&snapshot);
-        Ok(found)
+        let snapshot = cx.client()?.snapshot().await?;
+        adopt(cx, &snapshot, id).await
+    }
+
+    async fn import_by_identity(
+        &self,
+        cx: &Cx<Session>,
+        mut identity: M,
+    ) -> Result<M, Diagnostics> {
+        let snapshot = cx.client()?.snapshot().await?;
+        identity.complete(&snapshot);
+        let id = identity.id().as_deref().unwrap_or_default();
+        adopt(cx, &snapshot, id).await
     }
 }
 
@@ -324,6 +326,26 @@ async fn stored(
     let found = session.federation()?.get(reference).await;
     let found = found.map_err(|error| of_error(&format!("read {reference}"), &error))?;
     Ok(found.filter(|stored| !stored.retiring))
+}
+
+/// An object that is declared already, as if this state had declared it.
+async fn adopt<M: Declared>(
+    cx: &Cx<Session>,
+    snapshot: &Snapshot,
+    id: &str,
+) -> Result<M, Diagnostics> {
+    let reference = imported::<M>(snapshot, id)?;
+    let Some(stored) = stored(cx.client()?, &reference).await? else {
+        return Err(Diagnostic::error(
+            format!("Unable to import {} `{id}`", M::NOUN),
+            format!("The {reference} is not declared. `hanse status` lists what is."),
+        )
+        .into());
+    };
+    remember(cx, stored.revision);
+    let mut found = model::<M>(&stored.spec)?;
+    found.complete(snapshot);
+    Ok(found)
 }
 
 /// The object that an import id names, of this federation.

@@ -21,7 +21,7 @@ pub(crate) struct FederationModel {
     #[attribute(computed, use_state_for_unknown)]
     pub(crate) id: Attr<String>,
     /// The name given to `hanse bootstrap --federation`.
-    #[attribute(required, requires_replace)]
+    #[attribute(required, requires_replace, identity)]
     pub(crate) name: Attr<String>,
     /// How the member clusters relate: `active-passive`, `active-active` or `hub-spoke`.
     #[attribute(optional, computed, default = "active-passive")]
@@ -90,6 +90,10 @@ impl Declared for FederationModel {
     const TYPE_NAME: &'static str = "hanse_federation";
     const NOUN: &'static str = "federation";
     const ID_FORM: &'static str = "FEDERATION";
+
+    fn id(&self) -> &Attr<String> {
+        &self.id
+    }
 
     fn reference(&self) -> Option<ObjectRef> {
         self.name

@@ -44,13 +44,22 @@ impl<M: Lookup> DataSource for Look<M> {
             return Ok(config);
         }
         let snapshot = session.snapshot().await?;
-        let own = snapshot.inventory.name();
-        if config.federation().as_deref() != Attr::Known(own.as_str()) {
-            let detail = format!("These endpoints serve the federation `{own}`.");
-            return Err(wrong("federation", "Another federation", detail));
-        }
+        expect_federation(&snapshot, config.federation())?;
         config.answer(&snapshot)
     }
+}
+
+/// Refuses to answer for another federation.
+pub(crate) fn expect_federation(
+    snapshot: &Snapshot,
+    federation: &Attr<String>,
+) -> Result<(), Diagnostics> {
+    let own = snapshot.inventory.name();
+    if federation.as_deref() == Attr::Known(own.as_str()) {
+        return Ok(());
+    }
+    let detail = format!("These endpoints serve the federation `{own}`.");
+    Err(wrong("federation", "Another federation", detail))
 }
 
 /// An error about one attribute.

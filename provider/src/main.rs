@@ -11,6 +11,8 @@ mod diagnostics;
 mod federation;
 mod federation_status;
 mod functions;
+mod join_token;
+mod listing;
 mod lookup;
 mod member_cluster;
 mod mesh_peers;
@@ -20,6 +22,7 @@ mod run;
 mod session;
 mod timeouts;
 mod unknowns;
+mod user_credentials;
 mod vpn_mesh;
 
 use std::process::ExitCode;

@@ -21,10 +21,10 @@ pub(crate) struct MemberClusterModel {
     #[attribute(computed, use_state_for_unknown)]
     pub(crate) id: Attr<String>,
     /// The federation that it belongs to.
-    #[attribute(required, requires_replace)]
+    #[attribute(required, requires_replace, identity)]
     pub(crate) federation: Attr<String>,
     /// Its name: lower-case letters, digits and hyphens.
-    #[attribute(required, requires_replace)]
+    #[attribute(required, requires_replace, identity)]
     pub(crate) name: Attr<String>,
     /// What it runs on: `aws`, `gcp`, `azure`, `oci`, `proxmox`, `kubernetes`, `edge` or `other`.
     #[attribute(required)]
@@ -72,6 +72,10 @@ pub(crate) struct LimitsModel {
 impl Declared for MemberClusterModel {
     const TYPE_NAME: &'static str = "hanse_member_cluster";
     const NOUN: &'static str = "member cluster";
+
+    fn id(&self) -> &Attr<String> {
+        &self.id
+    }
 
     fn reference(&self) -> Option<ObjectRef> {
         self.federation.as_known()?;

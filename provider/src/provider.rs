@@ -12,11 +12,14 @@ use crate::declared::Declaration;
 use crate::federation::FederationModel;
 use crate::federation_status::FederationStatusModel;
 use crate::functions::{CidrsOverlap, MeshAddress, WgQuick};
+use crate::join_token::JoinToken;
+use crate::listing::Listing;
 use crate::lookup::Look;
 use crate::member_cluster::MemberClusterModel;
 use crate::mesh_peers::MeshPeersModel;
 use crate::nodes::NodesModel;
 use crate::session::Session;
+use crate::user_credentials::UserCredentials;
 use crate::vpn_mesh::VpnMeshModel;
 
 /// The provider.
@@ -50,10 +53,15 @@ impl Provider for Hanse {
             .resource(Declaration::<FederationModel>::new())
             .resource(Declaration::<MemberClusterModel>::new())
             .resource(Declaration::<VpnMeshModel>::new())
+            .list_resource(Listing::<FederationModel>::new())
+            .list_resource(Listing::<MemberClusterModel>::new())
+            .list_resource(Listing::<VpnMeshModel>::new())
             .data_source(Look::<CapacityModel>::new())
             .data_source(Look::<FederationStatusModel>::new())
             .data_source(Look::<MeshPeersModel>::new())
             .data_source(Look::<NodesModel>::new())
+            .ephemeral_resource(JoinToken)
+            .ephemeral_resource(UserCredentials)
             .function(CidrsOverlap)
             .function(MeshAddress)
             .function(WgQuick);

@@ -28,10 +28,10 @@ pub(crate) struct VpnMeshModel {
     #[attribute(computed, use_state_for_unknown)]
     pub(crate) id: Attr<String>,
     /// The federation that it belongs to.
-    #[attribute(required, requires_replace)]
+    #[attribute(required, requires_replace, identity)]
     pub(crate) federation: Attr<String>,
     /// Its name: lower-case letters, digits and hyphens.
-    #[attribute(required, requires_replace)]
+    #[attribute(required, requires_replace, identity)]
     pub(crate) name: Attr<String>,
     /// Networks that the nodes' addresses come from, IPv4, IPv6 or both: one address from each.
     #[attribute(required)]
@@ -103,6 +103,10 @@ pub(crate) struct SiteModel {
 impl Declared for VpnMeshModel {
     const TYPE_NAME: &'static str = "hanse_vpn_mesh";
     const NOUN: &'static str = "VPN mesh";
+
+    fn id(&self) -> &Attr<String> {
+        &self.id
+    }
 
     fn reference(&self) -> Option<ObjectRef> {
         self.federation.as_known()?;

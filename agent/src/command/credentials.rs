@@ -5,10 +5,8 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use hanse_client::Role;
-use hanse_client::credentials::pem_section;
 use hanse_core::duration::Span;
 use hanse_core::name::NodeName;
-use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256};
 
 use super::connection::Connection;
 use super::output;
@@ -50,19 +48,9 @@ impl CredentialsCommand {
     pub async fn run(self) -> anyhow::Result<()> {
         let Self::Issue(issue) = self;
         let client = issue.connection.open().await?;
-        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
-        let request = CertificateParams::default()
-            .serialize_request(&key)?
-            .der()
-            .to_vec();
-        let chain = client
-            .issue_user(&issue.name, issue.role, issue.ttl.value(), request)
+        let bundle = client
+            .issue_credentials(&issue.name, issue.role, issue.ttl.value())
             .await?;
-        let certificates: String = chain
-            .iter()
-            .map(|der| pem_section("CERTIFICATE", der))
-            .collect();
-        let bundle = format!("{certificates}{}", key.serialize_pem());
         match &issue.out {
             None => output::print(bundle.trim_end()),
             Some(path) => file::write_atomically(path, MODE_SECRET, bundle.as_bytes())

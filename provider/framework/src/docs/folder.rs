@@ -68,9 +68,9 @@ impl Folder {
                 stale.insert(page.path.clone());
             }
         }
-        for kind in KINDS {
-            for file in markdown_files(&self.0.join(kind))? {
-                let path = Path::new(kind).join(file);
+        for kind in &KINDS {
+            for file in markdown_files(&self.0.join(kind.folder))? {
+                let path = Path::new(kind.folder).join(file);
                 if pages.iter().all(|page| page.path != path) {
                     stale.insert(path);
                 }

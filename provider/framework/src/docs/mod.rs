@@ -84,22 +84,23 @@ fn pages<P: Provider>(provider: &P, examples: &Examples) -> io::Result<Vec<Page>
     let mut pages = vec![page::of_provider(name, &P::Config::block(), examples)?];
     for resource in &registry.resources {
         let block = &resource.known().schema.block;
-        pages.push(page::of_resource(
-            name,
-            resource.type_name(),
-            block,
-            examples,
-        )?);
+        let name_of = resource.type_name();
+        pages.push(page::of_resource(name, name_of, block, examples)?);
     }
-    for data_source in &registry.data_sources {
-        let block = &data_source.known().schema.block;
-        pages.push(page::of_data_source(
-            name,
-            data_source.type_name(),
-            block,
-            examples,
-        )?);
+    macro_rules! pages_of {
+        ($kind:ident, $things:expr) => {
+            for thing in &$things {
+                let block = &thing.known().schema.block;
+                let name_of = thing.type_name();
+                pages.push(page::of_kind(&page::$kind, name, name_of, block, examples)?);
+            }
+        };
     }
+    pages_of!(DATA_SOURCE, registry.data_sources);
+    pages_of!(EPHEMERAL_RESOURCE, registry.ephemeral_resources);
+    pages_of!(LIST_RESOURCE, registry.list_resources);
+    pages_of!(ACTION, registry.actions);
+    pages_of!(STATE_STORE, registry.state_stores);
     for function in &registry.functions {
         pages.push(page::of_function(
             name,

@@ -5,17 +5,74 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::function::{Parameter, Signature};
-use crate::schema::Block;
+use crate::schema::{Block, IdentityPart};
 
 use super::block::{in_one_line, of_block, type_expression, type_name};
 use super::examples::Examples;
 
-const DATA_SOURCES: &str = "data-sources";
-const FUNCTIONS: &str = "functions";
-const RESOURCES: &str = "resources";
+/// One kind of thing that has pages, and where its examples are.
+#[derive(Debug)]
+pub(super) struct Kind {
+    /// The folder of its pages, and of its examples.
+    pub(super) folder: &'static str,
+    /// What such a thing is called in a title.
+    title: &'static str,
+    /// The file of the example.
+    example: &'static str,
+}
 
-/// The folders that pages have, each for one kind of thing.
-pub(super) const KINDS: [&str; 3] = [DATA_SOURCES, FUNCTIONS, RESOURCES];
+pub(super) const ACTION: Kind = Kind {
+    folder: "actions",
+    title: "Action",
+    example: "action.tf",
+};
+
+pub(super) const DATA_SOURCE: Kind = Kind {
+    folder: "data-sources",
+    title: "Data Source",
+    example: "data-source.tf",
+};
+
+pub(super) const EPHEMERAL_RESOURCE: Kind = Kind {
+    folder: "ephemeral-resources",
+    title: "Ephemeral Resource",
+    example: "ephemeral-resource.tf",
+};
+
+const FUNCTION: Kind = Kind {
+    folder: "functions",
+    title: "function",
+    example: "function.tf",
+};
+
+pub(super) const LIST_RESOURCE: Kind = Kind {
+    folder: "list-resources",
+    title: "List Resource",
+    example: "list-resource.tfquery.hcl",
+};
+
+const RESOURCE: Kind = Kind {
+    folder: "resources",
+    title: "Resource",
+    example: "resource.tf",
+};
+
+pub(super) const STATE_STORE: Kind = Kind {
+    folder: "state-stores",
+    title: "State Store",
+    example: "state-store.tf",
+};
+
+/// Every kind.
+pub(super) const KINDS: [Kind; 7] = [
+    ACTION,
+    DATA_SOURCE,
+    EPHEMERAL_RESOURCE,
+    FUNCTION,
+    LIST_RESOURCE,
+    RESOURCE,
+    STATE_STORE,
+];
 
 /// One page.
 #[derive(Debug)]
@@ -46,17 +103,7 @@ pub(super) fn of_resource(
     block: &Block,
     examples: &Examples,
 ) -> io::Result<Page> {
-    let folder = format!("{RESOURCES}/{type_name}");
-    let mut page = of_schema(
-        &Subject {
-            provider,
-            type_name,
-            title: "Resource",
-            folder: RESOURCES,
-        },
-        block,
-        examples.code(&format!("{folder}/resource.tf"), "terraform")?,
-    );
+    let mut page = of_kind(&RESOURCE, provider, type_name, block, examples)?;
     let ways = [
         (
             "import-by-identity.tf",
@@ -72,34 +119,53 @@ pub(super) fn of_resource(
     ];
     let mut import = String::new();
     for (file, language, sentence) in ways {
-        if let Some(code) = examples.code(&format!("{folder}/{file}"), language)? {
+        if let Some(code) =
+            examples.code(&format!("{}/{type_name}/{file}", RESOURCE.folder), language)?
+        {
             let _ = write!(import, "\n{sentence}\n\n{code}");
         }
     }
     if !import.is_empty() {
         let _ = write!(page.text, "\n## Import\n{import}");
     }
+    page.text.push_str(&of_identity(block));
     Ok(page)
 }
 
-/// The page of a data source.
-pub(super) fn of_data_source(
+/// The page of something that has a schema and nothing else to say.
+pub(super) fn of_kind(
+    kind: &Kind,
     provider: &str,
     type_name: &str,
     block: &Block,
     examples: &Examples,
 ) -> io::Result<Page> {
-    let example = examples.code(
-        &format!("{DATA_SOURCES}/{type_name}/data-source.tf"),
-        "terraform",
+    let title = kind.title;
+    let mut text = head(
+        &format!("{type_name} {title} - {provider}"),
+        &block.description,
+    );
+    let _ = write!(
+        text,
+        "# {type_name} ({title})\n\n{}\n",
+        block.description.trim()
+    );
+    if let Some(why) = &block.deprecated {
+        let _ = write!(text, "\n~> **Deprecated.** {why}\n");
+    }
+    push_example(
+        &mut text,
+        examples,
+        &format!("{}/{type_name}/{}", kind.folder, kind.example),
     )?;
-    let subject = Subject {
-        provider,
-        type_name,
-        title: "Data Source",
-        folder: DATA_SOURCES,
-    };
-    Ok(of_schema(&subject, block, example))
+    text.push('\n');
+    text.push_str(&of_block(block));
+    // The registry leaves out what comes before the first underscore.
+    let short = type_name.split_once('_').map_or(type_name, |(_, of)| of);
+    Ok(Page {
+        path: Path::new(kind.folder).join(format!("{short}.md")),
+        text,
+    })
 }
 
 /// The page of a function.
@@ -121,7 +187,7 @@ pub(super) fn of_function(
     push_example(
         &mut text,
         examples,
-        &format!("{FUNCTIONS}/{name}/function.tf"),
+        &format!("{}/{name}/{}", FUNCTION.folder, FUNCTION.example),
     )?;
     let takes = signature.parameters.iter().map(written);
     let further = signature
@@ -160,50 +226,35 @@ pub(super) fn of_function(
         text.push_str("None.\n");
     }
     Ok(Page {
-        path: Path::new(FUNCTIONS).join(format!("{name}.md")),
+        path: Path::new(FUNCTION.folder).join(format!("{name}.md")),
         text,
     })
 }
 
-/// Of what a page is.
-struct Subject<'a> {
-    provider: &'a str,
-    type_name: &'a str,
-    /// What such a thing is called in a title.
-    title: &'a str,
-    folder: &'a str,
-}
-
-fn of_schema(subject: &Subject<'_>, block: &Block, example: Option<String>) -> Page {
-    let Subject {
-        provider,
-        type_name,
-        title,
-        folder,
-    } = subject;
-    let mut text = head(
-        &format!("{type_name} {title} - {provider}"),
-        &block.description,
-    );
-    let _ = write!(
-        text,
-        "# {type_name} ({title})\n\n{}\n",
-        block.description.trim()
-    );
-    if let Some(why) = &block.deprecated {
-        let _ = write!(text, "\n~> **Deprecated.** {why}\n");
+/// What names an object for good; nothing where nothing does.
+fn of_identity(block: &Block) -> String {
+    let parts = block
+        .attributes
+        .iter()
+        .filter_map(|attribute| Some((attribute, attribute.identity?)));
+    let lines: Vec<String> = parts
+        .map(|(attribute, part)| {
+            let duty = match part {
+                IdentityPart::Required => "Required",
+                IdentityPart::Optional => "Optional",
+            };
+            let of = type_name(&attribute.shape.value_type());
+            let about = in_one_line(&attribute.description);
+            format!("- `{}` ({of}, {duty}) {about}\n", attribute.name)
+        })
+        .collect();
+    if lines.is_empty() {
+        return String::new();
     }
-    if let Some(code) = example {
-        let _ = write!(text, "\n## Example Usage\n\n{code}");
-    }
-    text.push('\n');
-    text.push_str(&of_block(block));
-    // The registry leaves out what comes before the first underscore.
-    let short = type_name.split_once('_').map_or(*type_name, |(_, of)| of);
-    Page {
-        path: Path::new(folder).join(format!("{short}.md")),
-        text,
-    }
+    format!(
+        "\n## Identity\n\nWhat names such an object for good, and what an import by it gives:\n\n{}",
+        lines.concat()
+    )
 }
 
 /// What the registry reads before it shows a page.

@@ -1,0 +1,6 @@
+import {
+  to = hanse_federation.example
+  identity = {
+    name = "baltic"
+  }
+}

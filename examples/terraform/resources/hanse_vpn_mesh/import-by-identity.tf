@@ -1,0 +1,7 @@
+import {
+  to = hanse_vpn_mesh.example
+  identity = {
+    federation = "baltic"
+    name       = "backbone"
+  }
+}
