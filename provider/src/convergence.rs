@@ -123,13 +123,10 @@ fn look_at(mesh: &MeshName, change: &Change, snapshot: &Snapshot) -> Convergence
             convergence(&snapshot.inventory, mesh, change.revision, &views)
         }
         Operation::Delete => {
-            let before = change.before.inventory.meshes.get(mesh);
-            let nodes = before.into_iter().flat_map(|stored| {
-                change
-                    .before
-                    .inventory
-                    .nodes_in(&stored.spec)
-                    .map(|(node, _)| node)
+            let before = change.before.iter().map(|snapshot| &snapshot.inventory);
+            let nodes = before.flat_map(|before| {
+                let stored = before.meshes.get(mesh).into_iter();
+                stored.flat_map(|stored| before.nodes_in(&stored.spec).map(|(node, _)| node))
             });
             let late = nodes.filter(|node| {
                 let view = views.get(*node);

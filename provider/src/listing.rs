@@ -4,7 +4,8 @@ use std::marker::PhantomData;
 
 use terraform_plugin::{Attr, Cx, Diagnostics, Found, ListQuery, ListResource, Model, async_trait};
 
-use crate::declared::{Declaration, Declared};
+use crate::declaration::Declaration;
+use crate::declared::Declared;
 use crate::lookup::expect_federation;
 use crate::session::Session;
 

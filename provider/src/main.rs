@@ -1,11 +1,12 @@
 //! The Terraform provider of Hanse.
 //!
 //! One file for each resource: its model and how it maps to the wire. What all of them do alike
-//! (plan, create, read, update, delete, import) is written once, in [`declared`]. No rule about
+//! (plan, create, read, update, delete, import) is written once, in [`declaration`]. No rule about
 //! federations lives here: `hanse-core` is asked.
 
 mod capacity;
 mod convergence;
+mod declaration;
 mod declared;
 mod diagnostics;
 mod federation;

@@ -8,7 +8,7 @@ use terraform_plugin::{
 };
 
 use crate::capacity::CapacityModel;
-use crate::declared::Declaration;
+use crate::declaration::Declaration;
 use crate::federation::FederationModel;
 use crate::federation_status::FederationStatusModel;
 use crate::functions::{CidrsOverlap, MeshAddress, WgQuick};

@@ -1,4 +1,4 @@
-//! Values that are not known yet.
+//! Values that are not known yet, and those that are missing inside others.
 //!
 //! A plan is checked with what is known. An unknown value is replaced by one that no rule objects
 //! to, its path is remembered, and findings about it are dropped: admission repeats the check once
@@ -9,9 +9,12 @@ use std::collections::BTreeMap;
 use hanse_core::finding::{Finding, Path};
 use terraform_plugin::{Attr, Set};
 
-/// The paths of the values that were not known.
+/// The paths of the values that were not known, and of elements that are null.
 #[derive(Debug, Default)]
-pub(crate) struct Unknowns(Vec<Path>);
+pub(crate) struct Unknowns {
+    paths: Vec<Path>,
+    nulls: Vec<Path>,
+}
 
 impl Unknowns {
     /// The value, or its type's default where there is none or it is unknown.
@@ -30,7 +33,7 @@ impl Unknowns {
             Attr::Known(value) => value.clone(),
             Attr::Null => T::default(),
             Attr::Unknown => {
-                self.0.push(path);
+                self.paths.push(path);
                 harmless
             }
         }
@@ -53,7 +56,7 @@ impl Unknowns {
     /// The value, if there is one and it is known.
     pub(crate) fn optional<'a, T>(&mut self, path: Path, attribute: &'a Attr<T>) -> Option<&'a T> {
         if attribute.is_unknown() {
-            self.0.push(path);
+            self.paths.push(path);
         }
         attribute.as_known()
     }
@@ -84,9 +87,12 @@ impl Unknowns {
             return BTreeMap::new();
         };
         if entries.values().any(Attr::is_unknown) {
-            self.0.push(path);
+            self.paths.push(path);
             return BTreeMap::new();
         }
+        let nulls = entries.iter().filter(|(_, value)| value.is_null());
+        self.nulls
+            .extend(nulls.map(|(key, _)| path.clone().key(key)));
         let known = entries
             .iter()
             .filter_map(|(key, value)| Some((key, value.as_known()?)));
@@ -97,16 +103,31 @@ impl Unknowns {
 
     /// Whether a finding is about something that is not known yet.
     pub(crate) fn hide(&self, finding: &Finding) -> bool {
-        self.0
+        self.paths
             .iter()
             .any(|path| finding.path.is_within(path) || path.is_within(&finding.path))
     }
 
+    /// What is wrong with elements that are null: to leave them out would be a guess.
+    pub(crate) fn missing(&self) -> Vec<Finding> {
+        let detail = "Write a value here, or leave the whole element out.";
+        let nulls = self.nulls.iter().cloned();
+        nulls
+            .map(|path| Finding::error(path, "An element is null", detail))
+            .collect()
+    }
+
     fn elements(&mut self, path: Path, elements: &[Attr<String>]) -> Vec<String> {
         if elements.iter().any(Attr::is_unknown) {
-            self.0.push(path);
+            self.paths.push(path);
             return Vec::new();
         }
+        let nulls = elements
+            .iter()
+            .enumerate()
+            .filter(|(_, value)| value.is_null());
+        self.nulls
+            .extend(nulls.map(|(index, _)| path.clone().index(index)));
         elements
             .iter()
             .filter_map(Attr::as_known)
@@ -118,6 +139,21 @@ impl Unknowns {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_element_that_is_null_is_found_at_its_place() {
+        let mut unknowns = Unknowns::default();
+        let list = Attr::Known(vec![Attr::from("10.0.0.0/8"), Attr::Null]);
+        unknowns.list(Path::of("networks"), &list);
+        let map = Attr::Known([("site".to_owned(), Attr::Null)].into());
+        unknowns.map(Path::of("labels"), &map);
+        let found: Vec<String> = unknowns
+            .missing()
+            .iter()
+            .map(|finding| finding.path.to_string())
+            .collect();
+        assert_eq!(found, ["networks[1]", "labels[\"site\"]"]);
+    }
 
     #[test]
     fn findings_at_inside_and_around_an_unknown_are_hidden() {
