@@ -26,10 +26,7 @@ use syn::{DeriveInput, parse_macro_input};
 ///   two mean the same, the one before is kept
 /// - `deprecated = "what to use instead"`, `name = "name_in_terraform"`
 ///
-/// - `min = 1`, `max = 3`: how many elements a list, set or map has
-///
-/// A block takes `name`, `min = 1`, `max = 1`, `deprecated = "…"` and `computed`; the struct itself
-/// `#[block(deprecated = "…")]`.
+/// A block takes `name`, `min = 1` and `max = 1`.
 #[proc_macro_derive(Model, attributes(attribute, block))]
 pub fn derive_model(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);

@@ -12,5 +12,3 @@ mod identity;
 mod import;
 mod list;
 mod provider;
-mod shapes;
-mod volume;
