@@ -36,10 +36,16 @@ fn every_example_is_valid_by_the_provider_s_own_schema() -> Result<()> {
             terraform.write("versions.tf", VERSIONS)?;
         }
         terraform.init()?;
-        terraform
-            .run(["validate", "-no-color"])?
-            .success()
-            .with_context(|| format!("the example {}", example.display()))?;
+        // Queries are no part of what is applied, and are asked for by themselves.
+        for validate in [
+            ["validate", "-no-color"].as_slice(),
+            &["validate", "-no-color", "-query"],
+        ] {
+            terraform
+                .run(validate.iter().copied())?
+                .success()
+                .with_context(|| format!("the example {}", example.display()))?;
+        }
         seen += 1;
     }
     assert!(seen > 9, "only {seen} examples were found");
@@ -74,7 +80,8 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "tf") {
+        let name = path.to_string_lossy().into_owned();
+        if name.ends_with(".tf") || name.ends_with(".tfquery.hcl") {
             files.push(path);
         }
     }

@@ -9,9 +9,8 @@ use hanse_core::mesh::convergence::{Convergence, Laggard, NodeView, convergence}
 use hanse_core::name::{MeshName, NodeName};
 use terraform_plugin::{Cx, Diagnostic, Diagnostics};
 
-use crate::declared::Change;
+use crate::declared::{Change, Operation};
 use crate::session::Session;
-use crate::timeouts::Operation;
 
 /// The longest that one look waits for news.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(5);

@@ -4,6 +4,7 @@
 //! lost updates: a change that was planned against an older one is refused.
 
 use std::marker::PhantomData;
+use std::time::Duration;
 
 use hanse_client::{Snapshot, client};
 use hanse_core::check;
@@ -13,14 +14,22 @@ use terraform_plugin::{
     Cx, DeferReason, Diagnostic, Diagnostics, Failure, PlanAction, PlanCx, Resource, async_trait,
 };
 
-use crate::declared::{Change, Declared, known_object, model, object};
+use crate::declared::{Change, Declared, Operation, known_object, model, object};
 use crate::diagnostics::{of_error, of_finding};
 use crate::session::Session;
-use crate::timeouts::Operation;
 use crate::unknowns::Unknowns;
 
 /// Where the spec revision is kept in private data.
 const REVISION: &str = "revision";
+
+/// How long a create or an update waits for its effect where the `timeouts` block says nothing.
+const WAIT_DEFAULT: Duration = Duration::from_secs(600);
+
+/// How long a delete waits.
+const DELETE_WAIT_DEFAULT: Duration = Duration::from_secs(300);
+
+/// How long a read may take.
+const READ_DEFAULT: Duration = Duration::from_secs(60);
 
 /// The resource of one kind of object.
 pub(crate) struct Declaration<M>(PhantomData<fn() -> M>);
@@ -50,7 +59,7 @@ impl<M: Declared> Declaration<M> {
         remember(cx, applied.stored.revision);
         session.planned(&object);
         plan.complete(snapshot);
-        let limit = operation.limit(plan.timeouts());
+        let limit = cx.timeout(WAIT_DEFAULT);
         let change = Change {
             operation,
             revision: applied.revision,
@@ -61,6 +70,31 @@ impl<M: Declared> Declaration<M> {
             Ok(()) => Ok(plan),
             Err(diagnostics) => Err(Failure::partial(plan, diagnostics)),
         }
+    }
+
+    /// The object as it is now.
+    async fn look(cx: &Cx<Session>, state: M) -> Result<Option<M>, Diagnostics> {
+        let session = cx.client()?;
+        if session.is_unknown() {
+            cx.defer(DeferReason::ProviderConfigUnknown)?;
+            return Ok(Some(state));
+        }
+        let Some(reference) = state.reference() else {
+            return Ok(Some(state));
+        };
+        of_this_federation(session, &state).await?;
+        let Some(stored) = stored(session, &reference).await? else {
+            return Ok(None);
+        };
+        remember(cx, stored.revision);
+        // Another spelling of the same object is no drift.
+        if known_object(&state).is_ok_and(|object| object == stored.spec) {
+            return Ok(Some(state));
+        }
+        let mut found = model::<M>(&stored.spec)?;
+        found.keep_local(&state);
+        found.complete(session.run_snapshot().await?);
+        Ok(Some(found))
     }
 }
 
@@ -130,27 +164,14 @@ impl<M: Declared> Resource for Declaration<M> {
     }
 
     async fn read(&self, cx: &Cx<Session>, state: M) -> Result<Option<M>, Diagnostics> {
-        let session = cx.client()?;
-        if session.is_unknown() {
-            cx.defer(DeferReason::ProviderConfigUnknown)?;
-            return Ok(Some(state));
-        }
-        let Some(reference) = state.reference() else {
-            return Ok(Some(state));
+        let limit = cx.timeout(READ_DEFAULT);
+        let late = |_| {
+            let detail = format!("The federation did not answer within {limit:?}.");
+            Diagnostic::error(format!("Unable to read the {}", M::NOUN), detail)
         };
-        of_this_federation(session, &state).await?;
-        let Some(stored) = stored(session, &reference).await? else {
-            return Ok(None);
-        };
-        remember(cx, stored.revision);
-        // Another spelling of the same object is no drift.
-        if known_object(&state).is_ok_and(|object| object == stored.spec) {
-            return Ok(Some(state));
-        }
-        let mut found = model::<M>(&stored.spec)?;
-        found.keep_local(&state);
-        found.complete(session.run_snapshot().await?);
-        Ok(Some(found))
+        tokio::time::timeout(limit, Self::look(cx, state))
+            .await
+            .map_err(late)?
     }
 
     async fn update(&self, cx: &Cx<Session>, _prior: M, plan: M) -> Result<M, Failure<M>> {
@@ -173,7 +194,7 @@ impl<M: Declared> Resource for Declaration<M> {
             .await
             .map_err(|error| of_error(&what, &error))?;
         session.unplanned(&reference);
-        let limit = Operation::Delete.limit(state.timeouts());
+        let limit = cx.timeout(DELETE_WAIT_DEFAULT);
         state
             .settle(
                 cx,

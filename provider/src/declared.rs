@@ -13,7 +13,6 @@ use terraform_plugin::{Attr, Cx, Diagnostic, Diagnostics, Model, async_trait};
 
 use crate::diagnostics::of_findings;
 use crate::session::Session;
-use crate::timeouts::{Operation, Timeouts};
 use crate::unknowns::Unknowns;
 
 /// A kind of object that users declare.
@@ -47,13 +46,21 @@ pub(crate) trait Declared: Model + Clone {
     /// Takes over what only Terraform knows.
     fn keep_local(&mut self, prior: &Self);
 
-    /// The user's time limits.
-    fn timeouts(&self) -> Option<&Timeouts>;
-
     /// Waits until the change has taken effect on the nodes.
     async fn settle(&self, _cx: &Cx<Session>, _change: &Change) -> Result<(), Diagnostics> {
         Ok(())
     }
+}
+
+/// What an apply does with an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Operation {
+    /// It is new.
+    Create,
+    /// It changes.
+    Update,
+    /// It goes.
+    Delete,
 }
 
 /// A change that was committed.

@@ -7,10 +7,10 @@ use hanse_client::proto;
 use hanse_core::finding::Path;
 use hanse_core::name::FederationName;
 use hanse_core::object::ObjectRef;
-use terraform_plugin::{Attr, Model};
+use terraform_plugin::{Attr, Model, Timeouts};
 
 use crate::declared::{Declared, known_map};
-use crate::timeouts::{Timeouts, duration};
+use crate::duration::duration;
 use crate::unknowns::Unknowns;
 
 /// The settings of the federation, which was named when its first node was bootstrapped. Destroying
@@ -41,7 +41,8 @@ pub(crate) struct FederationModel {
     /// The SHA-256 of the federation's CA certificate, hexadecimal.
     #[attribute(computed, use_state_for_unknown)]
     pub(crate) ca_fingerprint: Attr<String>,
-    /// How long to wait.
+    /// How long each operation may take. By default 10 minutes for a create or an update, 5 for a
+    /// delete, 1 for a read.
     #[block]
     pub(crate) timeouts: Option<Timeouts>,
 }
@@ -168,9 +169,5 @@ impl Declared for FederationModel {
 
     fn keep_local(&mut self, prior: &Self) {
         self.timeouts.clone_from(&prior.timeouts);
-    }
-
-    fn timeouts(&self) -> Option<&Timeouts> {
-        self.timeouts.as_ref()
     }
 }

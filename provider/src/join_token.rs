@@ -10,9 +10,9 @@ use hanse_core::name::ClusterName;
 use terraform_plugin::{Attr, Cx, DeferReason, Diagnostics, EphemeralResource, Model, async_trait};
 
 use crate::diagnostics::of_error;
+use crate::duration::duration;
 use crate::lookup::{expect_federation, wrong};
 use crate::session::Session;
-use crate::timeouts::duration;
 
 /// Long enough for a machine to boot.
 const LIFETIME_DEFAULT: Duration = Duration::from_secs(15 * 60);

@@ -7,10 +7,9 @@ use hanse_client::proto;
 use hanse_core::finding::Path;
 use hanse_core::name::FederationName;
 use hanse_core::object::ObjectRef;
-use terraform_plugin::{Attr, Model, Set};
+use terraform_plugin::{Attr, Model, Set, Timeouts};
 
 use crate::declared::{Declared, known_list, known_map, name_within, non_empty};
-use crate::timeouts::Timeouts;
 use crate::unknowns::Unknowns;
 
 /// One site of the federation: a cloud region, a Proxmox lab, an edge location. Nodes name their
@@ -50,7 +49,8 @@ pub(crate) struct MemberClusterModel {
     /// The site's own networks. No two sites may overlap.
     #[attribute(optional, computed, default = Vec::<Attr<String>>::new())]
     pub(crate) networks: Attr<Vec<Attr<String>>>,
-    /// How long to wait.
+    /// How long each operation may take. By default 10 minutes for a create or an update, 5 for a
+    /// delete, 1 for a read.
     #[block]
     pub(crate) timeouts: Option<Timeouts>,
 }
@@ -150,9 +150,5 @@ impl Declared for MemberClusterModel {
 
     fn keep_local(&mut self, prior: &Self) {
         self.timeouts.clone_from(&prior.timeouts);
-    }
-
-    fn timeouts(&self) -> Option<&Timeouts> {
-        self.timeouts.as_ref()
     }
 }

@@ -7,10 +7,10 @@ use hanse_core::name::NodeName;
 use terraform_plugin::{Attr, Cx, DeferReason, Diagnostics, EphemeralResource, Model, async_trait};
 
 use crate::diagnostics::of_error;
+use crate::duration::duration;
 use crate::join_token::lifetime;
 use crate::lookup::{expect_federation, wrong};
 use crate::session::Session;
-use crate::timeouts::duration;
 
 /// Long enough for a run.
 const LIFETIME_DEFAULT: Duration = Duration::from_secs(60 * 60);

@@ -8,12 +8,12 @@ use hanse_core::finding::Path;
 use hanse_core::name::FederationName;
 use hanse_core::object::ObjectRef;
 use hanse_core::object::vpn_mesh::{INTERFACE_DEFAULT, LISTEN_PORT_DEFAULT, PROBE_PORT_DEFAULT};
-use terraform_plugin::{Attr, Cx, Diagnostics, Model, async_trait};
+use terraform_plugin::{Attr, Cx, Diagnostics, Model, Timeouts, async_trait};
 
 use crate::convergence;
 use crate::declared::{Change, Declared, known_list, known_map, name_within, non_empty};
+use crate::duration::duration;
 use crate::session::Session;
-use crate::timeouts::{Timeouts, duration};
 use crate::unknowns::Unknowns;
 
 /// What an endpoint that is not known yet stands for in a check: something that can be dialled.
@@ -67,7 +67,8 @@ pub(crate) struct VpnMeshModel {
     /// What an apply waits for: `proved` (those paths walked, both ways) or `accepted` (committed).
     #[attribute(optional, computed, default = "proved", validate = wait_for)]
     pub(crate) wait_for: Attr<String>,
-    /// How long to wait.
+    /// How long each operation may take. By default 10 minutes for a create or an update, 5 for a
+    /// delete, 1 for a read.
     #[block]
     pub(crate) timeouts: Option<Timeouts>,
 }
@@ -193,10 +194,6 @@ impl Declared for VpnMeshModel {
     fn keep_local(&mut self, prior: &Self) {
         self.wait_for.clone_from(&prior.wait_for);
         self.timeouts.clone_from(&prior.timeouts);
-    }
-
-    fn timeouts(&self) -> Option<&Timeouts> {
-        self.timeouts.as_ref()
     }
 
     async fn settle(&self, cx: &Cx<Session>, change: &Change) -> Result<(), Diagnostics> {

@@ -78,6 +78,15 @@ impl Process {
         self.signal(Signal::TERM)
     }
 
+    /// Interrupts it, as Ctrl-C does (SIGINT).
+    ///
+    /// # Errors
+    ///
+    /// When it can't be told.
+    pub fn interrupt(&mut self) -> Result<()> {
+        self.signal(Signal::INT)
+    }
+
     /// Stops it where it stands (SIGSTOP).
     ///
     /// # Errors

@@ -3,19 +3,22 @@
 use std::fmt;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::private::Private;
+use crate::timeouts::DURATION_MAX;
+use crate::value::Value;
 use crate::value::{Refinement, Refinements};
-use crate::{Diagnostic, Diagnostics, Path};
+use crate::{Diagnostic, Diagnostics, Model, Path};
 
 /// The circumstances of one call. `C` is what the provider's `configure` returned.
 pub struct Cx<C> {
     client: Option<Arc<C>>,
     call: Call,
+    began: Instant,
     outcome: Mutex<Outcome>,
 }
 
@@ -54,11 +57,18 @@ pub enum DeferReason {
 }
 
 /// What the server knows of one call.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Call {
     pub(crate) terraform_version: Arc<str>,
     pub(crate) cancellation: CancellationToken,
     pub(crate) deferral_allowed: bool,
+    pub(crate) write_only_attributes_allowed: bool,
+    pub(crate) store_planned_private: bool,
+    pub(crate) computed_blocks_allowed: bool,
+    /// What the `timeouts` block says about this operation.
+    pub(crate) timeout: Option<Duration>,
+    /// What the module says about itself to the provider.
+    pub(crate) provider_meta: Value,
     /// Where the progress of an action goes.
     pub(crate) progress: Option<mpsc::Sender<String>>,
 }
@@ -86,6 +96,7 @@ impl<C> Cx<C> {
         Self {
             client,
             call,
+            began: Instant::now(),
             outcome: Mutex::new(outcome),
         }
     }
@@ -115,6 +126,46 @@ impl<C> Cx<C> {
     /// Whether this call may be deferred.
     pub fn deferral_allowed(&self) -> bool {
         self.call.deferral_allowed
+    }
+
+    /// Whether the caller keeps write-only values out of its state: Terraform and OpenTofu from
+    /// 1.11. The framework refuses them elsewhere.
+    pub fn write_only_attributes_allowed(&self) -> bool {
+        self.call.write_only_attributes_allowed
+    }
+
+    /// Whether private data of a plan comes back when the same change is planned again.
+    pub fn store_planned_private(&self) -> bool {
+        self.call.store_planned_private
+    }
+
+    /// Whether the caller takes blocks that the provider computes. Elsewhere say what has to be
+    /// configured instead.
+    pub fn computed_blocks_allowed(&self) -> bool {
+        self.call.computed_blocks_allowed
+    }
+
+    /// How long this operation may take: what the [`Timeouts`](crate::Timeouts) block of the
+    /// object says, or else this.
+    pub fn timeout(&self, otherwise: Duration) -> Duration {
+        self.call.timeout.unwrap_or(otherwise)
+    }
+
+    /// When this operation should have ended, counted from the call. Nothing cuts it off: end in
+    /// time, and say how far it came.
+    pub fn deadline(&self, otherwise: Duration) -> Instant {
+        self.began + self.timeout(otherwise).min(DURATION_MAX)
+    }
+
+    /// What the `provider_meta` block of the module says, as the model that was registered for
+    /// it; `None` where there is no such block.
+    pub fn provider_meta<M: Model>(&self) -> Result<Option<M>, Diagnostics> {
+        match &self.call.provider_meta {
+            Value::Null => Ok(None),
+            meta => M::from_value(meta.clone())
+                .map(Some)
+                .map_err(|error| error.into_diagnostic().into()),
+        }
     }
 
     /// Defers the answer to a later plan. An error where the caller doesn't allow it, so ask
@@ -260,7 +311,7 @@ impl<C> fmt::Debug for Cx<C> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Cx")
-            .field("call", &self.call)
+            .field("terraform_version", &self.call.terraform_version)
             .finish_non_exhaustive()
     }
 }
@@ -281,4 +332,19 @@ fn not_configured() -> Diagnostics {
          block has no errors.",
     )
     .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_is_counted_from_the_call_and_the_block_wins_over_the_author() {
+        let [short, long] = [30, 90].map(Duration::from_secs);
+        let mut cx = Cx::<()>::for_test(None);
+        assert_eq!(cx.deadline(long) - cx.deadline(short), long - short);
+        assert_eq!(cx.deadline(Duration::MAX), cx.began + DURATION_MAX);
+        cx.call.timeout = Some(short);
+        assert_eq!(cx.deadline(long), cx.began + short);
+    }
 }

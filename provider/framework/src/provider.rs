@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use crate::erased::{
     AnyAction, AnyDataSource, AnyEphemeralResource, AnyFunction, AnyListResource, AnyResource,
-    AnyStateStore, TypedAction, TypedDataSource, TypedEphemeralResource, TypedFunction,
+    AnyStateStore, Known, TypedAction, TypedDataSource, TypedEphemeralResource, TypedFunction,
     TypedListResource, TypedResource, TypedStateStore,
 };
 use crate::{
@@ -53,6 +53,7 @@ pub struct Registry<C> {
     pub(crate) actions: Vec<Box<dyn AnyAction<C>>>,
     pub(crate) state_stores: Vec<Box<dyn AnyStateStore<C>>>,
     pub(crate) list_resources: Vec<Box<dyn AnyListResource<C>>>,
+    pub(crate) provider_meta: Option<Known>,
 }
 
 impl<C: Send + Sync + 'static> Registry<C> {
@@ -73,6 +74,13 @@ impl<C: Send + Sync + 'static> Registry<C> {
     pub fn list_resource(&mut self, list_resource: impl ListResource<Client = C>) -> &mut Self {
         self.list_resources
             .push(Box::new(TypedListResource::new(list_resource)));
+        self
+    }
+
+    /// Says what modules may tell the provider in a `provider_meta` block;
+    /// [`Cx::provider_meta`] reads it.
+    pub fn provider_meta<M: Model>(&mut self) -> &mut Self {
+        self.provider_meta = Some(Known::of_model::<M>(0));
         self
     }
 
@@ -116,6 +124,7 @@ impl<C> Default for Registry<C> {
             actions: Vec::new(),
             state_stores: Vec::new(),
             list_resources: Vec::new(),
+            provider_meta: None,
         }
     }
 }

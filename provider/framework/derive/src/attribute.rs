@@ -25,6 +25,8 @@ pub(crate) struct AttributeOptions {
     pub(crate) deprecated: Option<LitStr>,
     pub(crate) identity: Option<Identity>,
     pub(crate) equivalent: Option<Path>,
+    pub(crate) items_min: Option<LitInt>,
+    pub(crate) items_max: Option<LitInt>,
 }
 
 /// An attribute's part in the identity.
@@ -39,6 +41,8 @@ pub(crate) struct BlockOptions {
     pub(crate) name: Option<String>,
     pub(crate) items_min: Option<LitInt>,
     pub(crate) items_max: Option<LitInt>,
+    pub(crate) computed: bool,
+    pub(crate) deprecated: Option<LitStr>,
 }
 
 /// What the field says it is.
@@ -65,6 +69,21 @@ pub(crate) fn kind(field: &Field) -> Result<Kind> {
             "say what the field is: #[attribute(...)] or #[block]",
         )
     })
+}
+
+/// What `#[block(deprecated = "…")]` on the struct itself says.
+pub(crate) fn deprecation(attributes: &[Attribute]) -> Result<Option<LitStr>> {
+    let mut deprecated = None;
+    for attribute in attributes.iter().filter(|of| of.path().is_ident("block")) {
+        attribute.parse_nested_meta(|meta| {
+            if !meta.path.is_ident("deprecated") {
+                return Err(meta.error("a model as a whole takes deprecated = \"…\" only"));
+            }
+            deprecated = Some(meta.value()?.parse()?);
+            Ok(())
+        })?;
+    }
+    Ok(deprecated)
 }
 
 /// The doc comment as one text.
@@ -108,6 +127,8 @@ fn attribute_options(attribute: &Attribute) -> Result<AttributeOptions> {
             "deprecated" => options.deprecated = Some(meta.value()?.parse()?),
             "name" => options.name = Some(meta.value()?.parse::<LitStr>()?.value()),
             "identity" => options.identity = Some(identity(&meta)?),
+            "min" => options.items_min = Some(meta.value()?.parse()?),
+            "max" => options.items_max = Some(meta.value()?.parse()?),
             "equivalent" => options.equivalent = Some(meta.value()?.parse()?),
             _ => return Err(meta.error("no such option of an attribute")),
         }
@@ -158,6 +179,8 @@ fn block_options(attribute: &Attribute) -> Result<BlockOptions> {
             "name" => options.name = Some(meta.value()?.parse::<LitStr>()?.value()),
             "min" => options.items_min = Some(meta.value()?.parse()?),
             "max" => options.items_max = Some(meta.value()?.parse()?),
+            "computed" => options.computed = true,
+            "deprecated" => options.deprecated = Some(meta.value()?.parse()?),
             _ => return Err(meta.error("no such option of a block")),
         }
         Ok(())

@@ -4,7 +4,9 @@ use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
-use syn::{Data, DeriveInput, Error, Expr, ExprLit, Fields, Ident, Lit, Path, Result, Type};
+use syn::{
+    Data, DeriveInput, Error, Expr, ExprLit, Fields, Ident, Lit, LitInt, Path, Result, Type,
+};
 
 use crate::attribute::{self, AttributeOptions, BlockOptions, Identity, Kind};
 
@@ -21,6 +23,12 @@ pub(crate) fn model(input: &DeriveInput) -> Result<TokenStream> {
     let members = members(input)?;
     let name = &input.ident;
     let description = attribute::description(&input.attrs);
+    let deprecated = match attribute::deprecation(&input.attrs)? {
+        Some(message) => {
+            quote!(::std::option::Option::Some(::std::string::String::from(#message)))
+        }
+        None => quote!(::std::option::Option::None),
+    };
     let attributes = members.iter().filter_map(attribute_schema);
     let blocks = members.iter().filter_map(block_schema);
     let reads = members.iter().map(read);
@@ -33,7 +41,7 @@ pub(crate) fn model(input: &DeriveInput) -> Result<TokenStream> {
             fn block() -> ::terraform_plugin::schema::Block {
                 ::terraform_plugin::schema::Block {
                     description: ::std::string::String::from(#description),
-                    deprecated: ::std::option::Option::None,
+                    deprecated: #deprecated,
                     attributes: ::std::vec![#(#attributes),*],
                     blocks: ::std::vec![#(#blocks),*],
                 }
@@ -131,6 +139,7 @@ fn attribute_schema(member: &Member<'_>) -> Option<TokenStream> {
         .deprecated
         .as_ref()
         .map(|message| quote!(.deprecated(#message)));
+    let items = items(options.items_min.as_ref(), options.items_max.as_ref());
     let identity = options.identity.map(|part| identity(of, part));
     let equivalent = options.equivalent.as_ref().map(|same| equivalent(of, same));
     Some(quote! {
@@ -141,9 +150,16 @@ fn attribute_schema(member: &Member<'_>) -> Option<TokenStream> {
             #(#validators)*
             #condition
             #deprecated
+            #items
             #identity
             #equivalent
     })
+}
+
+fn items(min: Option<&LitInt>, max: Option<&LitInt>) -> Option<TokenStream> {
+    let count = |bound: Option<&LitInt>| bound.map_or(quote!(0), |bound| quote!(#bound));
+    let (min_count, max_count) = (count(min), count(max));
+    (min.is_some() || max.is_some()).then(|| quote!(.items(#min_count, #max_count)))
 }
 
 fn identity(of: &Type, part: Identity) -> TokenStream {
@@ -215,9 +231,18 @@ fn block_schema(member: &Member<'_>) -> Option<TokenStream> {
     let BlockOptions {
         items_min,
         items_max,
+        computed,
+        deprecated,
         ..
     } = options;
-    let mut block = quote!(<#of as ::terraform_plugin::BlockField>::nested_block(#name));
+    let mut block = if *computed {
+        quote_spanned!(of.span()=> ::terraform_plugin::schema::NestedBlock::computed::<#of>(#name))
+    } else {
+        quote!(<#of as ::terraform_plugin::BlockField>::nested_block(#name))
+    };
+    if let Some(message) = deprecated {
+        block = quote!(#block.deprecated(#message));
+    }
     if !description.is_empty() {
         block = quote!(#block.description(#description));
     }

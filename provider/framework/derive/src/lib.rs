@@ -26,7 +26,10 @@ use syn::{DeriveInput, parse_macro_input};
 ///   two mean the same, the one before is kept
 /// - `deprecated = "what to use instead"`, `name = "name_in_terraform"`
 ///
-/// A block takes `name`, `min = 1` and `max = 1`.
+/// - `min = 1`, `max = 3`: how many elements a list, set or map has
+///
+/// A block takes `name`, `min = 1`, `max = 1`, `deprecated = "…"` and `computed`; the struct itself
+/// `#[block(deprecated = "…")]`.
 #[proc_macro_derive(Model, attributes(attribute, block))]
 pub fn derive_model(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);

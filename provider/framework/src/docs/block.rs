@@ -205,6 +205,8 @@ fn block_line<'a>(block: &'a NestedBlock, path: &[&'a str], below: &mut Vec<Belo
             BlockNesting::Single => "Block",
             BlockNesting::List => "Block List",
             BlockNesting::Set => "Block Set",
+            BlockNesting::Map => "Block Map",
+            BlockNesting::Group => "Block Group",
         }
         .to_owned(),
     ];

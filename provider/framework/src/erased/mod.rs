@@ -39,14 +39,18 @@ pub(crate) struct Known {
 
 impl LazySchema {
     pub(crate) fn of_model<M: Model>(&self, version: i64) -> &Known {
-        self.0.get_or_init(|| {
-            let schema = Schema {
-                version,
-                block: M::block(),
-            };
-            let of = schema.value_type();
-            Known { schema, of }
-        })
+        self.0.get_or_init(|| Known::of_model::<M>(version))
+    }
+}
+
+impl Known {
+    pub(crate) fn of_model<M: Model>(version: i64) -> Self {
+        let schema = Schema {
+            version,
+            block: M::block(),
+        };
+        let of = schema.value_type();
+        Self { schema, of }
     }
 }
 

@@ -49,6 +49,26 @@ fn mark_level(level: &Level<'_>, object: &mut Value, config: &Value) {
     });
 }
 
+/// Marks the blocks that the provider may set and nobody wrote. Only some callers take them, and
+/// only those say that nobody did.
+pub(crate) fn open_computed_blocks(block: &Block, value: &mut Value, config: &Value) {
+    open_level(&Level::of_block(block), value, config);
+}
+
+fn open_level(level: &Level<'_>, object: &mut Value, config: &Value) {
+    let Value::Object(attributes) = object else {
+        return;
+    };
+    for block in level.blocks.iter().filter(|block| block.computed) {
+        if config.attribute(&block.name).is_null() {
+            attributes.insert(block.name.clone(), Value::Unknown);
+        }
+    }
+    descend(level, attributes, config, &mut |nested, object, config| {
+        open_level(nested, object, config);
+    });
+}
+
 /// Goes into every nested object that is configured, together with its configuration. An object
 /// that isn't configured was set by the provider as a whole, or by a default, and is left alone.
 fn descend(

@@ -1,5 +1,7 @@
 //! Walks a value along its schema: validators, write-only attributes, unknown leaves.
 
+use std::collections::BTreeMap;
+
 use crate::path::Step;
 use crate::schema::{Attribute, Block, BlockNesting, Shape};
 use crate::value::Value;
@@ -123,6 +125,7 @@ fn validate_level(level: &Level<'_>, object: &Value, path: &Path, diagnostics: &
         if value.is_null() || value.is_unknown() {
             continue;
         }
+        check_items(attribute, value, path, diagnostics);
         for validator in &attribute.validators {
             if let Err(diagnostic) = validator.check(value) {
                 let at = path.clone().attribute(&attribute.name);
@@ -140,6 +143,39 @@ fn validate_level(level: &Level<'_>, object: &Value, path: &Path, diagnostics: &
             validate_level(&nested, object, &at(&path, step), diagnostics);
         }
     }
+}
+
+/// Terraform itself counts blocks, but not the elements of attributes.
+fn check_items(attribute: &Attribute, value: &Value, path: &Path, diagnostics: &mut Diagnostics) {
+    let Attribute {
+        items_min,
+        items_max,
+        ..
+    } = *attribute;
+    let count = match value {
+        Value::List(elements) | Value::Set(elements) => elements.len(),
+        Value::Map(elements) => elements.len(),
+        Value::Null
+        | Value::Unknown
+        | Value::Bool(_)
+        | Value::Number(_)
+        | Value::String(_)
+        | Value::Object(_)
+        | Value::Tuple(_)
+        | Value::Dynamic(..) => return,
+    };
+    // Elements of a set that aren't known yet may turn out to be the same.
+    let may_shrink = matches!(value, Value::Set(_)) && !value.is_wholly_known();
+    let wanted = if count < items_min {
+        format!("at least {items_min}")
+    } else if items_max != 0 && count > items_max && !may_shrink {
+        format!("at most {items_max}")
+    } else {
+        return;
+    };
+    let at = path.clone().attribute(&attribute.name);
+    let detail = format!("Elements: {count}; there have to be {wanted}.");
+    diagnostics.push(Diagnostic::error(format!("Invalid value of {at}"), detail).at(at));
 }
 
 /// Write-only values are null in every plan and state.
@@ -247,22 +283,28 @@ fn index_step(index: usize) -> Step {
     Step::Index(i64::try_from(index).unwrap_or(i64::MAX))
 }
 
-/// A null value in the shape that Terraform wants for a block: lists and sets of blocks are empty
-/// and never null.
+/// A null value in the shape that Terraform wants for a block: collections of blocks are empty,
+/// and a group is there, and neither is ever null.
 pub(crate) fn absent_blocks(block: &Block, value: &mut Value) {
     let Value::Object(attributes) = value else {
         return;
     };
     for nested in &block.blocks {
-        let empty = match nested.nesting {
-            BlockNesting::Single => Value::Null,
-            BlockNesting::List => Value::List(Vec::new()),
-            BlockNesting::Set => Value::Set(Vec::new()),
-        };
         let value = attributes.entry(nested.name.clone()).or_insert(Value::Null);
         if value.is_null() {
-            *value = empty;
+            *value = match nested.nesting {
+                BlockNesting::Single => Value::Null,
+                BlockNesting::List => Value::List(Vec::new()),
+                BlockNesting::Set => Value::Set(Vec::new()),
+                BlockNesting::Map => Value::Map(BTreeMap::new()),
+                BlockNesting::Group => empty_object(&nested.block),
+            };
         }
         change_objects(value, &mut |_, object| absent_blocks(&nested.block, object));
     }
+}
+
+fn empty_object(block: &Block) -> Value {
+    let attributes = block.attributes.iter().map(|attribute| &attribute.name);
+    Value::object(attributes.map(|name| (name, Value::Null)))
 }

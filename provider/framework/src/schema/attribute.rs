@@ -40,6 +40,10 @@ pub struct Attribute {
     pub identity: Option<IdentityPart>,
     /// Which different values mean the same.
     pub equivalent: Option<Equivalence>,
+    /// How many elements a collection has to have.
+    pub items_min: usize,
+    /// How many elements a collection may have; 0 for any number.
+    pub items_max: usize,
 }
 
 /// An attribute's part in the identity of a resource.
@@ -92,6 +96,8 @@ impl Attribute {
             modifiers: Vec::new(),
             identity: None,
             equivalent: None,
+            items_min: 0,
+            items_max: 0,
         }
     }
 
@@ -162,6 +168,13 @@ impl Attribute {
     #[must_use]
     pub fn validator(mut self, validator: Validator) -> Self {
         self.validators.push(validator);
+        self
+    }
+
+    /// How many elements a list, set or map has; at most 0 for any number.
+    #[must_use]
+    pub fn items(mut self, min: usize, max: usize) -> Self {
+        (self.items_min, self.items_max) = (min, max);
         self
     }
 

@@ -10,6 +10,7 @@ pub use attribute::{Attribute, Equivalence, IdentityPart, Modifier, ReplaceCondi
 pub(crate) use check::is_name;
 pub(crate) use placement::Owner;
 
+use crate::ComputedBlockField;
 use crate::value::Type;
 
 /// A schema with the version that stored state carries.
@@ -69,6 +70,8 @@ pub struct NestedBlock {
     pub items_min: i64,
     /// How many there may be; 0 for any number.
     pub items_max: i64,
+    /// The provider may set it where nobody wrote it, if the caller allows that.
+    pub computed: bool,
 }
 
 /// How repeated blocks are gathered.
@@ -80,6 +83,10 @@ pub enum BlockNesting {
     List,
     /// A set of them.
     Set,
+    /// A map of them, by the block's label.
+    Map,
+    /// Exactly one, which is there even where nobody wrote it: then all in it is null.
+    Group,
 }
 
 impl Schema {
@@ -117,7 +124,23 @@ impl NestedBlock {
             block,
             items_min: 0,
             items_max: 0,
+            computed: false,
         }
+    }
+
+    /// Blocks that the provider may set where nobody wrote them.
+    pub fn computed<F: ComputedBlockField>(name: &str) -> Self {
+        Self {
+            computed: true,
+            ..F::nested_block(name)
+        }
+    }
+
+    /// Why it should no longer be used.
+    #[must_use]
+    pub fn deprecated(mut self, message: impl Into<String>) -> Self {
+        self.block.deprecated = Some(message.into());
+        self
     }
 
     /// Says what it is.
@@ -130,7 +153,8 @@ impl NestedBlock {
     fn value_type(&self) -> Type {
         let of = self.block.value_type();
         match self.nesting {
-            BlockNesting::Single => of,
+            BlockNesting::Single | BlockNesting::Group => of,
+            BlockNesting::Map => Type::map(of),
             BlockNesting::List => Type::list(of),
             BlockNesting::Set => Type::set(of),
         }

@@ -34,10 +34,14 @@ impl NestedBlock {
             BlockNesting::Single => NestingMode::Single,
             BlockNesting::List => NestingMode::List,
             BlockNesting::Set => NestingMode::Set,
+            BlockNesting::Map => NestingMode::Map,
+            BlockNesting::Group => NestingMode::Group,
         };
+        let mut block = self.block.to_wire(0);
+        block.computed = self.computed;
         wire::schema::NestedBlock {
             type_name: self.name.clone(),
-            block: Some(self.block.to_wire(0)),
+            block: Some(block),
             nesting: nesting.into(),
             min_items: self.items_min,
             max_items: self.items_max,
@@ -51,7 +55,7 @@ impl Attribute {
         let (of, nested) = match &self.shape {
             Shape::Type(of) => (of.to_json_bytes(), None),
             Shape::Nested(nesting, attributes) => {
-                (Vec::new(), Some(nested_to_wire(*nesting, attributes)))
+                (Vec::new(), Some(self.nested_to_wire(*nesting, attributes)))
             }
         };
         wire::schema::Attribute {
@@ -69,20 +73,20 @@ impl Attribute {
             deprecation_message: self.deprecated.clone().unwrap_or_default(),
         }
     }
-}
 
-fn nested_to_wire(nesting: Nesting, attributes: &[Attribute]) -> wire::schema::Object {
-    use wire::schema::object::NestingMode;
-    let nesting = match nesting {
-        Nesting::Single => NestingMode::Single,
-        Nesting::List => NestingMode::List,
-        Nesting::Set => NestingMode::Set,
-        Nesting::Map => NestingMode::Map,
-    };
-    wire::schema::Object {
-        attributes: attributes.iter().map(Attribute::to_wire).collect(),
-        nesting: nesting.into(),
-        min_items: 0,
-        max_items: 0,
+    fn nested_to_wire(&self, nesting: Nesting, attributes: &[Attribute]) -> wire::schema::Object {
+        use wire::schema::object::NestingMode;
+        let nesting = match nesting {
+            Nesting::Single => NestingMode::Single,
+            Nesting::List => NestingMode::List,
+            Nesting::Set => NestingMode::Set,
+            Nesting::Map => NestingMode::Map,
+        };
+        wire::schema::Object {
+            attributes: attributes.iter().map(Attribute::to_wire).collect(),
+            nesting: nesting.into(),
+            min_items: i64::try_from(self.items_min).unwrap_or(i64::MAX),
+            max_items: i64::try_from(self.items_max).unwrap_or(i64::MAX),
+        }
     }
 }

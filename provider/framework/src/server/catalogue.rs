@@ -74,8 +74,15 @@ impl<P: Provider> Server<P> {
         let schema = &self.known().schema;
         let mut catalogue = Catalogue::default();
         catalogue.check(Owner::Provider, "the provider", self.known());
+        if let Some(meta) = &registry.provider_meta {
+            catalogue.check(Owner::Provider, "provider_meta", meta);
+        }
         let answer = wire::get_provider_schema::Response {
             provider: Some(schema.to_wire()),
+            provider_meta: registry
+                .provider_meta
+                .as_ref()
+                .map(|of| of.schema.to_wire()),
             resource_schemas: catalogue.add(Owner::Resource, known!(registry.resources)),
             data_source_schemas: catalogue.add(Owner::DataSource, known!(registry.data_sources)),
             ephemeral_resource_schemas: catalogue.add(

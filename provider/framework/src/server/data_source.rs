@@ -4,6 +4,7 @@ use super::{Server, decode, encode};
 use crate::context::{Call, DeferReason};
 use crate::private::Private;
 use crate::proto::tfplugin6 as wire;
+use crate::timeouts::Operation;
 use crate::{Diagnostics, Provider, plan};
 
 impl<P: Provider> Server<P> {
@@ -30,10 +31,11 @@ impl<P: Provider> Server<P> {
         let data_source = self.data_source(&request.type_name)?;
         let of = &data_source.known().of;
         let config = decode(request.config, of)?;
-        let cx = self.cx(
-            call.with(request.client_capabilities.as_ref()),
-            Private::default(),
-        );
+        let call = call
+            .with(request.client_capabilities.as_ref())
+            .with_meta(self.provider_meta(request.provider_meta)?)
+            .within(Operation::Read, &config);
+        let cx = self.cx(call, Private::default());
         let result = data_source.read(&cx, config.clone()).await;
         let mut outcome = cx.take_outcome();
         if outcome.deferred.is_some() {

@@ -31,6 +31,7 @@ use crate::erased::{
 };
 use crate::private::Private;
 use crate::proto::tfplugin6 as wire;
+use crate::timeouts::Operation;
 use crate::value::{Refinements, Type, UnknownAttributes, Value};
 use crate::{Cx, Diagnostic, Diagnostics, Provider, Registry};
 
@@ -86,8 +87,7 @@ impl<P: Provider> Server<P> {
         Call {
             terraform_version: Arc::clone(&configured.terraform_version),
             cancellation: running.child_token(),
-            deferral_allowed: false,
-            progress: None,
+            ..Call::default()
         }
     }
 
@@ -151,6 +151,14 @@ impl<P: Provider> Server<P> {
             .ok_or_else(|| no_such("state store", type_name))
     }
 
+    /// What a module says about itself, where the provider asks for it.
+    fn provider_meta(&self, meta: Option<wire::DynamicValue>) -> Result<Value, Diagnostics> {
+        match &self.registry().provider_meta {
+            Some(known) => decode(meta, &known.of),
+            None => Ok(Value::Null),
+        }
+    }
+
     fn cx(&self, call: Call, private: Private) -> Cx<P::Client> {
         let configured = self
             .configured
@@ -162,7 +170,22 @@ impl<P: Provider> Server<P> {
 
 impl Call {
     fn with(mut self, capabilities: Option<&wire::ClientCapabilities>) -> Self {
-        self.deferral_allowed = capabilities.is_some_and(|of| of.deferral_allowed);
+        if let Some(capabilities) = capabilities {
+            self.deferral_allowed = capabilities.deferral_allowed;
+            self.write_only_attributes_allowed = capabilities.write_only_attributes_allowed;
+            self.store_planned_private = capabilities.store_planned_private;
+            self.computed_blocks_allowed = capabilities.computed_blocks_allowed;
+        }
+        self
+    }
+
+    fn within(mut self, operation: Operation, value: &Value) -> Self {
+        self.timeout = operation.timeout(value);
+        self
+    }
+
+    fn with_meta(mut self, meta: Value) -> Self {
+        self.provider_meta = meta;
         self
     }
 }

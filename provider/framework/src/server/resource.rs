@@ -6,6 +6,7 @@ use crate::context::Call;
 use crate::erased::{ApplyRequest, Identified, PlanRequest};
 use crate::private::Private;
 use crate::proto::tfplugin6 as wire;
+use crate::timeouts::Operation;
 use crate::value::Value;
 use crate::{Diagnostic, Diagnostics, Path, Provider, plan};
 
@@ -18,11 +19,9 @@ impl<P: Provider> Server<P> {
         let resource = self.resource(&request.type_name)?;
         let known = resource.known();
         let config = decode(request.config, &known.of)?;
+        let call = call.with(request.client_capabilities.as_ref());
         let cx = self.cx(call, Private::default());
-        let may_write_only = request
-            .client_capabilities
-            .is_some_and(|of| of.write_only_attributes_allowed);
-        let refused = if may_write_only {
+        let refused = if cx.write_only_attributes_allowed() {
             Diagnostics::new()
         } else {
             let paths = plan::write_only_set(&known.schema.block, &config);
@@ -72,7 +71,10 @@ impl<P: Provider> Server<P> {
                 ..wire::read_resource::Response::default()
             });
         }
-        let call = call.with(request.client_capabilities.as_ref());
+        let call = call
+            .with(request.client_capabilities.as_ref())
+            .with_meta(self.provider_meta(request.provider_meta)?)
+            .within(Operation::Read, &state);
         let cx = self.cx(call, Private::from_wire(&request.private)?);
         let state = Identified {
             value: state,
@@ -104,8 +106,11 @@ impl<P: Provider> Server<P> {
     ) -> Result<wire::plan_resource_change::Response, Diagnostics> {
         let resource = self.resource(&request.type_name)?;
         let of = &resource.known().of;
-        let call = call.with(request.client_capabilities.as_ref());
-        let cx = self.cx(call, Private::from_wire(&request.prior_private)?);
+        let call = call
+            .with(request.client_capabilities.as_ref())
+            .with_meta(self.provider_meta(request.provider_meta)?);
+        let private = planned_or_prior(&request.planned_private, &request.prior_private);
+        let cx = self.cx(call, Private::from_wire(private)?);
         let (proposed, refinements) = decode_refined(request.proposed_new_state, of)?;
         let request = PlanRequest {
             prior: Identified {
@@ -149,7 +154,8 @@ impl<P: Provider> Server<P> {
     ) -> Result<wire::apply_resource_change::Response, Diagnostics> {
         let resource = self.resource(&request.type_name)?;
         let of = &resource.known().of;
-        let cx = self.cx(call, Private::from_wire(&request.planned_private)?);
+        let private = Private::from_wire(&request.planned_private)?;
+        let meta = self.provider_meta(request.provider_meta)?;
         let request = ApplyRequest {
             prior: decode(request.prior_state, of)?,
             planned: Identified {
@@ -158,6 +164,13 @@ impl<P: Provider> Server<P> {
             },
             config: decode(request.config, of)?,
         };
+        let (prior, planned) = (&request.prior, &request.planned.value);
+        let call = match (prior.is_null(), planned.is_null()) {
+            (_, true) => call.within(Operation::Delete, prior),
+            (true, false) => call.within(Operation::Create, planned),
+            (false, false) => call.within(Operation::Update, planned),
+        };
+        let cx = self.cx(call.with_meta(meta), private);
         let applied = resource.apply(&cx, request).await;
         let outcome = cx.take_outcome();
         let mut diagnostics = outcome.diagnostics;
@@ -170,6 +183,11 @@ impl<P: Provider> Server<P> {
             new_identity: identity::to_wire(applied.state.identity, resource.identity())?,
         })
     }
+}
+
+/// What an earlier round of the same plan left behind, where the caller keeps that.
+fn planned_or_prior<'a>(planned: &'a [u8], prior: &'a [u8]) -> &'a [u8] {
+    if planned.is_empty() { prior } else { planned }
 }
 
 fn write_only_refused(path: Path) -> Diagnostic {

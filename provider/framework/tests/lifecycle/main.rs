@@ -12,3 +12,5 @@ mod identity;
 mod import;
 mod list;
 mod provider;
+mod shapes;
+mod volume;

@@ -11,6 +11,7 @@ use terraform_plugin::{
 use tokio::sync::Notify;
 
 use crate::list::Disks;
+use crate::volume::{MetaModel, Volume};
 
 pub(crate) const DISK: &str = "life_disk";
 pub(crate) const KEY: &str = "life_key";
@@ -236,7 +237,8 @@ impl Provider for LifeProvider {
 
     fn register(&self, registry: &mut Registry<Witness>) {
         registry.resource(Disk).resource(Key);
-        registry.list_resource(Disks);
+        registry.resource(Volume).list_resource(Disks);
+        registry.provider_meta::<MetaModel>();
     }
 
     async fn configure(&self, _: &Cx<()>, _: Empty) -> Result<Witness, Diagnostics> {

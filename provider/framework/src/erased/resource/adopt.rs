@@ -18,8 +18,9 @@ impl<R: Resource> TypedResource<R> {
         let Some(after) = self.resource.read(cx, model(state.clone())?).await? else {
             return Ok(Identified::default());
         };
-        let state = write_back(state, before, after.into_value());
-        let read = self.complete(state, prior.identity.as_ref())?;
+        let mut now = write_back(state.clone(), before, after.into_value());
+        plan::keep_equivalent(&self.known().schema.block, &mut now, &state);
+        let read = self.complete(now, prior.identity.as_ref())?;
         self.identity_mistakes(&read, prior.identity.as_ref())
             .into_result()?;
         Ok(read)

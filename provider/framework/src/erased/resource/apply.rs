@@ -63,8 +63,10 @@ impl<R: Resource> TypedResource<R> {
             self.resource.update(cx, prior, model_planned).await
         };
         let state = |after: R::Model| {
+            let block = &self.known().schema.block;
             let mut state = write_back(planned, before, after.into_value());
-            plan::nullify_write_only(&self.known().schema.block, &mut state);
+            plan::nullify_write_only(block, &mut state);
+            plan::keep_equivalent(block, &mut state, &request.planned.value);
             state
         };
         match result {

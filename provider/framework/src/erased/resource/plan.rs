@@ -20,7 +20,10 @@ impl<R: Resource> TypedResource<R> {
         }
         let prior = &request.prior.value;
         let schema = &self.known().schema;
-        let planned = plan::plan(schema, prior, request.proposed.clone(), &request.config);
+        let mut planned = plan::plan(schema, prior, request.proposed.clone(), &request.config);
+        if cx.computed_blocks_allowed() && planned.value != *prior {
+            plan::open_computed_blocks(&schema.block, &mut planned.value, &request.config);
+        }
         let action = match (prior.is_null(), planned.requires_replace.is_empty()) {
             (true, _) => PlanAction::Create,
             (false, _) if planned.value == *prior => PlanAction::Unchanged,
@@ -82,6 +85,8 @@ impl<R: Resource> TypedResource<R> {
         let block = &self.known().schema.block;
         let mut hooked = write_back(planned.clone(), before, after.into_value());
         plan::nullify_write_only(block, &mut hooked);
+        plan::keep_equivalent(block, &mut hooked, &planned);
+        plan::keep_equivalent(block, &mut hooked, &request.prior.value);
         let contradiction = |path: Path| {
             let detail = format!(
                 "The plan changes {path}, which the configuration decides. This is a mistake in \
