@@ -76,10 +76,13 @@ fn arguments(
             .parameter_at(index)
             .ok_or_else(|| FunctionError::at(index, "There is no such parameter."))?;
         let of = parameter.shape.value_type();
-        let decoded = if value.msgpack.is_empty() {
+        let decoded = if !value.msgpack.is_empty() {
+            Value::from_msgpack(&value.msgpack, &of)
+        } else if !value.json.is_empty() {
             Value::from_json(&value.json, &of, UnknownAttributes::Refuse)
         } else {
-            Value::from_msgpack(&value.msgpack, &of)
+            // OpenTofu sends nothing where an argument is null.
+            Ok(Value::Null)
         };
         let decoded = decoded.map_err(|error| FunctionError::at(index, error.to_string()))?;
         match decoded {

@@ -51,6 +51,17 @@ async fn arguments_are_what_their_rust_types_say() {
 }
 
 #[tokio::test]
+async fn an_argument_of_which_nothing_came_is_null() {
+    let mut given = arguments("a".into(), Value::Null, Value::Null);
+    given[1] = wire::DynamicValue::default();
+    assert_eq!(text(&call(given.clone()).await), "a None Null []");
+    given[0] = wire::DynamicValue::default();
+    let error = call(given).await.error.unwrap();
+    assert_eq!(error.function_argument, Some(0));
+    assert_eq!(error.text, "A value is needed, and this is null.");
+}
+
+#[tokio::test]
 async fn variadic_arguments_follow_the_others() {
     let mut given = arguments("a".into(), Value::Null, Value::Null);
     given.extend([number(1), number(2)]);
