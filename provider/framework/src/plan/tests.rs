@@ -1,7 +1,7 @@
 //! The plan order, value by value.
 
 use super::*;
-use crate::schema::{Attribute, Block, Modifier, Nesting, Shape};
+use crate::schema::{Attribute, Block, BlockNesting, Modifier, Nesting, Shape};
 use crate::{Attr, Set};
 
 fn text(name: &str) -> Attribute {
@@ -280,4 +280,36 @@ fn sets_of_plain_values_are_compared_without_order() {
     let config = of(["b", "a"], Value::Null);
     let planned = plan(&schema, &prior, of(["b", "a"], "1".into()), &config);
     assert_eq!(planned.value, prior);
+}
+
+#[test]
+fn what_is_configured_and_should_not_be_is_warned_of_at_its_place() {
+    let old = |name: &str| text(name).optional().deprecated("Use new.");
+    let inner = Block {
+        attributes: vec![old("colour")],
+        deprecated: Some("Use another.".to_owned()),
+        ..Block::default()
+    };
+    let mut schema = schema(vec![old("shade"), old("tint")]);
+    let nested = |name| crate::schema::NestedBlock::new(name, BlockNesting::List, inner.clone());
+    schema.block.blocks = vec![nested("paint"), nested("varnish")];
+    let painted = Value::List(vec![values(&[("colour", "red".into())])]);
+    let config = values(&[
+        ("shade", Value::Unknown),
+        ("paint", painted),
+        ("varnish", Value::List(Vec::new())),
+    ]);
+    let mut found = crate::Diagnostics::new();
+    validate(&schema.block, &config, &mut found);
+    let said: Vec<_> = found
+        .iter()
+        .map(|one| format!("{}: {}", one.summary, one.detail))
+        .collect();
+    let expected = [
+        "shade is deprecated: Use new.",
+        "paint is deprecated: Use another.",
+        "paint[0].colour is deprecated: Use new.",
+    ];
+    assert_eq!(said, expected);
+    assert!(!found.has_errors());
 }

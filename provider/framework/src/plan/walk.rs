@@ -114,7 +114,8 @@ impl<'a> Level<'a> {
     }
 }
 
-/// Runs every validator on the known values of a configuration.
+/// Runs every validator on the known values of a configuration, and warns of what is configured
+/// and should no longer be used: Terraform itself warns only where such a value is read.
 pub(crate) fn validate(block: &Block, config: &Value, diagnostics: &mut Diagnostics) {
     validate_level(&Level::of_block(block), config, &Path::empty(), diagnostics);
 }
@@ -122,7 +123,16 @@ pub(crate) fn validate(block: &Block, config: &Value, diagnostics: &mut Diagnost
 fn validate_level(level: &Level<'_>, object: &Value, path: &Path, diagnostics: &mut Diagnostics) {
     for attribute in level.attributes {
         let value = object.attribute(&attribute.name);
-        if value.is_null() || value.is_unknown() {
+        if value.is_null() {
+            continue;
+        }
+        warn_deprecated(
+            &attribute.name,
+            attribute.deprecated.as_ref(),
+            path,
+            diagnostics,
+        );
+        if value.is_unknown() {
             continue;
         }
         check_items(attribute, value, path, diagnostics);
@@ -137,11 +147,29 @@ fn validate_level(level: &Level<'_>, object: &Value, path: &Path, diagnostics: &
             }
         }
     }
+    for nested in level.blocks {
+        if !objects(object.attribute(&nested.name)).is_empty() {
+            let message = nested.block.deprecated.as_ref();
+            warn_deprecated(&nested.name, message, path, diagnostics);
+        }
+    }
     for (name, nested) in level.nested() {
         let path = path.clone().attribute(name);
         for (step, object) in objects(object.attribute(name)) {
             validate_level(&nested, object, &at(&path, step), diagnostics);
         }
+    }
+}
+
+fn warn_deprecated(
+    name: &str,
+    message: Option<&String>,
+    path: &Path,
+    diagnostics: &mut Diagnostics,
+) {
+    if let Some(message) = message {
+        let at = path.clone().attribute(name);
+        diagnostics.warning_at(at.clone(), format!("{at} is deprecated"), message);
     }
 }
 
