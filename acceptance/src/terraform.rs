@@ -3,6 +3,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -119,7 +120,12 @@ impl<'l> Terraform<'l> {
     ///
     /// When the settings can't be written.
     pub fn with_provider(self, address: &str, program: &Path) -> Result<Self> {
-        let folder = program.parent().context("a program lies in a folder")?;
+        // Terraform finds it by the name of its file, whatever it was built as.
+        let name = address.rsplit('/').next().unwrap_or(address);
+        let folder = self.folder.join("providers");
+        fs::create_dir_all(&folder).context("unable to make the folder of providers")?;
+        symlink(program, folder.join(format!("terraform-provider-{name}")))
+            .with_context(|| format!("unable to link {}", program.display()))?;
         let settings = self.folder.join("terraform.rc");
         let text = format!(
             "disable_checkpoint = true\nprovider_installation {{\n  dev_overrides {{\n    \"{address}\" = \"{}\"\n  }}\n}}\n",

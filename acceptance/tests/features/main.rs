@@ -1,0 +1,12 @@
+//! Every feature of the provider framework at work under the real Terraform and the real OpenTofu,
+//! shown by an example provider that has one of everything.
+//!
+//! What each tool can do ends up in `docs/compatibility.md`, and a difference from that file is a
+//! failure.
+
+mod bench;
+mod functions;
+mod kinds;
+mod planning;
+mod table;
+mod values;
