@@ -6,10 +6,27 @@
 )]
 
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher as _, RandomState};
 
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
-use terraform_plugin::value::{Type, UnknownAttributes, Value};
+use proptest::test_runner::RngSeed;
+use terraform_plugin::Path;
+use terraform_plugin::value::{Refinement, Refinements, Type, UnknownAttributes, Value};
+
+/// A failing run says which seed makes the same one again.
+fn config() -> ProptestConfig {
+    let seed = std::env::var("PROPTEST_RNG_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok())
+        .unwrap_or_else(|| RandomState::new().hash_one(0));
+    eprintln!("PROPTEST_RNG_SEED={seed}");
+    ProptestConfig {
+        rng_seed: RngSeed::Fixed(seed),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
 
 /// A type, and a value of it that is known throughout or not.
 fn typed(with_unknown: bool) -> impl Strategy<Value = (Type, Value)> {
@@ -51,14 +68,14 @@ fn known(of: &Type, with_unknown: bool) -> BoxedStrategy<Value> {
         Type::Bool => any::<bool>().prop_map(Value::Bool).boxed(),
         Type::Number => numbers().boxed(),
         Type::String => any::<String>().prop_map(Value::String).boxed(),
-        Type::Dynamic => prop_oneof![
-            numbers().prop_map(|number| Value::Dynamic(Type::Number, Box::new(number))),
-            vec(any::<String>(), 0..3).prop_map(|texts| {
-                let texts = texts.into_iter().map(Value::String).collect();
-                Value::Dynamic(Type::list(Type::String), Box::new(Value::List(texts)))
-            }),
-        ]
-        .boxed(),
+        // Any type but that of any type, which a value in such a place never has.
+        Type::Dynamic => types()
+            .prop_filter("not any type", |of| of != &Type::Dynamic)
+            .prop_flat_map(move |of| {
+                let values = values(&of, with_unknown);
+                values.prop_map(move |value| Value::Dynamic(of.clone(), Box::new(value)))
+            })
+            .boxed(),
         Type::List(of) => vec(values(of, with_unknown), 0..5)
             .prop_map(Value::List)
             .boxed(),
@@ -88,8 +105,78 @@ fn known(of: &Type, with_unknown: bool) -> BoxedStrategy<Value> {
     }
 }
 
+/// What may be known of an unknown value of this type.
+fn refinement(of: &Type) -> BoxedStrategy<Refinement> {
+    let nullness = prop_oneof![Just(Refinement::default()), Just(Refinement::not_null())];
+    match of {
+        Type::String => (nullness, "[^\\pM]{0,40}")
+            .prop_map(|(refinement, prefix)| refinement.starting_with(&prefix))
+            .boxed(),
+        Type::Number => (nullness, any::<i64>(), any::<u8>())
+            .prop_map(|(refinement, low, more)| {
+                let high = i128::from(low) + 1 + i128::from(more);
+                refinement.at_least(low).below(high)
+            })
+            .boxed(),
+        Type::List(_) | Type::Set(_) | Type::Map(_) => (nullness, any::<u32>(), any::<u32>())
+            .prop_map(|(refinement, low, more)| {
+                let high = u64::from(low) + u64::from(more);
+                refinement.with_at_least(low.into()).with_at_most(high)
+            })
+            .boxed(),
+        Type::Bool | Type::Object(..) | Type::Tuple(_) => nullness.boxed(),
+        Type::Dynamic => Just(Refinement::default()).boxed(),
+    }
+}
+
+/// Says something of every unknown value that has a place.
+fn refine(
+    value: &Value,
+    of: &Type,
+    at: Path,
+    seed: &mut impl FnMut(&Type) -> Refinement,
+    all: &mut Refinements,
+) {
+    match (value, of) {
+        (Value::Unknown, of) => all.insert(at, seed(of)),
+        (Value::Dynamic(of, value), Type::Dynamic) => refine(value, of, at, seed, all),
+        (Value::List(elements), Type::List(of)) => {
+            for (index, element) in elements.iter().enumerate() {
+                refine(element, of, at.clone().index(index), seed, all);
+            }
+        }
+        (Value::Tuple(elements), Type::Tuple(of)) => {
+            for (index, (element, of)) in elements.iter().zip(of).enumerate() {
+                refine(element, of, at.clone().index(index), seed, all);
+            }
+        }
+        (Value::Map(elements), Type::Map(of)) => {
+            for (key, element) in elements {
+                refine(element, of, at.clone().key(key), seed, all);
+            }
+        }
+        (Value::Object(attributes), Type::Object(of, _)) => {
+            for (name, of) in of {
+                refine(
+                    value.attribute(name),
+                    of,
+                    at.clone().attribute(name),
+                    seed,
+                    all,
+                );
+            }
+            assert_eq!(attributes.len(), of.len());
+        }
+        _ => {}
+    }
+}
+
 fn numbers() -> impl Strategy<Value = Value> {
     let text = prop_oneof![
+        "-?[1-9][0-9]{29}",
+        any::<f64>()
+            .prop_filter("finite", |float| float.is_finite())
+            .prop_map(|float| float.to_string()),
         any::<i64>().prop_map(|number| number.to_string()),
         any::<u64>().prop_map(|number| number.to_string()),
         "-?[0-9]{1,80}(\\.[0-9]{1,80})?",
@@ -99,6 +186,29 @@ fn numbers() -> impl Strategy<Value = Value> {
 }
 
 proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn what_is_known_of_unknown_values_comes_back_too(
+        (of, value) in typed(true),
+        strings in refinement(&Type::String),
+        numbers in refinement(&Type::Number),
+        collections in refinement(&Type::list(Type::Bool)),
+        others in refinement(&Type::Bool),
+    ) {
+        let mut seed = |of: &Type| match of {
+            Type::String => strings.clone(),
+            Type::Number => numbers.clone(),
+            Type::List(_) | Type::Set(_) | Type::Map(_) => collections.clone(),
+            Type::Bool | Type::Object(..) | Type::Tuple(_) => others.clone(),
+            Type::Dynamic => Refinement::default(),
+        };
+        let mut refinements = Refinements::default();
+        refine(&value, &of, Path::empty(), &mut seed, &mut refinements);
+        let bytes = value.to_msgpack_refined(&of, &refinements).unwrap();
+        prop_assert_eq!(Value::from_msgpack_refined(&bytes, &of).unwrap(), (value, refinements));
+    }
+
     #[test]
     fn msgpack_gives_back_what_it_was_given((of, value) in typed(true)) {
         let bytes = value.to_msgpack(&of).unwrap();

@@ -7,7 +7,8 @@ use serde_json::{Value as Json, json};
 
 use super::{Budget, Number, Type, Value, ValueError};
 
-/// How large a JSON document may be. Parsed JSON takes many times its size.
+/// How large a JSON document may be. Parsed JSON takes many times its size, so that it gets a
+/// quarter of what one message may hold; msgpack is read without a form between.
 const JSON_BYTES_MAX: usize = 64 << 20;
 
 /// What to do with attributes that the type doesn't have.

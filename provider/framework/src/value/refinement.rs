@@ -163,6 +163,15 @@ impl Refinement {
         {
             return Err(ValueError::new("bounds that no number is between"));
         }
+        // Lengths are signed wherever they go.
+        let is_length = |length: &u64| i64::try_from(*length).is_ok();
+        if ![self.length_min, self.length_max]
+            .iter()
+            .flatten()
+            .all(is_length)
+        {
+            return refuse("an impossible length");
+        }
         match (self.length_min, self.length_max) {
             (Some(min), Some(max)) if min > max => {
                 Err(ValueError::new("bounds that no length is between"))
@@ -247,6 +256,8 @@ mod tests {
         );
         let upside_down = Refinement::default().with_at_least(2).with_at_most(1);
         assert!(upside_down.check(&of).is_err());
+        let endless = Refinement::default().with_at_most(u64::MAX);
+        assert!(endless.check(&of).is_err());
         let empty = Refinement::default().at_least(2).at_most(1);
         assert!(empty.check(&Type::Number).is_err());
     }
