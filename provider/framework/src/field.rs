@@ -56,6 +56,18 @@ pub trait AttributeField: Field {
     type Inner: Field;
 }
 
+/// A type with elements that can be counted.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no elements to count",
+    label = "not a list, a set or a map",
+    note = "min and max count the elements of Vec<_>, Set<_> and BTreeMap<String, _>; check other values with validate = function"
+)]
+pub trait CollectionField: Field {}
+
+impl<T: Field> CollectionField for Vec<T> {}
+impl<T: Field> CollectionField for Set<T> {}
+impl<T: Field> CollectionField for BTreeMap<String, T> {}
+
 impl Undecodable {
     /// A value of another kind than the schema says.
     pub fn mismatch(expected: &str, found: &Value) -> Self {

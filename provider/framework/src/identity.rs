@@ -12,7 +12,7 @@ use crate::{Diagnostic, Diagnostics, Field, Model, Path};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be part of an identity",
     label = "not a string, a number, a bool or a list of those",
-    note = "mark other attributes with #[attribute(identity)]: Terraform allows String, bool, numbers, and Vec<_> of those"
+    note = "an identity is made of String, bool, numbers, and Vec<_> of those"
 )]
 pub trait IdentityField: Field {}
 

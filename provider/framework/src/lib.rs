@@ -39,7 +39,7 @@ pub use context::{Cx, DeferReason, PlanAction, PlanCx};
 pub use data_source::DataSource;
 pub use diagnostics::{Diagnostic, Diagnostics, Severity};
 pub use ephemeral::EphemeralResource;
-pub use field::{AttributeField, Field, Undecodable};
+pub use field::{AttributeField, CollectionField, Field, Undecodable};
 pub use function::{Allows, Argument, Arguments, Function, FunctionError, Signature};
 pub use identity::IdentityField;
 pub use list_resource::{Found, ListQuery, ListResource};

@@ -139,7 +139,7 @@ fn attribute_schema(member: &Member<'_>) -> Option<TokenStream> {
         .deprecated
         .as_ref()
         .map(|message| quote!(.deprecated(#message)));
-    let items = items(options.items_min.as_ref(), options.items_max.as_ref());
+    let items = items(of, options.items_min.as_ref(), options.items_max.as_ref());
     let identity = options.identity.map(|part| identity(of, part));
     let equivalent = options.equivalent.as_ref().map(|same| equivalent(of, same));
     Some(quote! {
@@ -156,10 +156,14 @@ fn attribute_schema(member: &Member<'_>) -> Option<TokenStream> {
     })
 }
 
-fn items(min: Option<&LitInt>, max: Option<&LitInt>) -> Option<TokenStream> {
+fn items(of: &Type, min: Option<&LitInt>, max: Option<&LitInt>) -> Option<TokenStream> {
     let count = |bound: Option<&LitInt>| bound.map_or(quote!(0), |bound| quote!(#bound));
     let (min_count, max_count) = (count(min), count(max));
-    (min.is_some() || max.is_some()).then(|| quote!(.items(#min_count, #max_count)))
+    (min.is_some() || max.is_some()).then(|| {
+        quote_spanned! {of.span()=>
+            .items::<<#of as ::terraform_plugin::AttributeField>::Inner>(#min_count, #max_count)
+        }
+    })
 }
 
 fn identity(of: &Type, part: Identity) -> TokenStream {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::Shape;
 use crate::identity::IdentityField;
 use crate::value::Value;
-use crate::{Attr, AttributeField, Diagnostic, Field};
+use crate::{Attr, AttributeField, CollectionField, Diagnostic, Field};
 
 /// One attribute.
 #[derive(Clone)]
@@ -173,7 +173,7 @@ impl Attribute {
 
     /// How many elements a list, set or map has; at most 0 for any number.
     #[must_use]
-    pub fn items(mut self, min: usize, max: usize) -> Self {
+    pub fn items<T: CollectionField>(mut self, min: usize, max: usize) -> Self {
         (self.items_min, self.items_max) = (min, max);
         self
     }
