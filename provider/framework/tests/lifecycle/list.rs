@@ -16,6 +16,9 @@ use wire::provider_server::Provider as _;
 use crate::bench::*;
 use crate::provider::{DISK, Disk, DiskModel, Key, Witness};
 
+/// More than any search here should find.
+const EVENTS_MAX: usize = 100;
+
 /// Which disks to find. The site also says how the search goes.
 #[derive(Model)]
 pub(crate) struct DisksConfig {
@@ -153,11 +156,12 @@ async fn an_object_that_terraform_would_refuse_is_an_error_that_names_the_attrib
 #[tokio::test]
 async fn a_list_block_is_checked_like_any_other() {
     let bench = Bench::configured().await;
-    let validate = async |config, limit| {
+    let flag = wire_of(&true.into(), &Type::Bool);
+    let validate = async |config, limit, include_resource_object| {
         let request = wire::validate_list_resource_config::Request {
             type_name: DISK.to_owned(),
             config,
-            include_resource_object: wire_of(&true.into(), &Type::Bool),
+            include_resource_object,
             limit,
         };
         let answer = bench
@@ -166,15 +170,17 @@ async fn a_list_block_is_checked_like_any_other() {
         answer.await.unwrap().into_inner().diagnostics
     };
     let limit = wire_of(&Value::Unknown, &Type::Number);
-    assert_no_errors(&validate(config("north".into()), limit.clone()).await);
-    assert_no_errors(&validate(config(Value::Unknown), None).await);
-    assert_no_errors(&validate(None, None).await);
-    let found = validate(config("North".into()), None).await;
+    assert_no_errors(&validate(config("north".into()), limit.clone(), flag.clone()).await);
+    assert_no_errors(&validate(config(Value::Unknown), None, None).await);
+    assert_no_errors(&validate(None, None, None).await);
+    let found = validate(config("North".into()), None, None).await;
     assert_eq!(only_error(&found), ("Invalid value of site", Some("site")));
-    let garbage = wire_of(&"many".into(), &Type::String);
+    let garbage = wire_of(&Value::List(Vec::new()), &Type::list(Type::Bool));
+    let north = config("north".into());
     for found in [
-        validate(config("north".into()), garbage.clone()).await,
-        validate(garbage, limit).await,
+        validate(north.clone(), garbage.clone(), flag.clone()).await,
+        validate(north, limit.clone(), garbage.clone()).await,
+        validate(garbage, limit, flag).await,
     ] {
         assert_eq!(errors(&found), ["Unable to decode a value from Terraform"]);
     }
@@ -322,7 +328,7 @@ async fn start(
 
 async fn list(bench: &Bench, request: wire::list_resource::Request) -> Vec<Event> {
     let events = start(bench, request).await;
-    events.map(Result::unwrap).collect().await
+    events.map(Result::unwrap).take(EVENTS_MAX).collect().await
 }
 
 fn lowercase(site: &str) -> Result<(), &'static str> {

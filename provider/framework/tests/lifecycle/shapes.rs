@@ -42,7 +42,8 @@ impl Volumes {
         let proposed = if config.is_null() {
             Value::Null
         } else {
-            with(config, "told", prior.attribute("told").clone())
+            let kept = |config, name| with(&config, name, prior.attribute(name).clone());
+            ["told", "digest"].into_iter().fold(config.clone(), kept)
         };
         let request = wire::plan_resource_change::Request {
             type_name: VOLUME.to_owned(),
@@ -151,6 +152,7 @@ async fn every_kind_of_block_is_in_the_schema_with_its_deprecation() {
             ("limits", NestingMode::Map, false, ""),
             ("placement", NestingMode::Group, false, ""),
             ("routes", NestingMode::List, true, ""),
+            ("origin", NestingMode::Single, true, ""),
             ("former", NestingMode::Set, false, "Use placement."),
             ("timeouts", NestingMode::Single, false, ""),
         ]
@@ -241,6 +243,28 @@ async fn unknown_and_absent_values_are_equivalent_to_nothing() {
         let planned = volume_of(plan.planned_state.as_ref());
         assert_eq!(planned.attribute("mode"), &mode);
     }
+    let zones = |zone: Value| volume(&[("zones", Value::List(vec![zone]))]);
+    let state = volumes.created(&zones("a".into())).await;
+    let plan = volumes.plan(&state, &zones(Value::Unknown), b"").await;
+    let planned = volume_of(plan.planned_state.as_ref());
+    assert_eq!(
+        planned.attribute("zones"),
+        &Value::List(vec![Value::Unknown])
+    );
+}
+
+#[tokio::test]
+async fn a_hook_that_spells_a_computed_value_otherwise_changes_nothing() {
+    let volumes = Volumes::new().await;
+    let state = volumes.created(&volume(&[])).await;
+    assert_eq!(state.attribute("digest"), &"ab".into());
+    let plan = volumes.plan(&state, &volume(&[]), b"").await;
+    assert_eq!(volume_of(plan.planned_state.as_ref()), state);
+    // Elsewhere something changes, so that the digest was open when the hook predicted it.
+    let renamed = volume(&[("name", "b".into())]);
+    let plan = volumes.plan(&state, &renamed, b"").await;
+    let planned = volume_of(plan.planned_state.as_ref());
+    assert_eq!(planned.attribute("digest"), &"ab".into());
 }
 
 #[tokio::test]
@@ -365,15 +389,26 @@ async fn private_data_of_a_plan_comes_back_where_the_caller_keeps_it() {
 async fn blocks_that_nobody_wrote_are_computed_where_the_caller_takes_that() {
     let mut volumes = Volumes::new().await;
     let unwritten = volume(&[("routes", Value::Null)]);
+    let routed = with(&unwritten, "name", "routed".into());
     volumes.capabilities = Some(EVERYTHING);
     let plan = volumes.plan(&Value::Null, &unwritten, b"").await;
     let planned = volume_of(plan.planned_state.as_ref());
     assert_eq!(planned.attribute("routes"), &Value::Unknown);
+    assert_eq!(planned.attribute("origin"), &Value::Unknown);
+    let plan = volumes.plan(&Value::Null, &routed, b"").await;
+    assert_no_errors(&plan.diagnostics);
+    let planned = volume_of(plan.planned_state.as_ref());
+    assert_eq!(
+        planned.attribute("routes"),
+        &Value::List(vec![part("planned".into())])
+    );
     let state = volumes.created(&unwritten).await;
     let made = Value::List(vec![part("made".into())]);
     assert_eq!(state.attribute("routes"), &made);
+    assert_eq!(state.attribute("origin"), &part("made".into()));
     // Nothing changes, so nothing becomes unknown.
     let kept = with(&unwritten, "routes", made.clone());
+    let kept = with(&kept, "origin", part("made".into()));
     let plan = volumes.plan(&state, &kept, b"").await;
     assert_eq!(
         volume_of(plan.planned_state.as_ref()).attribute("routes"),
@@ -389,6 +424,7 @@ async fn blocks_that_nobody_wrote_are_computed_where_the_caller_takes_that() {
     let plan = volumes.plan(&Value::Null, &volume(&[]), b"").await;
     let planned = volume_of(plan.planned_state.as_ref());
     assert_eq!(planned.attribute("routes"), &Value::List(Vec::new()));
+    assert_eq!(planned.attribute("origin"), &Value::Null);
 }
 
 fn volume_type() -> Type {
@@ -420,10 +456,13 @@ fn volume(others: &[(&str, Value)]) -> Value {
         ("tags", Value::Null),
         ("labels", Value::Null),
         ("parts", Value::Null),
+        ("zones", Value::Null),
+        ("digest", Value::Null),
         ("told", Value::Null),
         ("limits", Value::Map([].into())),
         ("placement", part(Value::Null)),
         ("routes", Value::List(Vec::new())),
+        ("origin", Value::Null),
         ("former", Value::Set(Vec::new())),
         ("timeouts", Value::Null),
     ]);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use terraform_plugin::{
-    Attr, Cx, Diagnostics, Failure, Model, PlanCx, Resource, Set, Timeouts, async_trait,
+    Attr, Cx, Diagnostics, Failure, Model, PlanAction, PlanCx, Resource, Set, Timeouts, async_trait,
 };
 
 use crate::provider::Witness;
@@ -39,6 +39,11 @@ pub(crate) struct VolumeModel {
     pub(crate) labels: Attr<BTreeMap<String, String>>,
     #[attribute(optional)]
     pub(crate) parts: Attr<Vec<PartModel>>,
+    #[attribute(optional, equivalent = same_zones)]
+    pub(crate) zones: Attr<Vec<Attr<String>>>,
+    /// Predicted by the hook, in a spelling of its own.
+    #[attribute(computed, equivalent = same_text)]
+    pub(crate) digest: Attr<String>,
     /// What the author's code was told.
     #[attribute(computed)]
     pub(crate) told: Attr<String>,
@@ -48,6 +53,8 @@ pub(crate) struct VolumeModel {
     pub(crate) placement: PartModel,
     #[block(computed)]
     pub(crate) routes: Attr<Vec<PartModel>>,
+    #[block(computed)]
+    pub(crate) origin: Attr<PartModel>,
     #[block(deprecated = "Use placement.")]
     pub(crate) former: Set<PartModel>,
     #[block]
@@ -75,6 +82,16 @@ impl Resource for Volume {
             cx.warn("Planned again", format!("{rounds} times before."));
         }
         plan.mode = spelled(&plan.mode);
+        plan.digest = match cx.action() {
+            PlanAction::Create => "ab".into(),
+            _ => "AB".into(),
+        };
+        if plan.routes.is_unknown() && plan.name.as_deref() == Attr::Known("routed") {
+            let route = PartModel {
+                mode: "planned".into(),
+            };
+            plan.routes = vec![route].into();
+        }
         Ok(())
     }
 
@@ -95,6 +112,12 @@ impl Resource for Volume {
                 mode: "made".into(),
             };
             plan.routes = vec![route].into();
+        }
+        if plan.origin.is_unknown() {
+            plan.origin = PartModel {
+                mode: "made".into(),
+            }
+            .into();
         }
         Ok(plan)
     }
@@ -139,6 +162,11 @@ fn spelled(mode: &Attr<String>) -> Attr<String> {
 
 fn same_text(before: &str, after: &str) -> bool {
     before.eq_ignore_ascii_case(after)
+}
+
+/// Any zone is as good as another.
+fn same_zones(_: &[Attr<String>], _: &[Attr<String>]) -> bool {
+    true
 }
 
 /// Tags mean the same in any order.
