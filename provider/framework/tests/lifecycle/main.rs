@@ -14,3 +14,4 @@ mod list;
 mod provider;
 mod shapes;
 mod volume;
+mod volumes;
