@@ -8,7 +8,7 @@
 
 mod plugin;
 
-use plugin::{Identity, Plugin};
+use plugin::{Identity, Plugin, example};
 use terraform_plugin::proto::tfplugin6 as wire;
 use terraform_plugin::value::{Type, Value};
 use tonic::Code;
@@ -51,6 +51,38 @@ async fn two_hundred_mebibytes_are_planned_and_more_than_a_message_holds_is_refu
     // The provider is as good as before.
     let answer = client.plan_resource_change(plan("small")).await.unwrap();
     assert!(answer.into_inner().diagnostics.is_empty());
+}
+
+#[tokio::test]
+async fn a_schema_of_two_hundred_mebibytes_is_told_and_one_that_no_message_holds_is_refused() {
+    let identity = Identity::new();
+    for (mebibytes, is_told) in [(200_usize, true), (300, false)] {
+        let mut vast = example("vast");
+        vast.env("VAST_SCHEMA_MEBIBYTES", mebibytes.to_string());
+        let plugin = Plugin::start_of(vast, &identity).await;
+        let channel = plugin.connect(Some(&identity)).await.unwrap();
+        let mut client = ProviderClient::new(channel).max_decoding_message_size(256 * MEBIBYTE);
+        let answer = client
+            .get_provider_schema(wire::get_provider_schema::Request {})
+            .await;
+        match answer {
+            Ok(answer) if is_told => {
+                let block = answer.into_inner().provider.unwrap().block.unwrap();
+                assert_eq!(block.attributes.len(), mebibytes);
+            }
+            Err(refused) if !is_told => {
+                assert_eq!(refused.code(), Code::OutOfRange);
+                assert!(refused.message().contains("limit"), "{refused}");
+            }
+            other => panic!("{mebibytes} MiB: {other:?}"),
+        }
+        let peak = peak_bytes(&plugin);
+        assert!(
+            peak < 1536 * MEBIBYTE,
+            "{mebibytes} MiB: {} MiB at the peak",
+            peak / MEBIBYTE
+        );
+    }
 }
 
 /// A plan to create a note of this content.

@@ -52,8 +52,13 @@ impl Identity {
 
 impl Plugin {
     pub(crate) async fn start(client: &Identity) -> Self {
+        Self::start_of(command(), client).await
+    }
+
+    /// Starts this provider.
+    pub(crate) async fn start_of(mut command: Command, client: &Identity) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut process = command()
+        let mut process = command
             .env(COOKIE.0, COOKIE.1)
             .env("PLUGIN_CLIENT_CERT", &client.pem)
             .env("PLUGIN_PROTOCOL_VERSIONS", "5,6")
@@ -135,15 +140,21 @@ impl rustls::client::ResolvesClientCert for Shown {
     }
 }
 
-/// The example provider. A plain `cargo test` builds it anew; `--test handshake` alone does not.
+/// The example provider that keeps notes.
 pub(crate) fn command() -> Command {
+    example("notes")
+}
+
+/// An example provider. A plain `cargo test` builds it anew; `--test handshake` alone does not.
+pub(crate) fn example(name: &str) -> Command {
     let tests = std::env::current_exe().unwrap();
     let example = tests
         .parent()
         .unwrap()
         .parent()
         .unwrap()
-        .join("examples/notes");
+        .join("examples")
+        .join(name);
     assert!(
         example.exists(),
         "build it first: cargo build -p terraform-plugin --examples"
