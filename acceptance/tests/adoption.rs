@@ -85,7 +85,7 @@ fn state_of_the_first_version_is_read_on_and_an_address_may_move() -> Result<()>
             .terraform(&federation.configuration())?
             .with(tool);
         terraform.init()?;
-        let old = fixtures().join("state-0.1.0.tfstate");
+        let old = fixtures().join("state-0.1.0.json");
         let old = fs::read_to_string(&old).with_context(|| old.display().to_string())?;
         terraform.write("terraform.tfstate", &old)?;
         let plan = terraform.plan()?;
