@@ -117,6 +117,9 @@ impl<T: Field> Field for Attr<T> {
         match value {
             Value::Null => Ok(Self::Null),
             Value::Unknown => Ok(Self::Unknown),
+            // One of any type may already tell its type. What an author leaves alone keeps it.
+            Value::Dynamic(_, value) if value.is_null() => Ok(Self::Null),
+            Value::Dynamic(_, value) if *value == Value::Unknown => Ok(Self::Unknown),
             known => match T::decode(known) {
                 Ok(value) => Ok(Self::Known(value)),
                 Err(Undecodable::Unknown) => Ok(Self::Unknown),
@@ -334,6 +337,18 @@ mod tests {
             Attr::<Vec<Attr<String>>>::decode(list),
             Ok(Attr::Known(vec![Attr::from("a"), Attr::Unknown]))
         );
+    }
+
+    #[test]
+    fn a_value_of_any_type_whose_type_is_known_is_still_null_or_unknown() {
+        let typed = |value| Value::Dynamic(Type::String, Box::new(value));
+        assert_eq!(Attr::<Value>::decode(typed(Value::Null)), Ok(Attr::Null));
+        assert_eq!(
+            Attr::<Value>::decode(typed(Value::Unknown)),
+            Ok(Attr::Unknown)
+        );
+        let known = typed("a".into());
+        assert_eq!(Attr::decode(known.clone()), Ok(Attr::Known(known)));
     }
 
     #[test]
