@@ -31,6 +31,7 @@ use crate::server::Service;
 
 use handshake::{Handshake, Start};
 use socket::Socket;
+use tls::Door;
 
 /// How large one message may be, either way.
 const MESSAGE_BYTES_MAX: usize = 256 << 20;
@@ -69,47 +70,37 @@ pub fn run<P: Provider>(provider: P) -> ExitCode {
 async fn serve<P: Provider>(provider: P, start: Start) -> io::Result<()> {
     let shutdown = CancellationToken::new();
     let (socket, listener) = Socket::bind(start.socket_folder())?;
-    let incoming = UnixListenerStream::new(listener);
     let router = router(provider, &shutdown);
     stop_on_signals(&shutdown, matches!(start, Start::Debug { .. }))?;
-    let ended = match start {
-        Start::Debug { address } => {
-            say(&reattach::instructions(&address, socket.path()))?;
-            router
-                .serve_with_incoming_shutdown(incoming, shutdown.cancelled())
-                .await
-        }
+    let (door, line) = match start {
+        Start::Debug { address } => (Door::Open, reattach::instructions(&address, socket.path())),
         Start::Plugin(Handshake {
             client_certificate: None,
             ..
-        }) => {
-            say(&handshake::line(socket.path(), ""))?;
-            router
-                .serve_with_incoming_shutdown(incoming, shutdown.cancelled())
-                .await
-        }
+        }) => (Door::Open, handshake::line(socket.path(), "")),
         Start::Plugin(Handshake {
             client_certificate: Some(pinned),
             ..
         }) => {
-            let (acceptor, certificate) = tls::acceptor(pinned)?;
-            let incoming = incoming.map(move |stream| {
-                let acceptor = acceptor.clone();
-                async move { tls::accept(&acceptor, stream?).await }
-            });
-            // A handshake that fails concerns one connection and not the others; one that stalls
-            // holds up only itself.
-            let incoming = incoming
-                .buffer_unordered(tls::HANDSHAKES_MAX)
-                .filter_map(|accepted| async move { accepted.inspect_err(tls::refused).ok() })
-                .map(Ok::<_, io::Error>);
-            say(&handshake::line(socket.path(), &certificate))?;
-            router
-                .serve_with_incoming_shutdown(incoming, shutdown.cancelled())
-                .await
+            let (door, certificate) = tls::pinned(pinned)?;
+            (door, handshake::line(socket.path(), &certificate))
         }
     };
-    ended.map_err(io::Error::other)
+    // A handshake that fails concerns one connection and not the others; one that stalls holds up
+    // only itself.
+    let incoming = UnixListenerStream::new(listener)
+        .map(move |stream| {
+            let door = door.clone();
+            async move { door.accept(stream?).await }
+        })
+        .buffer_unordered(tls::HANDSHAKES_MAX)
+        .filter_map(|accepted| async move { accepted.inspect_err(tls::refused).ok() })
+        .map(Ok::<_, io::Error>);
+    say(&line)?;
+    router
+        .serve_with_incoming_shutdown(incoming, shutdown.cancelled())
+        .await
+        .map_err(io::Error::other)
 }
 
 fn router<P: Provider>(provider: P, shutdown: &CancellationToken) -> Router {

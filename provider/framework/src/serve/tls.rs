@@ -33,9 +33,9 @@ pub(super) const HANDSHAKES_MAX: usize = 16;
 /// How long one handshake may take.
 const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(10);
 
-/// An acceptor that lets in the pinned certificate alone, and this server's own certificate as
-/// the handshake line carries it.
-pub(super) fn acceptor(pinned: CertificateDer<'static>) -> io::Result<(TlsAcceptor, String)> {
+/// A door for the pinned certificate alone, and this server's own certificate as the handshake line
+/// carries it.
+pub(super) fn pinned(pinned: CertificateDer<'static>) -> io::Result<(Door, String)> {
     let (certificate, key) = own_certificate().map_err(io::Error::other)?;
     let text = handshake::certificate_text(&certificate);
     let provider = Arc::new(aws_lc_rs::default_provider());
@@ -50,18 +50,33 @@ pub(super) fn acceptor(pinned: CertificateDer<'static>) -> io::Result<(TlsAccept
         .with_single_cert(vec![certificate], key)
         .map_err(io::Error::other)?;
     config.alpn_protocols = vec![b"h2".to_vec()];
-    Ok((TlsAcceptor::from(Arc::new(config)), text))
+    Ok((Door::Pinned(TlsAcceptor::from(Arc::new(config))), text))
 }
 
-/// A connection that was let in.
-pub(super) struct Connection(TlsStream<UnixStream>);
+/// Who is let in.
+#[derive(Clone)]
+pub(super) enum Door {
+    /// Whoever reaches the socket: the caller named no certificate.
+    Open,
+    /// The pinned certificate alone.
+    Pinned(TlsAcceptor),
+}
 
-/// Shakes hands with one caller.
-pub(super) async fn accept(acceptor: &TlsAcceptor, stream: UnixStream) -> io::Result<Connection> {
-    tokio::time::timeout(HANDSHAKE_TIME_MAX, acceptor.accept(stream))
-        .await
-        .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "the TLS handshake stalled"))?
-        .map(Connection)
+/// A connection that was let in. One type for both, because everything above it, HTTP/2 first of
+/// all, is compiled once for each type, and what is compiled takes memory.
+pub(super) enum Connection {
+    Open(UnixStream),
+    Pinned(Box<TlsStream<UnixStream>>),
+}
+
+impl Door {
+    /// Lets one caller in, or not.
+    pub(super) async fn accept(&self, stream: UnixStream) -> io::Result<Connection> {
+        match self {
+            Self::Open => Ok(Connection::Open(stream)),
+            Self::Pinned(acceptor) => shake_hands(acceptor, stream).await,
+        }
+    }
 }
 
 /// Notes a caller that wasn't let in.
@@ -81,7 +96,10 @@ impl AsyncRead for Connection {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buffer)
+        match &mut *self {
+            Self::Open(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Self::Pinned(stream) => Pin::new(stream).poll_read(cx, buffer),
+        }
     }
 }
 
@@ -91,16 +109,32 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, bytes)
+        match &mut *self {
+            Self::Open(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Pinned(stream) => Pin::new(stream).poll_write(cx, bytes),
+        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
+        match &mut *self {
+            Self::Open(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Pinned(stream) => Pin::new(stream).poll_flush(cx),
+        }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
+        match &mut *self {
+            Self::Open(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Pinned(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
     }
+}
+
+async fn shake_hands(acceptor: &TlsAcceptor, stream: UnixStream) -> io::Result<Connection> {
+    tokio::time::timeout(HANDSHAKE_TIME_MAX, acceptor.accept(stream))
+        .await
+        .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "the TLS handshake stalled"))?
+        .map(|stream| Connection::Pinned(Box::new(stream)))
 }
 
 fn own_certificate() -> Result<(CertificateDer<'static>, PrivateKeyDer<'static>), rcgen::Error> {
