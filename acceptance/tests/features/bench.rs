@@ -107,6 +107,16 @@ impl<'l> Corner<'l> {
         Ok(flat(&self.terraform.plan_refused()?))
     }
 
+    /// What is said of a configuration whose apply fails.
+    pub(crate) fn fails(&self, configuration: &str) -> Result<String> {
+        self.configure(configuration)?;
+        let output = self
+            .terraform
+            .run(["apply", "-no-color", "-auto-approve"])?;
+        ensure!(!output.succeeded(), "this worked:\n{}", output.stdout);
+        Ok(flat(&output.stderr))
+    }
+
     /// All that a command that succeeds says.
     pub(crate) fn said<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Result<String> {
         let output = self.terraform.run(arguments)?.success()?;
@@ -123,6 +133,25 @@ impl<'l> Corner<'l> {
             .find(|resource| resource["address"] == address);
         let found = found.with_context(|| format!("{address} is not in {state}"))?;
         Ok(found["values"].clone())
+    }
+
+    /// Puts another state in the place of the present one.
+    pub(crate) fn replace_state(&self, state: &Value) -> Result<()> {
+        self.terraform
+            .write("terraform.tfstate", &state.to_string())
+    }
+
+    /// Runs a command that this tool lacks, as it says.
+    pub(crate) fn lacks<'a>(
+        &self,
+        arguments: impl IntoIterator<Item = &'a str>,
+        said: &'static str,
+    ) -> Result<Verdict> {
+        let output = self.terraform.run(arguments)?;
+        let found = flat(&(output.stdout.clone() + &output.stderr));
+        ensure!(!output.succeeded(), "this worked: {found}");
+        ensure!(found.contains(said), "{found}");
+        Ok(Verdict::Missing(said))
     }
 
     /// The path of an object in the store.
@@ -143,6 +172,11 @@ impl<'l> Corner<'l> {
         object[key] = value;
         fs::write(self.file(kind, name), object.to_string())?;
         Ok(())
+    }
+
+    /// What the provider noted.
+    pub(crate) fn log(&self) -> Result<String> {
+        Ok(fs::read_to_string(self.store.join("log")).unwrap_or_default())
     }
 
     /// Destroys what is there, and nothing is left over.

@@ -12,6 +12,16 @@ pub(crate) struct Kind {
     pub(crate) stored: [Value; 2],
 }
 
+/// What the state holds of a kind that is not configured.
+pub(crate) fn none(name: &str) -> Value {
+    match name {
+        "list_block" | "set_block" => json!([]),
+        "map_block" => json!({}),
+        "group_block" => json!({"text": null, "anything": null}),
+        _ => Value::Null,
+    }
+}
+
 /// All of them.
 pub(crate) fn all() -> Vec<Kind> {
     let mut kinds = simple();
@@ -193,6 +203,28 @@ fn blocks() -> Vec<Kind> {
                 json!([part("a"), part("b")]),
             ),
             ("set_block {\n text = \"c\"\n }", json!([part("c")])),
+        ),
+        kind(
+            "map_block",
+            (
+                "map_block \"k\" {\n text = \"a\"\n }\n map_block \"l\" {\n }",
+                json!({"k": part("a"), "l": {"text": null, "number": null, "deeper": null}}),
+            ),
+            (
+                "map_block \"l\" {\n text = \"b\"\n }",
+                json!({"l": part("b")}),
+            ),
+        ),
+        kind(
+            "group_block",
+            (
+                "group_block {\n text = \"g\"\n }",
+                json!({"text": "g", "anything": null}),
+            ),
+            (
+                "group_block {\n anything = 5\n }",
+                json!({"text": null, "anything": 5}),
+            ),
         ),
     ]
 }

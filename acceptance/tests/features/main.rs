@@ -4,9 +4,17 @@
 //! What each tool can do ends up in `docs/compatibility.md`, and a difference from that file is a
 //! failure.
 
+mod actions;
+mod adopting;
 mod bench;
+mod ephemeral;
+mod failing;
 mod functions;
 mod kinds;
+mod nesting;
 mod planning;
+mod queries;
+mod secrets;
+mod spelling;
 mod table;
 mod values;

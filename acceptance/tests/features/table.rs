@@ -14,7 +14,7 @@ use hanse_acceptance::{Laboratory, Terraform, Tool};
 const WRITE_VARIABLE: &str = "HANSE_WRITE_COMPATIBILITY";
 
 /// The features, as the table groups and names them.
-const FEATURES: [(&str, &[&str]); 3] = [
+const FEATURES: [(&str, &[&str]); 9] = [
     (
         "Values",
         &[
@@ -23,6 +23,10 @@ const FEATURES: [(&str, &[&str]); 3] = [
             "Numbers keep every digit",
             "Unknown values, also inside collections and blocks",
             "A value of any type may change its type",
+            "Defaults inside sets of objects and sets of blocks",
+            "Computed values inside nested objects and blocks",
+            "Another spelling of the same value is no change",
+            "Values of a certain form, as they were written",
         ],
     ),
     (
@@ -48,6 +52,62 @@ const FEATURES: [(&str, &[&str]); 3] = [
             "Errors at an argument of a function",
             "Errors of a function as a whole",
             "A deprecated function says what to use instead",
+        ],
+    ),
+    (
+        "Failures and time",
+        &[
+            "A create that fails half way leaves a tainted object",
+            "An update that fails half way keeps what it came to",
+            "A delete that fails keeps the object",
+            "Timeouts",
+        ],
+    ),
+    (
+        "Secrets",
+        &[
+            "Write-only values at every level, stored nowhere",
+            "A write-only value beside its version",
+            "A write-only value that is needed once",
+            "Write-only values in import, move and upgrade",
+            "Sensitive values are not shown",
+        ],
+    ),
+    (
+        "What exists already",
+        &[
+            "Import by id",
+            "Import by identity",
+            "A changed identity is refused",
+            "A moved block takes over another resource type",
+            "A moved block takes over another provider's object",
+            "State of an older version",
+            "Private data",
+            "Configuration written for an imported object",
+        ],
+    ),
+    (
+        "Search",
+        &[
+            "A query finds what exists",
+            "A query writes the configuration of what it finds",
+        ],
+    ),
+    (
+        "Ephemeral resources",
+        &[
+            "Every kind of attribute and block, in ephemeral resources",
+            "Opened, renewed and closed",
+            "Opened when its configuration is known, and good for a provider block",
+        ],
+    ),
+    (
+        "Actions and state stores",
+        &[
+            "An action triggered by a resource, with its progress",
+            "An action invoked by hand",
+            "An action that refuses its plan, and one that fails",
+            "State stores",
         ],
     ),
 ];

@@ -1,14 +1,10 @@
 //! Values of every kind go to the provider and come back as they were.
 
 use anyhow::{Result, ensure};
-use hanse_acceptance::Tool;
 use serde_json::{Value, json};
 
 use crate::bench::{Corner, Verdict, feature};
 use crate::kinds;
-
-/// What is configured of nothing: blocks of which there are none.
-const EMPTY: [&str; 2] = ["list_block", "set_block"];
 
 #[test]
 fn every_kind_of_attribute_and_block_is_created_and_updated_in_place() -> Result<()> {
@@ -203,18 +199,14 @@ fn holds_each_kind(corner: &Corner<'_>, prefix: &str, which: Option<usize>) -> R
                 ensure!(value.is_string(), "{address}: {name} is {value}");
                 continue;
             }
-            let none = match EMPTY.contains(&name.as_str()) {
-                true => json!([]),
-                false => Value::Null,
-            };
+            let none = kinds::none(name);
             let expected = match which {
                 Some(which) if name == kind.name => &kind.stored[which],
                 _ => &none,
             };
-            let tool: Tool = corner.tool;
             ensure!(
                 same(value, expected),
-                "{address}, {tool:?}: {name} is {value} and not {expected}"
+                "{address}: {name} is {value} and not {expected}"
             );
         }
     }
@@ -222,7 +214,7 @@ fn holds_each_kind(corner: &Corner<'_>, prefix: &str, which: Option<usize>) -> R
 }
 
 /// Whether two values are equal. Numbers are, however they are written.
-fn same(left: &Value, right: &Value) -> bool {
+pub(crate) fn same(left: &Value, right: &Value) -> bool {
     match (left, right) {
         (Value::Number(left), Value::Number(right)) => {
             left == right || left.as_f64() == right.as_f64()

@@ -106,7 +106,9 @@ pub trait Resource: Send + Sync + 'static {
     }
 
     /// Takes over the object of another resource type, which a `moved` block names. `None` says
-    /// that this isn't supported from there; unknown values aren't allowed.
+    /// that this isn't supported from there; unknown values aren't allowed. Terraform does it
+    /// before it configures the provider, so that there is no client, and reads the object right
+    /// after.
     async fn move_from(
         &self,
         cx: &Cx<Self::Client>,
@@ -129,7 +131,8 @@ pub trait Resource: Send + Sync + 'static {
         Ok(config)
     }
 
-    /// Brings state of an earlier version to this one.
+    /// Brings state of an earlier version to this one. Terraform does it before it configures the
+    /// provider, so that there is no client.
     async fn upgrade(
         &self,
         cx: &Cx<Self::Client>,
@@ -146,7 +149,7 @@ pub trait Resource: Send + Sync + 'static {
     }
 
     /// Brings an identity of an earlier version to this one: a model in which the attributes of
-    /// the identity are set.
+    /// the identity are set. There is no client here either.
     async fn upgrade_identity(
         &self,
         cx: &Cx<Self::Client>,

@@ -64,6 +64,11 @@ pub(crate) struct Everything {
     list_block: Attr<Vec<Outer>>,
     #[block]
     set_block: Set<Part>,
+    #[block]
+    map_block: BTreeMap<String, Part>,
+    /// It is always there.
+    #[block]
+    group_block: Special,
 }
 
 /// What may be gathered in collections.

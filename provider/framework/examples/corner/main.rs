@@ -2,9 +2,16 @@
 //! Terraform. What it manages are JSON files in a folder, which may be changed by hand.
 
 mod everything;
+mod fragile;
 mod functions;
+mod nested;
 mod planned;
+mod same;
+mod secret;
+mod shout;
 mod store;
+mod stored;
+mod token;
 
 use std::env;
 use std::path::PathBuf;
@@ -32,8 +39,15 @@ impl Provider for Corner {
 
     fn register(&self, registry: &mut Registry<Store>) {
         everything::register(registry);
+        fragile::register(registry);
         functions::register(registry);
+        nested::register(registry);
         planned::register(registry);
+        same::register(registry);
+        secret::register(registry);
+        shout::register(registry);
+        stored::register(registry);
+        token::register(registry);
     }
 
     async fn configure(&self, _: &Cx<()>, config: Config) -> Result<Store, Diagnostics> {

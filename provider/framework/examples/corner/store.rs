@@ -1,7 +1,7 @@
 //! Objects as JSON files in a folder, and a log of what happened.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use terraform_plugin::value::UnknownAttributes;
@@ -61,6 +61,39 @@ impl Store {
             }
             _ => Ok(()),
         }
+    }
+
+    /// The names of all objects, sorted.
+    pub(crate) fn names<M: Kept>(&self) -> Result<Vec<String>, Diagnostic> {
+        let entries = fs::read_dir(&self.folder);
+        let entries = entries.map_err(|error| unable("list", M::KIND, error))?;
+        let prefix = format!("{}.", M::KIND);
+        let mut names: Vec<String> = entries
+            .flatten()
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .filter_map(|file| {
+                let name = file.strip_prefix(&prefix)?.strip_suffix(".json")?;
+                Some(name.to_owned())
+            })
+            .collect();
+        names.sort();
+        Ok(names)
+    }
+
+    /// Adds a line to the log.
+    pub(crate) fn note(&self, line: &str) -> Result<(), Diagnostic> {
+        let log = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.folder.join("log"));
+        log.and_then(|mut log| log.write_all(format!("{line}\n").as_bytes()))
+            .map_err(|error| unable("write", "the log", error))
+    }
+
+    /// How many lines of the log are this one.
+    pub(crate) fn noted(&self, line: &str) -> usize {
+        let log = fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+        log.lines().filter(|noted| *noted == line).count()
     }
 
     fn path<M: Kept>(&self, name: &Attr<String>) -> PathBuf {
