@@ -71,6 +71,36 @@ fn an_object_is_imported_by_its_identity() -> Result<()> {
 }
 
 #[test]
+fn an_object_whose_identity_only_the_apply_tells_is_planned() -> Result<()> {
+    feature("An identity that is unknown while planning", |corner| {
+        let later = "resource \"terraform_data\" \"name\" {\n input = \"this\"\n}\nresource \"corner_stored\" \"this\" {\n name = terraform_data.name.output\n}\n";
+        corner.configure(later)?;
+        let said = corner
+            .terraform
+            .run(["plan", "-no-color"])?
+            .success()?
+            .stdout;
+        ensure!(said.contains("Plan: 2 to add"), "{said}");
+        corner.apply(later)?;
+        ensure!(corner.state("corner_stored.this")?["name"] == "this");
+        let other = later.replace("\"this\"\n}\nresource", "\"other\"\n}\nresource");
+        corner.configure(&other)?;
+        let said = corner
+            .terraform
+            .run(["plan", "-no-color"])?
+            .success()?
+            .stdout;
+        ensure!(
+            said.contains("1 to add, 1 to change, 1 to destroy"),
+            "{said}"
+        );
+        corner.apply(&other)?;
+        ensure!(corner.state("corner_stored.this")?["name"] == "other");
+        Ok(Verdict::Works)
+    })
+}
+
+#[test]
 fn an_object_that_turns_into_another_one_is_refused() -> Result<()> {
     feature("A changed identity is refused", |corner| {
         corner.apply(&stored(""))?;

@@ -78,6 +78,7 @@ const FEATURES: [(&str, &[&str]); 9] = [
         &[
             "Import by id",
             "Import by identity",
+            "An identity that is unknown while planning",
             "A changed identity is refused",
             "A moved block takes over another resource type",
             "A moved block takes over another provider's object",

@@ -136,6 +136,9 @@ impl<P: Provider> Server<P> {
                 return Err(outcome.diagnostics);
             }
         };
+        // Terraform can't print a plan with an identity that isn't known in full, and OpenTofu can't
+        // store one. The apply tells it.
+        let identity = planned.identity.filter(Value::is_wholly_known);
         Ok(wire::plan_resource_change::Response {
             planned_state: encode_refined(&planned.value, of, &promises)?,
             requires_replace: requires_replace.iter().map(crate::Path::to_wire).collect(),
@@ -143,7 +146,7 @@ impl<P: Provider> Server<P> {
             diagnostics: outcome.diagnostics.into_wire(),
             legacy_type_system: false,
             deferred: outcome.deferred.map(deferred),
-            planned_identity: identity::to_wire(planned.identity, resource.identity())?,
+            planned_identity: identity::to_wire(identity, resource.identity())?,
         })
     }
 
