@@ -14,11 +14,9 @@ const BLOCK: &str = "timeouts";
 /// The longest time that means anything.
 pub(crate) const DURATION_MAX: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
 
+// Put it into a model as `#[block] timeouts: Option<Timeouts>`, and ask `Cx::timeout` or
+// `Cx::deadline` in the verbs. What follows is what users of the provider read.
 /// How long each operation may take.
-///
-/// Put it into a model as `#[block] timeouts: Option<Timeouts>`, and ask
-/// [`Cx::timeout`](crate::Cx::timeout) or [`Cx::deadline`](crate::Cx::deadline) in `create`,
-/// `read`, `update` and `delete`.
 #[derive(Model, Clone, PartialEq, Eq, Default)]
 pub struct Timeouts {
     /// How long a create may take, like `10m` or `1h30m`.

@@ -3,6 +3,29 @@
 use syn::spanned::Spanned;
 use syn::{Attribute, Error, Expr, ExprLit, Field, Lit, LitInt, LitStr, Meta, Path, Result, Token};
 
+/// What `#[attribute(…)]` takes.
+const ATTRIBUTE_OPTIONS: [&str; 16] = [
+    "required",
+    "optional",
+    "computed",
+    "sensitive",
+    "write_only",
+    "use_state_for_unknown",
+    "requires_replace",
+    "requires_replace_if",
+    "default",
+    "validate",
+    "deprecated",
+    "name",
+    "identity",
+    "min",
+    "max",
+    "equivalent",
+];
+
+/// What `#[block(…)]` takes.
+const BLOCK_OPTIONS: [&str; 5] = ["name", "min", "max", "computed", "deprecated"];
+
 /// What a field is, with everything said about it.
 pub(crate) enum Kind {
     Attribute(Box<AttributeOptions>),
@@ -105,6 +128,14 @@ pub(crate) fn description(attributes: &[Attribute]) -> String {
     lines.join("\n").trim().to_owned()
 }
 
+/// Names the word, and what could have been meant.
+fn no_such(word: &str, what: &str, options: &[&str]) -> String {
+    format!(
+        "`{word}` is no option of {what}: write one of {}",
+        options.join(", ")
+    )
+}
+
 fn attribute_options(attribute: &Attribute) -> Result<AttributeOptions> {
     let mut options = AttributeOptions::default();
     attribute.parse_nested_meta(|meta| {
@@ -130,7 +161,9 @@ fn attribute_options(attribute: &Attribute) -> Result<AttributeOptions> {
             "min" => options.items_min = Some(meta.value()?.parse()?),
             "max" => options.items_max = Some(meta.value()?.parse()?),
             "equivalent" => options.equivalent = Some(meta.value()?.parse()?),
-            _ => return Err(meta.error("no such option of an attribute")),
+            unknown => {
+                return Err(meta.error(no_such(unknown, "an attribute", &ATTRIBUTE_OPTIONS)));
+            }
         }
         Ok(())
     })?;
@@ -181,7 +214,7 @@ fn block_options(attribute: &Attribute) -> Result<BlockOptions> {
             "max" => options.items_max = Some(meta.value()?.parse()?),
             "computed" => options.computed = true,
             "deprecated" => options.deprecated = Some(meta.value()?.parse()?),
-            _ => return Err(meta.error("no such option of a block")),
+            unknown => return Err(meta.error(no_such(unknown, "a block", &BLOCK_OPTIONS))),
         }
         Ok(())
     })?;

@@ -65,6 +65,34 @@ pub(crate) fn model(input: &DeriveInput) -> Result<TokenStream> {
     })
 }
 
+/// The error, and as much of a model as keeps the compiler from saying further things that follow
+/// from it.
+pub(crate) fn mistaken(input: &DeriveInput, error: &Error) -> TokenStream {
+    let error = error.to_compile_error();
+    let name = &input.ident;
+    let (generics, arguments, bounds) = input.generics.split_for_impl();
+    quote! {
+        #error
+
+        #[automatically_derived]
+        impl #generics ::terraform_plugin::Model for #name #arguments #bounds {
+            fn block() -> ::terraform_plugin::schema::Block {
+                ::std::unreachable!()
+            }
+
+            fn from_object(
+                _: ::terraform_plugin::ObjectReader,
+            ) -> ::std::result::Result<Self, ::terraform_plugin::Undecodable> {
+                ::std::unreachable!()
+            }
+
+            fn into_object(self) -> ::terraform_plugin::ObjectWriter {
+                ::std::unreachable!()
+            }
+        }
+    }
+}
+
 fn members(input: &DeriveInput) -> Result<Vec<Member<'_>>> {
     let Data::Struct(data) = &input.data else {
         return Err(Error::new(input.span(), "Model is derived for a struct"));

@@ -128,6 +128,19 @@ impl Mistakes<'_> {
         if attribute.default.is_some() && !(optional && computed) {
             self.report(path.clone(), "a default needs both optional and computed");
         }
+        let checks = attribute.validators.iter();
+        for default in attribute.default.iter() {
+            for refused in checks
+                .clone()
+                .filter_map(|check| check.check(default).err())
+            {
+                let why = refused.detail.trim_end_matches('.');
+                self.report(
+                    path.clone(),
+                    &format!("its own validator refuses the default: {why}"),
+                );
+            }
+        }
     }
 }
 
@@ -175,6 +188,30 @@ mod tests {
             .computed()
             .default_value(1_i64);
         assert!(mistakes(vec![attribute]).is_empty());
+    }
+
+    #[test]
+    fn a_default_that_its_own_validator_refuses_is_a_mistake() {
+        let even = |value: &i64| {
+            if value % 2 == 0 {
+                Ok(())
+            } else {
+                Err("It has to be even.")
+            }
+        };
+        let attribute = |default: i64| {
+            Attribute::of::<Attr<i64>>("count_of")
+                .optional()
+                .computed()
+                .validator(crate::schema::Validator::new(even))
+                .default_value(default)
+        };
+        assert!(mistakes(vec![attribute(2)]).is_empty());
+        let found = mistakes(vec![attribute(3)]);
+        assert!(
+            found[0].contains("count_of") && found[0].contains("even"),
+            "{found:?}"
+        );
     }
 
     #[test]
