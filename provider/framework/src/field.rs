@@ -20,13 +20,13 @@ pub enum Undecodable {
 
 /// A Rust type that a known value can have.
 ///
-/// `String`, `bool`, integers, `f64`, [`Number`], [`Value`] (any type), `Vec` (list), [`Set`],
+/// `String`, `bool`, integers, `f32`, `f64`, [`Number`], [`Value`] (any type), `Vec` (list), [`Set`],
 /// `BTreeMap<String, _>` and every derived [`Model`](crate::Model) without blocks have it.
 /// Elements are bare or wrapped in [`Attr`]: bare elements can be neither null nor unknown, and
 /// as long as one is unknown the whole attribute reads as [`Attr::Unknown`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be the value of an attribute",
-    note = "use String, bool, an integer, f64, Number, Value, Vec<_>, Set<_>, BTreeMap<String, _> or a type that derives Model and has no #[block]"
+    note = "use String, bool, an integer, f32, f64, Number, Value, Vec<_>, Set<_>, BTreeMap<String, _> or a type that derives Model and has no #[block]"
 )]
 pub trait Field: Sized + Send + Sync + 'static {
     /// What the schema says of it.
@@ -191,21 +191,6 @@ impl Field for Number {
     }
 }
 
-impl Field for f64 {
-    fn shape() -> Shape {
-        Shape::Type(Type::Number)
-    }
-
-    fn decode(value: Value) -> Result<Self, Undecodable> {
-        Number::decode(value).map(|number| number.to_f64())
-    }
-
-    /// Infinities and not-a-number have no place in Terraform and become null.
-    fn encode(self) -> Value {
-        Number::from_f64_shortest(self).map_or(Value::Null, Value::Number)
-    }
-}
-
 impl Field for Value {
     fn shape() -> Shape {
         Shape::Type(Type::Dynamic)
@@ -243,6 +228,39 @@ macro_rules! integer_fields {
 }
 
 integer_fields!(u8, u16, u32, u64, i8, i16, i32, i64);
+
+macro_rules! float_fields {
+    ($($float:ty),*) => {$(
+        impl Field for $float {
+            fn shape() -> Shape {
+                Shape::Type(Type::Number)
+            }
+
+            /// The nearest float. A number too large for one, or so small that nothing is left of
+            /// it, is refused.
+            fn decode(value: Value) -> Result<Self, Undecodable> {
+                let number = Number::decode(value)?;
+                let text = number.to_string();
+                let float: Self = text.parse().unwrap_or(Self::NAN);
+                if float.is_finite() && (float != 0.0 || number == Number::from(0)) {
+                    return Ok(float);
+                }
+                let (least, most) = (Self::MIN_POSITIVE, Self::MAX);
+                Err(Undecodable::invalid(format!(
+                    "A number of a size from about {least:e} to {most:e} is needed, or 0."
+                )))
+            }
+
+            /// The shortest decimal that reads back as it. Infinities and not-a-number have no
+            /// place in Terraform and become null.
+            fn encode(self) -> Value {
+                format!("{self:e}").parse().map_or(Value::Null, Value::Number)
+            }
+        }
+    )*};
+}
+
+float_fields!(f32, f64);
 
 impl<T: Field> Field for Vec<T> {
     fn shape() -> Shape {
@@ -365,5 +383,22 @@ mod tests {
     fn an_integer_out_of_range_says_the_range() {
         let error = u16::decode(65536_i64.into()).unwrap_err().into_diagnostic();
         assert_eq!(error.detail, "A whole number from 0 to 65535 is needed.");
+    }
+
+    #[test]
+    fn a_float_is_the_nearest_one_and_what_has_none_is_refused() {
+        let number = |text: &str| Value::Number(text.parse().unwrap());
+        assert_eq!(f32::decode(number("1.23")), Ok(1.23));
+        assert_eq!(1.23_f32.encode(), number("1.23"));
+        assert_eq!(0.1_f64.encode(), number("0.1"));
+        assert_eq!(f32::decode(number("0")), Ok(0.0));
+        assert_eq!(f64::decode(number("3.5e38")), Ok(3.5e38));
+        for text in ["3.5e38", "-3.5e38", "1.4e-46", "-1.4e-46", "1e-99999"] {
+            assert!(f32::decode(number(text)).is_err(), "{text}");
+        }
+        for text in ["1.8e308", "-1.8e308", "1e-400"] {
+            assert!(f64::decode(number(text)).is_err(), "{text}");
+        }
+        assert_eq!(f64::INFINITY.encode(), Value::Null);
     }
 }
