@@ -233,6 +233,9 @@ async fn a_caller_that_would_store_write_only_values_is_refused() {
     };
     assert_eq!(path_names(error.attribute.as_slice()), ["token"]);
     assert!(!format!("{answer:?}").contains("s3cret"));
+    // One that sets none may use the resource.
+    let answer = bench.validate(host("a", &[])).await;
+    assert_no_errors(&answer.diagnostics);
 }
 
 #[tokio::test]
