@@ -15,6 +15,7 @@ fn echoes() -> Vec<(&'static str, &'static str, Value)> {
             "9223372036854775809",
             json!(9223372036854775809_u64),
         ),
+        ("float32", "1.23", json!(1.23)),
         ("float64", "1.23", json!(1.23)),
         ("int64", "123", json!(123)),
         ("int32", "123", json!(123)),
@@ -82,6 +83,12 @@ fn each_type_comes_back_whether_it_was_known_or_not() -> Result<()> {
             said.contains("A whole number from -2147483648 to 2147483647 is needed."),
             "{said}"
         );
+        for number in ["3.4e39", "-3.4e39", "1.4e-46", "-1.4e-46"] {
+            let call =
+                format!("output \"x\" {{\n value = provider::corner::float32({number})\n}}\n");
+            let said = corner.refused(&call)?;
+            ensure!(said.contains("A number of a size from about"), "{said}");
+        }
         Ok(Verdict::Works)
     })
 }

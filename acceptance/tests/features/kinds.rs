@@ -65,6 +65,11 @@ fn simple() -> Vec<Kind> {
             ("float = -4", json!(-4)),
         ),
         kind(
+            "short_float",
+            ("short_float = 0.5", json!(0.5)),
+            ("short_float = 1.25e30", json!(1.25e30)),
+        ),
+        kind(
             "integer",
             ("integer = 9223372036854775807", json!(i64::MAX)),
             ("integer = -9223372036854775808", json!(i64::MIN)),

@@ -17,4 +17,6 @@ mod queries;
 mod secrets;
 mod spelling;
 mod table;
+mod testing;
 mod values;
+mod yardstick;

@@ -14,7 +14,7 @@ use hanse_acceptance::{Laboratory, Terraform, Tool};
 const WRITE_VARIABLE: &str = "HANSE_WRITE_COMPATIBILITY";
 
 /// The features, as the table groups and names them.
-const FEATURES: [(&str, &[&str]); 9] = [
+const FEATURES: [(&str, &[&str]); 10] = [
     (
         "Values",
         &[
@@ -109,6 +109,13 @@ const FEATURES: [(&str, &[&str]); 9] = [
             "An action invoked by hand",
             "An action that refuses its plan, and one that fails",
             "State stores",
+        ],
+    ),
+    (
+        "Tests",
+        &[
+            "Tests of a configuration, also with a mocked provider",
+            "A provider's function in an assertion of a test",
         ],
     ),
 ];

@@ -55,7 +55,7 @@ fn numbers_keep_every_digit() -> Result<()> {
         let long = "123456789012345678901234567890.123456789";
         let configured = |number: &str, float: &str| {
             format!(
-                "resource \"corner_everything\" \"this\" {{\n name = \"this\"\n number = {number}\n float = {float}\n anything = {{ n = {number} }}\n}}\noutput \"number\" {{\n value = corner_everything.this.number\n}}\noutput \"same\" {{\n value = corner_everything.this.number == {number} && corner_everything.this.anything.n == {number} && corner_everything.this.float == {float}\n}}\n"
+                "resource \"corner_everything\" \"this\" {{\n name = \"this\"\n number = {number}\n float = {float}\n short_float = {float}\n anything = {{ n = {number} }}\n}}\noutput \"number\" {{\n value = corner_everything.this.number\n}}\noutput \"same\" {{\n value = corner_everything.this.number == {number} && corner_everything.this.anything.n == {number} && corner_everything.this.float == {float} && corner_everything.this.short_float == {float}\n}}\n"
             )
         };
         corner.apply(&configured(long, "0.01"))?;
@@ -136,6 +136,19 @@ fn a_value_of_any_type_may_change_its_type() -> Result<()> {
             ))?;
             let state = corner.state("corner_everything.this")?;
             ensure!(state["anything"] == stored, "{configured}: {state}");
+        }
+        // One that the provider computes is open in a plan, and may come out as another type.
+        for (tier, mood) in [("slow", json!(true)), ("quick", json!(200))] {
+            let planned = format!(
+                "resource \"corner_planned\" \"this\" {{\n name = \"this\"\n tier = \"{tier}\"\n}}\n"
+            );
+            let plan = corner.plan(&planned)?;
+            let line = plan.lines().find(|line| line.contains(" mood "));
+            let is_open = line.is_some_and(|line| line.contains("(known after apply)"));
+            ensure!(is_open, "{plan}");
+            corner.apply(&planned)?;
+            let state = corner.state("corner_planned.this")?;
+            ensure!(state["mood"] == mood, "{state}");
         }
         Ok(Verdict::Works)
     })

@@ -33,6 +33,8 @@ pub(crate) struct Everything {
     #[attribute(optional)]
     float: Attr<f64>,
     #[attribute(optional)]
+    short_float: Attr<f32>,
+    #[attribute(optional)]
     integer: Attr<i64>,
     #[attribute(optional)]
     small: Attr<i32>,

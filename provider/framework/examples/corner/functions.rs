@@ -56,6 +56,7 @@ echo! {
     Text "string" String;
     Truth "bool" bool;
     Exact "number" Number;
+    Float32 "float32" f32;
     Float64 "float64" f64;
     Integer64 "int64" i64;
     Integer32 "int32" i32;
@@ -178,6 +179,7 @@ pub(crate) fn register(registry: &mut Registry<Store>) {
         .function(Text)
         .function(Truth)
         .function(Exact)
+        .function(Float32)
         .function(Float64)
         .function(Integer64)
         .function(Integer32)

@@ -1,8 +1,9 @@
 //! What a plan can do: defaults, values that stay, replacements, promises, findings and deferral.
 
+use terraform_plugin::value::Type;
 use terraform_plugin::{
     Attr, Cx, DeferReason, Diagnostic, Diagnostics, Failure, Model, Path, PlanAction, PlanCx,
-    Refinement, Registry, Resource, async_trait,
+    Refinement, Registry, Resource, Value, async_trait,
 };
 
 use crate::store::{Kept, Store, file_name};
@@ -31,6 +32,9 @@ pub(crate) struct Planned {
     /// From 1 to 65535, which a plan knows already.
     #[attribute(computed)]
     port: Attr<i64>,
+    /// A value of any type: of one at first, and of another after a change.
+    #[attribute(computed)]
+    mood: Attr<Value>,
     /// Whether it is quick.
     #[attribute(optional, computed, default = "slow")]
     tier: Attr<String>,
@@ -151,6 +155,10 @@ fn settle(store: &Store, mut plan: Planned, revision: i64) -> Result<Planned, Di
     plan.address = format!("corner/{name}/{revision}").into();
     plan.port = (1000 + revision).into();
     plan.revision = revision.into();
+    plan.mood = Attr::Known(match revision {
+        1 => Value::Dynamic(Type::Bool, Box::new(true.into())),
+        _ => Value::Dynamic(Type::Number, Box::new(200.into())),
+    });
     store.save(&plan)?;
     Ok(plan)
 }

@@ -1,0 +1,57 @@
+//! `test`: the example's own tests, and what they may say.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, ensure};
+use hanse_acceptance::Tool;
+
+use crate::bench::{Verdict, feature};
+
+#[test]
+fn the_tests_of_the_example_pass() -> Result<()> {
+    feature(
+        "Tests of a configuration, also with a mocked provider",
+        |corner| {
+            let from = example();
+            corner.terraform.write("setup.tf", "")?;
+            corner.configure(&fs::read_to_string(from.join("main.tf"))?)?;
+            fs::create_dir(corner.terraform.folder().join("tests"))?;
+            let mut count = 0;
+            for entry in fs::read_dir(from.join("tests"))? {
+                let path = entry?.path();
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                let text = fs::read_to_string(&path)?;
+                count += text.lines().filter(|line| line.starts_with("run ")).count();
+                corner.terraform.write(&format!("tests/{name}"), &text)?;
+            }
+            corner.said(["fmt", "-check", "-recursive"])?;
+            let said = corner.said(["test", "-no-color"])?;
+            let all = format!("Success! {count} passed, 0 failed.");
+            ensure!(count > 5 && said.contains(&all), "{all} {said}");
+            Ok(Verdict::Works)
+        },
+    )
+}
+
+#[test]
+fn an_assertion_may_call_a_function_of_the_provider() -> Result<()> {
+    feature(
+        "A provider's function in an assertion of a test",
+        |corner| {
+            corner.configure("variable \"text\" {\n default = \"a\"\n}\n")?;
+            let test = "run \"echo\" {\n command = plan\n assert {\n condition = provider::corner::string(var.text) == \"a\"\n error_message = \"Not the same.\"\n }\n}\n";
+            corner.terraform.write("echo.tftest.hcl", test)?;
+            if corner.tool == Tool::OpenTofu {
+                return corner.lacks(["test", "-no-color"], "OPENTOFU CRASH");
+            }
+            let said = corner.said(["test", "-no-color"])?;
+            ensure!(said.contains("1 passed, 0 failed"), "{said}");
+            Ok(Verdict::Works)
+        },
+    )
+}
+
+fn example() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../provider/framework/examples/corner")
+}
