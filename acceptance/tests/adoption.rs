@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use hanse_acceptance::{Federation, Laboratory, Tool};
+use hanse_acceptance::{Federation, Laboratory, Terraform, Tool};
 
 /// What stands in front of queries.
 const SETUP: &str = "terraform {\n  required_providers {\n    hanse = { source = \"hanse/hanse\" }\n  }\n}\nprovider \"hanse\" {}\n";
@@ -14,7 +14,19 @@ const SETUP: &str = "terraform {\n  required_providers {\n    hanse = { source =
 fn each_resource_is_imported_by_its_identity() -> Result<()> {
     let laboratory = Laboratory::start(2)?;
     let federation = Federation::raise(&laboratory)?;
-    let terraform = federation.with_mesh()?;
+    for tool in Tool::ALL {
+        let terraform = federation
+            .terraform(&federation.configuration())?
+            .with(tool);
+        terraform.init()?;
+        terraform.apply()?;
+        imported_by_identity(&terraform)?;
+        terraform.destroy()?;
+    }
+    Ok(())
+}
+
+fn imported_by_identity(terraform: &Terraform<'_>) -> Result<()> {
     for (address, identity) in [
         ("hanse_federation.this", "name = \"test\""),
         (
@@ -42,6 +54,8 @@ fn each_resource_is_imported_by_its_identity() -> Result<()> {
     terraform.write("import.tf", block)?;
     let said = terraform.plan_refused()?;
     assert!(said.contains("is not declared"), "{said}");
+    fs::remove_file(terraform.folder().join("import.tf"))?;
+    terraform.import("hanse_vpn_mesh.this", "test/backbone")?;
     Ok(())
 }
 
