@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use hanse_core::duration::Span;
 use hanse_core::name::ClusterName;
-use terraform_plugin::{Attr, Cx, DeferReason, Diagnostics, EphemeralResource, Model, async_trait};
+use terraform_plugin::{Attr, Cx, Diagnostics, EphemeralResource, Model, async_trait};
 
 use crate::diagnostics::of_error;
 use crate::duration::duration;
-use crate::lookup::{expect_federation, wrong};
+use crate::lookup::{asked, wrong};
 use crate::session::Session;
 
 /// Long enough for a machine to boot.
@@ -56,20 +56,16 @@ impl EphemeralResource for JoinToken {
         cx: &Cx<Session>,
         mut config: JoinTokenModel,
     ) -> Result<JoinTokenModel, Diagnostics> {
-        let session = cx.client()?;
-        if session.is_unknown() {
-            cx.defer(DeferReason::ProviderConfigUnknown)?;
+        let Some(federation) = asked(cx, &config.federation).await? else {
             return Ok(config);
-        }
-        expect_federation(session.run_snapshot().await?, &config.federation)?;
+        };
         let name = config.member_cluster.as_deref().unwrap_or_default();
         let cluster: ClusterName = name.parse().map_err(|error: hanse_core::name::NameError| {
             wrong("member_cluster", "Not a name", error.to_string())
         })?;
         let uses = config.uses.as_known().copied().unwrap_or(1);
         let voter = config.voter.as_known().copied().unwrap_or(false);
-        let issued = session
-            .federation()?
+        let issued = federation
             .issue_token(
                 &cluster,
                 lifetime(&config.ttl, LIFETIME_DEFAULT),

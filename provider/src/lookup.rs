@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use hanse_client::Snapshot;
+use hanse_client::{Client, Snapshot};
 use terraform_plugin::{
     Attr, Cx, DataSource, DeferReason, Diagnostic, Diagnostics, Model, Path, async_trait,
 };
@@ -47,6 +47,21 @@ impl<M: Lookup> DataSource for Look<M> {
         expect_federation(&snapshot, config.federation())?;
         config.answer(&snapshot)
     }
+}
+
+/// The federation that an ephemeral resource asks something of; none where the answer has to wait
+/// until the federation is known.
+pub(crate) async fn asked<'s>(
+    cx: &'s Cx<Session>,
+    federation: &Attr<String>,
+) -> Result<Option<&'s Client>, Diagnostics> {
+    let session = cx.client()?;
+    if session.is_unknown() {
+        cx.defer(DeferReason::ProviderConfigUnknown)?;
+        return Ok(None);
+    }
+    expect_federation(session.run_snapshot().await?, federation)?;
+    session.federation().map(Some)
 }
 
 /// Refuses to answer for another federation.

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use hanse_client::Role;
 use hanse_core::name::NodeName;
-use terraform_plugin::{Attr, Cx, DeferReason, Diagnostics, EphemeralResource, Model, async_trait};
+use terraform_plugin::{Attr, Cx, Diagnostics, EphemeralResource, Model, async_trait};
 
 use crate::diagnostics::of_error;
 use crate::duration::duration;
 use crate::join_token::lifetime;
-use crate::lookup::{expect_federation, wrong};
+use crate::lookup::{asked, wrong};
 use crate::session::Session;
 
 /// Long enough for a run.
@@ -50,12 +50,9 @@ impl EphemeralResource for UserCredentials {
         cx: &Cx<Session>,
         mut config: UserCredentialsModel,
     ) -> Result<UserCredentialsModel, Diagnostics> {
-        let session = cx.client()?;
-        if session.is_unknown() {
-            cx.defer(DeferReason::ProviderConfigUnknown)?;
+        let Some(federation) = asked(cx, &config.federation).await? else {
             return Ok(config);
-        }
-        expect_federation(session.run_snapshot().await?, &config.federation)?;
+        };
         let name = config.name.as_deref().unwrap_or_default();
         let name: NodeName = name.parse().map_err(|error: hanse_core::name::NameError| {
             wrong("name", "Not a name", error.to_string())
@@ -65,8 +62,7 @@ impl EphemeralResource for UserCredentials {
                 wrong("role", "No such role", error.to_string())
             },
         )?;
-        let issued = session
-            .federation()?
+        let issued = federation
             .issue_credentials(&name, role, lifetime(&config.ttl, LIFETIME_DEFAULT))
             .await;
         let bundle = issued.map_err(|error| of_error("make credentials", &error))?;
