@@ -5,6 +5,7 @@
 //! decides what is allowed (that is `hanse-core`) and never serves.
 
 pub mod client;
+mod complaints;
 mod connect;
 pub mod convert;
 pub mod credentials;
@@ -17,6 +18,7 @@ pub mod spiffe;
 pub mod tls;
 
 pub use client::{Applied, Client, Snapshot};
+pub use complaints::complaints;
 pub use connect::{Attempt, MESSAGE_LIMIT_BYTES, with_socket_path};
 pub use credentials::{Credentials, CredentialsError};
 pub use error::ClientError;

@@ -6,7 +6,6 @@ use hanse_client::Snapshot;
 use terraform_plugin::{Attr, Diagnostics, Model};
 
 use crate::lookup::{Lookup, texts};
-use crate::nodes::problems;
 
 /// The federation at a glance: who keeps its state, who is live, what is declared, and what nodes
 /// complain about.
@@ -70,10 +69,10 @@ impl Lookup for FederationStatusModel {
             };
             (node.name.clone(), voter)
         });
-        let complaints = response.nodes.iter().map(|node| {
-            let sentences = problems(node);
-            (node.name.clone(), sentences)
-        });
+        let problems = response
+            .nodes
+            .iter()
+            .map(|node| (node.name.clone(), hanse_client::complaints(node)));
         self.revision = Attr::Known(response.revision);
         self.ca_fingerprint = Attr::Known(response.ca_fingerprint.clone());
         self.voters = Attr::Known(voters.collect());
@@ -81,7 +80,7 @@ impl Lookup for FederationStatusModel {
         self.nodes_live = count(response.nodes.iter().filter(|node| node.live).count());
         self.member_clusters = texts(inventory.clusters.keys());
         self.vpn_meshes = texts(inventory.meshes.keys());
-        self.problems = Attr::Known(complaints.filter(|(_, said)| !said.is_empty()).collect());
+        self.problems = Attr::Known(problems.filter(|(_, said)| !said.is_empty()).collect());
         Ok(self)
     }
 }

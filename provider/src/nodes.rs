@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use hanse_client::Snapshot;
 use hanse_client::proto;
+use hanse_client::{Snapshot, complaints};
 use terraform_plugin::{Attr, Diagnostics, Model};
 
 use crate::declared::non_empty;
@@ -84,7 +84,7 @@ impl From<&proto::Node> for NodeModel {
             agent_version: Attr::from(status.map(|status| status.agent_version.clone())),
             applied_revision: Attr::from(status.map(|status| status.applied_revision)),
             addresses: Attr::Known(addresses.collect()),
-            problems: texts(problems(node)),
+            problems: texts(complaints(node)),
         }
     }
 }
@@ -111,13 +111,4 @@ pub(crate) fn nodes_of<'a>(
             .as_ref()
             .is_none_or(|cluster| node.member_cluster == *cluster)
     }))
-}
-
-/// What a node complains about.
-pub(crate) fn problems(node: &proto::Node) -> Vec<String> {
-    let Some(status) = &node.status else {
-        return Vec::new();
-    };
-    let of_meshes = status.meshes.iter().flat_map(|mesh| &mesh.problems);
-    status.problems.iter().chain(of_meshes).cloned().collect()
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
-use hanse_client::Snapshot;
+use hanse_client::{Snapshot, complaints, proto};
 use serde_json::{Value, json};
 
 use super::connection::Connection;
@@ -82,17 +82,12 @@ fn text(snapshot: &Snapshot) -> String {
 
 /// What nodes complain about.
 fn problems(snapshot: &Snapshot) -> Vec<String> {
-    let mut problems = Vec::new();
-    for node in &snapshot.response.nodes {
-        let Some(status) = &node.status else { continue };
-        let meshes = status.meshes.iter().flat_map(|mesh| &mesh.problems);
-        problems.extend(
-            status
-                .problems
-                .iter()
-                .chain(meshes)
-                .map(|p| format!("{}: {p}", node.name)),
-        );
-    }
-    problems
+    let nodes = snapshot.response.nodes.iter();
+    let of_node = |node: &proto::Node| {
+        let name = node.name.clone();
+        complaints(node)
+            .into_iter()
+            .map(move |problem| format!("{name}: {problem}"))
+    };
+    nodes.flat_map(of_node).collect()
 }
