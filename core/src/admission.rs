@@ -66,7 +66,7 @@ impl Refusal {
     }
 }
 
-/// Decides on a request.
+/// Decides on a request at a moment, in seconds since 1970.
 ///
 /// # Errors
 ///
@@ -74,6 +74,7 @@ impl Refusal {
 pub fn admit(
     state: &FederationState,
     request_id: &str,
+    now_unix_s: u64,
     request: Request,
 ) -> Result<Admission, Refusal> {
     if let Some(revision) = state.committed_at(request_id) {
@@ -102,7 +103,10 @@ pub fn admit(
                 meshes: Default::default(),
                 enrolled_revision: state.revision() + 1,
             };
-            Some((admit_enroll(state, node, record, token)?, Vec::new()))
+            Some((
+                admit_enroll(state, now_unix_s, node, record, token)?,
+                Vec::new(),
+            ))
         }
         Request::SetKey {
             node,
@@ -120,6 +124,7 @@ pub fn admit(
         Some((command, warnings)) => Admission::Commit {
             entry: Box::new(Entry {
                 request_id: request_id.to_owned(),
+                at_unix_s: now_unix_s,
                 command,
             }),
             warnings,
@@ -195,6 +200,7 @@ fn admit_delete(
 
 fn admit_enroll(
     state: &FederationState,
+    now_unix_s: u64,
     node: NodeName,
     record: NodeRecord,
     token: Option<TokenClaim>,
@@ -230,14 +236,12 @@ fn admit_enroll(
             detail,
         ));
     }
-    let forget_tokens = token.as_ref().map_or_else(Vec::new, |claim| {
-        let ended = |expires: u64| expires.saturating_add(TOKEN_MEMORY_S) < claim.shown_unix_s;
-        let tokens = state.tokens().iter();
-        tokens
-            .filter(|(_, t)| ended(t.expires_unix_s))
-            .map(|(id, _)| id.clone())
-            .collect()
-    });
+    let ended = |expires: u64| expires.saturating_add(TOKEN_MEMORY_S) < now_unix_s;
+    let tokens = state.tokens().iter();
+    let forget_tokens = tokens
+        .filter(|(_, token)| ended(token.expires_unix_s))
+        .map(|(id, _)| id.clone())
+        .collect();
     let mut next: Inventory = inventory.clone();
     next.nodes.insert(node.clone(), record.clone());
     let addresses = assign(&next)?;

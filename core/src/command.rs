@@ -63,8 +63,6 @@ pub struct TokenClaim {
     pub uses_max: u32,
     /// When it ends, in seconds since 1970.
     pub expires_unix_s: u64,
-    /// When it was shown, in seconds since 1970: uses of tokens that ended before are forgotten.
-    pub shown_unix_s: u64,
 }
 
 /// One committed entry.
@@ -72,6 +70,9 @@ pub struct TokenClaim {
 pub struct Entry {
     /// Unique for each intent, so that a retry never happens twice.
     pub request_id: String,
+    /// When the leader decided it, in seconds since 1970: for people to read and for rules that
+    /// look back, since nobody reads a clock while applying.
+    pub at_unix_s: u64,
     /// What was decided.
     pub command: Command,
 }

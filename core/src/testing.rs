@@ -72,6 +72,8 @@ pub(crate) struct Builder {
     /// The state as committed.
     pub(crate) state: FederationState,
     requests: u64,
+    /// What the leader's clock says, in seconds since 1970.
+    pub(crate) now_unix_s: u64,
 }
 
 impl Builder {
@@ -79,6 +81,7 @@ impl Builder {
         Self {
             state: FederationState::new("test".parse().unwrap()),
             requests: 0,
+            now_unix_s: 0,
         }
     }
 
@@ -108,7 +111,12 @@ impl Builder {
 
     pub(crate) fn ask(&mut self, request: Request) -> Result<(), Refusal> {
         self.requests += 1;
-        match admit(&self.state, &format!("request-{}", self.requests), request)? {
+        match admit(
+            &self.state,
+            &format!("request-{}", self.requests),
+            self.now_unix_s,
+            request,
+        )? {
             Admission::Commit { entry, .. } => {
                 self.state.apply(&entry);
             }

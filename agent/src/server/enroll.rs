@@ -86,7 +86,6 @@ pub(super) async fn join(
             id: claims.id,
             uses_max: claims.uses,
             expires_unix_s: claims.expires_unix_s,
-            shown_unix_s: now,
         }),
     };
     voter

@@ -319,6 +319,7 @@ mod tests {
         let reference = ObjectRef::MemberCluster("c".parse().unwrap());
         Entry {
             request_id: format!("request-{number}"),
+            at_unix_s: number,
             command: Command::Remove { reference },
         }
     }

@@ -12,6 +12,7 @@ use hanse_core::state::FederationState;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::disk::{Disk, StoreError};
+use crate::identity::unix_now_s;
 
 /// Proposals that may wait.
 const QUEUE_LENGTH: usize = 256;
@@ -160,7 +161,7 @@ impl Writer {
             answer,
         } in batch
         {
-            match admission::admit(&next, &request_id, request) {
+            match admission::admit(&next, &request_id, unix_now_s(), request) {
                 Err(refusal) => {
                     let _ = answer.send(Err(ProposeError::Refused(refusal)));
                 }

@@ -46,12 +46,12 @@ fn creating_what_exists_is_refused_and_updating_what_is_gone_too() {
 fn a_request_that_was_committed_happens_once() {
     let mut federation = Builder::new();
     let request = || apply(Object::MemberCluster(cluster("a")), 0);
-    let Admission::Commit { entry, .. } = admit(&federation.state, "same", request()).unwrap()
+    let Admission::Commit { entry, .. } = admit(&federation.state, "same", 0, request()).unwrap()
     else {
         panic!("the first is committed");
     };
     federation.state.apply(&entry);
-    let again = admit(&federation.state, "same", request()).unwrap();
+    let again = admit(&federation.state, "same", 0, request()).unwrap();
     assert_eq!(again, Admission::Already { revision: 1 });
 }
 
@@ -106,12 +106,12 @@ fn another_federation_is_refused() {
 #[test]
 fn a_token_lets_in_as_many_as_it_says_and_a_taken_name_nobody() {
     let mut federation = Builder::new();
-    let mut join = |node: &str, shown_unix_s| {
+    federation.now_unix_s = 50;
+    let mut join = |node: &str| {
         let token = TokenClaim {
             id: "t".into(),
             uses_max: 1,
             expires_unix_s: 100,
-            shown_unix_s,
         };
         let (node, cluster) = (node.parse().unwrap(), "a".parse().unwrap());
         federation.ask(Request::Enroll {
@@ -122,9 +122,9 @@ fn a_token_lets_in_as_many_as_it_says_and_a_taken_name_nobody() {
             token: Some(token),
         })
     };
-    join("n1", 50).unwrap();
-    assert_eq!(kind(join("n1", 50)), RefusalKind::AlreadyExists);
-    assert_eq!(kind(join("n2", 50)), RefusalKind::TokenUsed);
+    join("n1").unwrap();
+    assert_eq!(kind(join("n1")), RefusalKind::AlreadyExists);
+    assert_eq!(kind(join("n2")), RefusalKind::TokenUsed);
 }
 
 #[test]
