@@ -3,9 +3,13 @@
 //! Pure: the caller has authenticated and authorised whoever asks, and verified what needs a
 //! clock or a key.
 
+mod node;
+mod user;
+
 use crate::check::{self, Missing};
 use crate::command::{AddressChange, Command, Entry, Request, TokenClaim, TokenUse};
 use crate::finding::{Finding, Path};
+use crate::identities::IdentityKey;
 use crate::inventory::{Inventory, NodeRecord};
 use crate::key::PublicKey;
 use crate::mesh::addresses::{self, PoolExhausted};
@@ -94,8 +98,10 @@ pub fn admit(
             cluster,
             voter,
             advertise,
+            identity_key,
             token,
         } => {
+            node::check_key(state, &node, identity_key)?;
             let record = NodeRecord {
                 cluster,
                 voter,
@@ -104,7 +110,7 @@ pub fn admit(
                 enrolled_revision: state.revision() + 1,
             };
             Some((
-                admit_enroll(state, now_unix_s, node, record, token)?,
+                admit_enroll(state, now_unix_s, node, record, identity_key, token)?,
                 Vec::new(),
             ))
         }
@@ -116,6 +122,14 @@ pub fn admit(
             let command = admit_key(state.inventory(), node, mesh, public_key)?;
             command.map(|command| (command, Vec::new()))
         }
+        Request::BindKey { node, identity_key } => {
+            node::bind_key(state, node, identity_key)?.map(silently)
+        }
+        Request::RevokeNode { node } => node::revoke(state, node)?.map(silently),
+        Request::RemoveNode { node, farewell } => {
+            Some(silently(node::remove(state, node, farewell)?))
+        }
+        Request::RevokeUser { name } => Some(silently(user::revoke(state, now_unix_s, name)?)),
     };
     Ok(match decided {
         None => Admission::Already {
@@ -133,6 +147,10 @@ pub fn admit(
 }
 
 type Decided = Option<(Command, Vec<Finding>)>;
+
+fn silently(command: Command) -> (Command, Vec<Finding>) {
+    (command, Vec::new())
+}
 
 fn admit_apply(
     state: &FederationState,
@@ -203,6 +221,7 @@ fn admit_enroll(
     now_unix_s: u64,
     node: NodeName,
     record: NodeRecord,
+    identity_key: Option<IdentityKey>,
     token: Option<TokenClaim>,
 ) -> Result<Command, Refusal> {
     let inventory = state.inventory();
@@ -261,6 +280,7 @@ fn admit_enroll(
         cluster,
         voter,
         advertise,
+        identity_key,
         token,
         forget_tokens,
         addresses,

@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::endpoint::Endpoint;
+use crate::identities::{IdentityKey, RevokedUser};
 use crate::key::PublicKey;
 use crate::name::{ClusterName, MeshName, NodeName};
 use crate::object::{Object, ObjectRef};
@@ -40,6 +41,8 @@ pub enum Request {
         voter: bool,
         /// Where a voter's API can be reached.
         advertise: Option<Endpoint>,
+        /// The key that its certificates are for, from now on.
+        identity_key: Option<IdentityKey>,
         /// The token that it showed; none for the first voter.
         token: Option<TokenClaim>,
     },
@@ -52,6 +55,43 @@ pub enum Request {
         /// Its public key.
         public_key: PublicKey,
     },
+    /// Keep the key of a node that was enrolled before keys were kept.
+    BindKey {
+        /// The node.
+        node: NodeName,
+        /// The key that its certificates are for.
+        identity_key: IdentityKey,
+    },
+    /// End whatever a node may do, at once, and keep its name taken.
+    RevokeNode {
+        /// The node.
+        node: NodeName,
+    },
+    /// Forget a node.
+    RemoveNode {
+        /// The node.
+        node: NodeName,
+        /// Why it may go.
+        farewell: Farewell,
+    },
+    /// End every certificate of a user that was issued up to now.
+    RevokeUser {
+        /// The user.
+        name: NodeName,
+    },
+}
+
+/// Why a node may be forgotten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Farewell {
+    /// It says goodbye itself.
+    Leaves,
+    /// An admin says that it is gone, and it was silent when they said so.
+    Silent,
+    /// An admin says that it is gone, and it reported until a moment ago.
+    Reporting,
+    /// An admin insists.
+    Forced,
 }
 
 /// A join token whose signature, federation and lifetime the caller has verified.
@@ -103,6 +143,9 @@ pub enum Command {
         voter: bool,
         /// Where a voter's API can be reached.
         advertise: Option<Endpoint>,
+        /// The key that its certificates are for; none by a version that kept no keys.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        identity_key: Option<IdentityKey>,
         /// The token that is used once more.
         token: Option<TokenUse>,
         /// Tokens that ended and need no longer be remembered.
@@ -118,6 +161,36 @@ pub enum Command {
         mesh: MeshName,
         /// Its public key.
         public_key: PublicKey,
+    },
+    /// The key of a node that was enrolled before keys were kept.
+    BindKey {
+        /// The node.
+        node: NodeName,
+        /// The key that its certificates are for.
+        identity_key: IdentityKey,
+    },
+    /// A node is out, and its name stays taken.
+    RevokeNode {
+        /// The node.
+        node: NodeName,
+        /// What changes in the nodes' addresses.
+        addresses: Vec<AddressChange>,
+    },
+    /// A node is out, and its name is free.
+    RemoveNode {
+        /// The node.
+        node: NodeName,
+        /// What changes in the nodes' addresses.
+        addresses: Vec<AddressChange>,
+    },
+    /// Certificates of a user count no more.
+    RevokeUser {
+        /// The user.
+        name: NodeName,
+        /// Which of them, and for how long that is remembered.
+        revoked: RevokedUser,
+        /// Users whose revoked certificates have all ended by themselves.
+        forget_users: Vec<NodeName>,
     },
 }
 
@@ -154,4 +227,10 @@ pub enum Event {
     Enrolled(NodeName),
     /// A node has a new key in a mesh.
     KeyChanged(NodeName, MeshName),
+    /// A node was revoked.
+    NodeRevoked(NodeName),
+    /// A node was removed, or left.
+    NodeRemoved(NodeName),
+    /// Certificates of a user were revoked.
+    UserRevoked(NodeName),
 }

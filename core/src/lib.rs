@@ -11,6 +11,7 @@ pub mod command;
 pub mod duration;
 pub mod endpoint;
 pub mod finding;
+pub mod identities;
 pub mod inventory;
 pub mod key;
 pub mod mesh;

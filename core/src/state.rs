@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use crate::command::{AddressChange, Command, Entry, Event, TokenUse};
+use crate::identities::{Identities, IdentityKey, NodeStanding};
 use crate::inventory::{Inventory, NodeRecord};
-use crate::name::FederationName;
+use crate::name::{ClusterName, FederationName, NodeName};
 
 /// How many request ids are remembered, so that a retry never happens twice.
 const REQUESTS_REMEMBERED_MAX: usize = 1024;
@@ -20,6 +21,8 @@ pub struct FederationState {
     inventory: Inventory,
     tokens: BTreeMap<String, TokenRecord>,
     requests: VecDeque<(String, u64)>,
+    #[serde(default, skip_serializing_if = "Identities::is_empty")]
+    identities: Identities,
 }
 
 /// How often a token was used.
@@ -40,6 +43,7 @@ impl FederationState {
             inventory: Inventory::new(name),
             tokens: BTreeMap::new(),
             requests: VecDeque::new(),
+            identities: Identities::default(),
         }
     }
 
@@ -59,6 +63,32 @@ impl FederationState {
     #[must_use]
     pub fn tokens(&self) -> &BTreeMap<String, TokenRecord> {
         &self.tokens
+    }
+
+    /// The keys that nodes were enrolled with, and what was revoked.
+    #[must_use]
+    pub fn identities(&self) -> &Identities {
+        &self.identities
+    }
+
+    /// What a certificate for that key, which names that node of that member cluster, is worth.
+    #[must_use]
+    pub fn node_standing(
+        &self,
+        node: &NodeName,
+        cluster: &ClusterName,
+        key: IdentityKey,
+    ) -> NodeStanding {
+        if self.identities.revoked_nodes().contains_key(node) {
+            return NodeStanding::Revoked;
+        }
+        match self.inventory.nodes.get(node) {
+            Some(record) if record.cluster == *cluster => match self.identities.key_of(node) {
+                Some(own) if own != key => NodeStanding::Replaced,
+                Some(_) | None => NodeStanding::Enrolled,
+            },
+            Some(_) | None => NodeStanding::Unknown,
+        }
     }
 
     /// The revision at which a request was committed, if it is remembered.
@@ -93,6 +123,7 @@ impl FederationState {
                 cluster,
                 voter,
                 advertise,
+                identity_key,
                 token,
                 forget_tokens,
                 addresses,
@@ -107,6 +138,8 @@ impl FederationState {
                     enrolled_revision: self.revision,
                 };
                 self.inventory.nodes.insert(node.clone(), record);
+                self.identities
+                    .bind(node.clone(), *identity_key, self.revision);
                 self.use_token(token.as_ref(), forget_tokens);
                 self.change_addresses(addresses);
                 vec![Event::Enrolled(node.clone())]
@@ -125,6 +158,34 @@ impl FederationState {
                     place.public_key = Some(*public_key);
                 }
                 vec![Event::KeyChanged(node.clone(), mesh.clone())]
+            }
+            Command::BindKey { node, identity_key } => {
+                self.identities
+                    .bind(node.clone(), Some(*identity_key), self.revision);
+                Vec::new()
+            }
+            Command::RevokeNode { node, addresses } => {
+                self.change_addresses(addresses);
+                if let Some(record) = self.inventory.nodes.remove(node) {
+                    self.identities
+                        .revoke_node(node.clone(), record.cluster, self.revision);
+                }
+                vec![Event::NodeRevoked(node.clone())]
+            }
+            Command::RemoveNode { node, addresses } => {
+                self.change_addresses(addresses);
+                self.inventory.nodes.remove(node);
+                self.identities.forget_node(node, self.revision);
+                vec![Event::NodeRemoved(node.clone())]
+            }
+            Command::RevokeUser {
+                name,
+                revoked,
+                forget_users,
+            } => {
+                self.identities
+                    .revoke_user(name.clone(), *revoked, forget_users, self.revision);
+                vec![Event::UserRevoked(name.clone())]
             }
         }
     }

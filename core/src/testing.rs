@@ -150,6 +150,7 @@ impl Builder {
             cluster: cluster.parse().unwrap(),
             voter: false,
             advertise: None,
+            identity_key: None,
             token: None,
         })?;
         for mesh in self.state.inventory().nodes[&node]

@@ -10,14 +10,15 @@ use hanse_client::credentials::pem_section;
 use hanse_client::{Identity, Role};
 use hanse_core::command::Request;
 use hanse_core::endpoint::Endpoint;
+use hanse_core::identities::IdentityKey;
 use hanse_core::name::{ClusterName, FederationName, NodeName};
 use hanse_core::object::Federation;
-use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256};
+use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PublicKeyData as _};
 
 use super::output;
 use crate::data::file::{self, MODE_SECRET};
 use crate::data::{DataFolder, Settings};
-use crate::identity::{Authority, NodeIdentity};
+use crate::identity::{Authority, NodeIdentity, identity_key};
 use crate::preshared::PresharedKeys;
 use crate::store::{Disk, ProposeError, Replica};
 
@@ -94,7 +95,8 @@ impl Bootstrap {
             .certificate_lifetime
             .value();
         node.accept(&authority.certify_key(&identity, true, lives, node.key())?)?;
-        self.enroll_first(&folder, &advertise).await?;
+        let key = identity_key(&node.key().subject_public_key_info());
+        self.enroll_first(&folder, &advertise, key).await?;
         if let Some(path) = &self.credentials_out {
             let name = FIRST_USER.parse()?;
             let user = Identity::User {
@@ -133,7 +135,12 @@ impl Bootstrap {
             .context("--listen can't be advertised")
     }
 
-    async fn enroll_first(&self, folder: &DataFolder, advertise: &Endpoint) -> anyhow::Result<()> {
+    async fn enroll_first(
+        &self,
+        folder: &DataFolder,
+        advertise: &Endpoint,
+        key: IdentityKey,
+    ) -> anyhow::Result<()> {
         Disk::create(&folder.state(), &self.federation)?;
         let (disk, state) = Disk::open(&folder.state(), &self.federation)?;
         let replica = Replica::start(disk, state)?;
@@ -142,6 +149,7 @@ impl Bootstrap {
             cluster: self.cluster.clone(),
             voter: true,
             advertise: Some(advertise.clone()),
+            identity_key: Some(key),
             token: None,
         };
         let proposed = replica.propose("bootstrap".to_owned(), request).await;

@@ -24,7 +24,7 @@ use crate::data::{DataError, DataFolder};
 /// How long the authority itself lives.
 const AUTHORITY_LIFETIME_S: u64 = 10 * 365 * 24 * 3600;
 /// Certificates begin a little in the past, since clocks differ.
-const BACKDATE_S: u64 = 5 * 60;
+pub const BACKDATE_S: u64 = 5 * 60;
 /// The largest certificate request that is read.
 const REQUEST_LENGTH_MAX: usize = 16 << 10;
 /// The largest file that is read here.

@@ -12,10 +12,21 @@ pub use token::{Token, TokenError};
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use aws_lc_rs::digest;
+use hanse_core::identities::IdentityKey;
+
 /// Seconds since 1970 by the system's clock.
 #[must_use]
 pub fn unix_now_s() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |age| age.as_secs())
+}
+
+/// What an identity is known by: the digest of its public key (SubjectPublicKeyInfo, DER).
+#[must_use]
+pub fn identity_key(public_key: &[u8]) -> IdentityKey {
+    let mut bytes = [0; 32];
+    bytes.copy_from_slice(digest::digest(&digest::SHA256, public_key).as_ref());
+    bytes.into()
 }

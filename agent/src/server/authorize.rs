@@ -29,11 +29,19 @@ pub enum Call {
     IssueToken,
     /// Makes a user's certificate.
     IssueUser,
+    /// Ends whatever a node may do.
+    RevokeNode,
+    /// Forgets a node that is gone.
+    RemoveNode,
+    /// Forgets the caller itself.
+    Leave,
+    /// Ends a user's certificates.
+    RevokeUser,
 }
 
 impl Call {
     /// Every call, for tests and tables.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 15] = [
         Self::Apply,
         Self::Get,
         Self::List,
@@ -45,6 +53,10 @@ impl Call {
         Self::Renew,
         Self::IssueToken,
         Self::IssueUser,
+        Self::RevokeNode,
+        Self::RemoveNode,
+        Self::Leave,
+        Self::RevokeUser,
     ];
 
     /// The call's name, for the audit log.
@@ -62,6 +74,10 @@ impl Call {
             Self::Renew => "renew",
             Self::IssueToken => "issue-token",
             Self::IssueUser => "issue-user",
+            Self::RevokeNode => "revoke-node",
+            Self::RemoveNode => "remove-node",
+            Self::Leave => "leave",
+            Self::RevokeUser => "revoke-user",
         }
     }
 
@@ -74,7 +90,11 @@ impl Call {
             | Self::Join
             | Self::Renew
             | Self::IssueToken
-            | Self::IssueUser => true,
+            | Self::IssueUser
+            | Self::RevokeNode
+            | Self::RemoveNode
+            | Self::Leave
+            | Self::RevokeUser => true,
             Self::Get | Self::List | Self::Snapshot | Self::Follow | Self::Report => false,
         }
     }
@@ -83,18 +103,25 @@ impl Call {
 /// Whether a caller of that standing may make the call. A node's calls concern itself alone.
 #[must_use]
 pub fn is_allowed(call: Call, standing: Standing) -> bool {
-    use Standing::{Anonymous, ExpiredNode, Node, User};
+    use Standing::{Anonymous, ExpiredNode, Node, Refused, User};
     match call {
-        Call::Join => true,
+        Call::Join => match standing {
+            Anonymous | ExpiredNode | Node | User(_) => true,
+            Refused(_) => false,
+        },
         Call::Renew => matches!(standing, Node | ExpiredNode),
-        Call::Follow | Call::Report => standing == Node,
+        Call::Follow | Call::Report | Call::Leave => standing == Node,
         Call::Get | Call::List | Call::Snapshot => match standing {
             User(Role::Viewer | Role::Operator | Role::Admin) => true,
-            Node | ExpiredNode | Anonymous => false,
+            Node | ExpiredNode | Anonymous | Refused(_) => false,
         },
-        Call::Apply | Call::Delete | Call::IssueToken | Call::IssueUser => {
-            standing == User(Role::Admin)
-        }
+        Call::Apply
+        | Call::Delete
+        | Call::IssueToken
+        | Call::IssueUser
+        | Call::RevokeNode
+        | Call::RemoveNode
+        | Call::RevokeUser => standing == User(Role::Admin),
     }
 }
 
@@ -109,7 +136,8 @@ pub fn explain(call: Call, standing: Standing) -> String {
         Standing::ExpiredNode => {
             format!("`{call}` needs a certificate that has not ended; renew it first")
         }
-        Standing::Node => format!("`{call}` is not for nodes"),
+        Standing::Refused(fault) => fault.to_string(),
+        Standing::Node => format!("`{call}` is not for nodes; use the credentials of a user"),
         Standing::User(role) => {
             format!("`{call}` is not for the role {role}; ask an admin of this federation")
         }
@@ -119,17 +147,29 @@ pub fn explain(call: Call, standing: Standing) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::server::caller::Fault;
 
     #[test]
     fn the_table_is_what_the_design_says() {
         use Call as C;
         use Standing as S;
         let reads = [C::Get, C::List, C::Snapshot];
-        let writes = [C::Apply, C::Delete, C::IssueToken, C::IssueUser];
-        let rows: [(Standing, Vec<Call>); 6] = [
+        let writes = [
+            C::Apply,
+            C::Delete,
+            C::IssueToken,
+            C::IssueUser,
+            C::RevokeNode,
+            C::RemoveNode,
+            C::RevokeUser,
+        ];
+        let mut rows: Vec<(Standing, Vec<Call>)> = vec![
             (S::Anonymous, vec![C::Join]),
             (S::ExpiredNode, vec![C::Join, C::Renew]),
-            (S::Node, vec![C::Join, C::Renew, C::Follow, C::Report]),
+            (
+                S::Node,
+                vec![C::Join, C::Renew, C::Follow, C::Report, C::Leave],
+            ),
             (S::User(Role::Viewer), [&reads[..], &[C::Join]].concat()),
             (S::User(Role::Operator), [&reads[..], &[C::Join]].concat()),
             (
@@ -137,6 +177,7 @@ mod tests {
                 [&reads[..], &writes[..], &[C::Join]].concat(),
             ),
         ];
+        rows.extend(Fault::ALL.map(|fault| (S::Refused(fault), Vec::new())));
         for (standing, allowed) in rows {
             for call in Call::ALL {
                 let expected = allowed.contains(&call);

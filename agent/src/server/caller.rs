@@ -1,12 +1,15 @@
-//! Who is at the other end of a connection.
+//! Who is at the other end of a connection, and what they may act as at this moment.
 
 use std::fmt;
 
 use hanse_client::{Identity, Role};
+use hanse_core::identities::{IdentityKey, NodeStanding};
 use hanse_core::name::{ClusterName, NodeName};
+use hanse_core::state::FederationState;
 use x509_parser::parse_x509_certificate;
 
-use crate::identity::unix_now_s;
+use crate::identity::authority::BACKDATE_S;
+use crate::identity::identity_key;
 
 /// Who is at the other end of a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,12 +19,20 @@ pub enum Caller {
     /// The owner of this voter's data folder, over its socket.
     Local,
     /// Whoever a certificate names.
-    Certified {
-        /// Whom it names.
-        identity: Identity,
-        /// When it ends, in seconds since 1970.
-        expires_unix_s: u64,
-    },
+    Certified(Certificate),
+}
+
+/// What a certificate says that the authority signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Certificate {
+    /// Whom it names.
+    pub identity: Identity,
+    /// The key that it is for.
+    pub key: IdentityKey,
+    /// When it was issued, in seconds since 1970.
+    pub issued_unix_s: u64,
+    /// When it ends, in seconds since 1970.
+    pub expires_unix_s: u64,
 }
 
 /// What a caller may act as at this moment.
@@ -35,39 +46,107 @@ pub enum Standing {
     Node,
     /// A user with a role.
     User(Role),
+    /// Somebody whose certificate is worth nothing any more.
+    Refused(Fault),
 }
 
-impl Caller {
-    /// Reads the holder from a certificate whose chain was verified.
-    pub fn from_certificate(der: &[u8]) -> Result<Self, String> {
+/// Why a certificate that the authority signed is worth nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// The node was revoked.
+    #[error(
+        "this node was revoked; to let the machine in again, run `hanse node remove` with an \
+         admin's credentials, then `hanse leave --force` and `hanse join` with a new token here"
+    )]
+    NodeRevoked,
+    /// The node is not enrolled.
+    #[error(
+        "this node is not enrolled here (any more); to let the machine in again, run `hanse leave \
+         --force` and `hanse join` with a new token"
+    )]
+    NodeUnknown,
+    /// The node was enrolled anew with another key.
+    #[error(
+        "this node was enrolled anew since, with another key; to let this machine in, run `hanse \
+         leave --force` and `hanse join` with a new token and another name"
+    )]
+    NodeReplaced,
+    /// The user's certificates were revoked.
+    #[error(
+        "these credentials were revoked; an admin can make new ones with `hanse credentials issue`"
+    )]
+    UserRevoked,
+    /// The user's certificate ended.
+    #[error(
+        "these credentials have ended; make new ones with `hanse credentials issue` where there \
+         are valid ones, or on a voter with --data-dir"
+    )]
+    UserExpired,
+}
+
+impl Fault {
+    /// Every fault, for tests and tables.
+    pub const ALL: [Self; 5] = [
+        Self::NodeRevoked,
+        Self::NodeUnknown,
+        Self::NodeReplaced,
+        Self::UserRevoked,
+        Self::UserExpired,
+    ];
+}
+
+impl Certificate {
+    /// Reads a certificate whose chain was verified.
+    pub fn read(der: &[u8]) -> Result<Self, String> {
         let identity = Identity::from_certificate(der).map_err(|error| error.to_string())?;
         let (_, certificate) =
             parse_x509_certificate(der).map_err(|_| "it is no certificate".to_owned())?;
-        let expires = certificate.validity().not_after.timestamp();
-        Ok(Self::Certified {
+        let validity = certificate.validity();
+        let seconds = |time: x509_parser::time::ASN1Time| u64::try_from(time.timestamp());
+        Ok(Self {
             identity,
-            expires_unix_s: u64::try_from(expires).unwrap_or(0),
+            key: identity_key(certificate.public_key().raw),
+            issued_unix_s: seconds(validity.not_before)
+                .unwrap_or(0)
+                .saturating_add(BACKDATE_S),
+            expires_unix_s: seconds(validity.not_after).unwrap_or(0),
         })
     }
 
-    /// What the caller may act as now: a connection may outlive the certificate that opened it.
+    fn standing(&self, state: &FederationState, now_unix_s: u64) -> Standing {
+        let is_valid = now_unix_s < self.expires_unix_s;
+        match &self.identity {
+            Identity::Node { node, cluster, .. } => {
+                match state.node_standing(node, cluster, self.key) {
+                    NodeStanding::Enrolled if is_valid => Standing::Node,
+                    NodeStanding::Enrolled => Standing::ExpiredNode,
+                    NodeStanding::Revoked => Standing::Refused(Fault::NodeRevoked),
+                    NodeStanding::Unknown => Standing::Refused(Fault::NodeUnknown),
+                    NodeStanding::Replaced => Standing::Refused(Fault::NodeReplaced),
+                }
+            }
+            Identity::User { name, role, .. } => {
+                if state.identities().is_user_revoked(name, self.issued_unix_s) {
+                    Standing::Refused(Fault::UserRevoked)
+                } else if is_valid {
+                    Standing::User(*role)
+                } else {
+                    Standing::Refused(Fault::UserExpired)
+                }
+            }
+        }
+    }
+}
+
+impl Caller {
+    /// What the caller may act as by that state at that moment: a connection may outlive the
+    /// certificate that opened it.
     #[must_use]
-    pub fn standing(&self) -> Standing {
+    pub fn standing(&self, state: &FederationState, now_unix_s: u64) -> Standing {
         match self {
             Self::Anonymous => Standing::Anonymous,
             Self::Local => Standing::User(Role::Admin),
-            Self::Certified {
-                identity,
-                expires_unix_s,
-            } => {
-                let is_valid = unix_now_s() < *expires_unix_s;
-                match identity {
-                    Identity::Node { .. } if is_valid => Standing::Node,
-                    Identity::Node { .. } => Standing::ExpiredNode,
-                    Identity::User { role, .. } if is_valid => Standing::User(*role),
-                    Identity::User { .. } => Standing::Anonymous,
-                }
-            }
+            Self::Certified(certificate) => certificate.standing(state, now_unix_s),
         }
     }
 
@@ -75,25 +154,16 @@ impl Caller {
     #[must_use]
     pub fn node(&self) -> Option<(&NodeName, &ClusterName)> {
         match self {
-            Self::Certified {
+            Self::Certified(Certificate {
                 identity: Identity::Node { node, cluster, .. },
                 ..
-            } => Some((node, cluster)),
-            Self::Certified {
+            }) => Some((node, cluster)),
+            Self::Certified(Certificate {
                 identity: Identity::User { .. },
                 ..
-            }
+            })
             | Self::Anonymous
             | Self::Local => None,
-        }
-    }
-
-    /// When the caller's certificate ends, in seconds since 1970.
-    #[must_use]
-    pub fn expires_unix_s(&self) -> Option<u64> {
-        match self {
-            Self::Certified { expires_unix_s, .. } => Some(*expires_unix_s),
-            Self::Anonymous | Self::Local => None,
         }
     }
 }
@@ -103,7 +173,7 @@ impl fmt::Display for Caller {
         match self {
             Self::Anonymous => f.write_str("anonymous"),
             Self::Local => f.write_str("local"),
-            Self::Certified { identity, .. } => write!(f, "{identity}"),
+            Self::Certified(certificate) => write!(f, "{}", certificate.identity),
         }
     }
 }

@@ -9,28 +9,21 @@ use hanse_core::admission::RefusalKind;
 use hanse_core::command::{Request, TokenClaim};
 use hanse_core::endpoint::Endpoint;
 use hanse_core::finding::{Finding, Path};
+use hanse_core::identities::IdentityKey;
 use hanse_core::key::PublicKey;
 use hanse_core::name::{MeshName, NodeName};
 use tonic::Status;
 
 use super::audit::Outcome;
 use super::authorize::Call;
-use super::caller::Caller;
+use super::caller::{Caller, Certificate};
 use super::voter::{Voter, invalid};
-use crate::identity::{Token, TokenError, unix_now_s};
+use crate::identity::{Token, TokenError, identity_key, unix_now_s};
 
-/// The node that calls, if it is enrolled as its certificate says.
-pub(super) fn enrolled_node(voter: &Voter, caller: &Caller) -> Result<NodeName, Status> {
-    let Some((node, cluster)) = caller.node() else {
-        return Err(Status::permission_denied("this call is for nodes"));
-    };
-    let state = voter.replica.read();
-    match state.inventory().nodes.get(node) {
-        Some(record) if record.cluster == *cluster => Ok(node.clone()),
-        Some(_) | None => Err(Status::permission_denied(format!(
-            "the node `{node}` of the member cluster `{cluster}` is not enrolled here"
-        ))),
-    }
+/// The node that calls: it is enrolled as its certificate says, or the call was not admitted.
+pub(super) fn calling_node(caller: &Caller) -> Result<NodeName, Status> {
+    let node = caller.node().map(|(node, _)| node.clone());
+    node.ok_or_else(|| Status::permission_denied("this call is for nodes"))
 }
 
 /// Lets a node in by its token.
@@ -82,6 +75,7 @@ pub(super) async fn join(
         cluster: claims.cluster,
         voter: claims.voter,
         advertise,
+        identity_key: Some(identity_key(key)),
         token: Some(TokenClaim {
             id: claims.id,
             uses_max: claims.uses,
@@ -100,10 +94,16 @@ pub(super) async fn renew(
     caller: &Caller,
     request: &proto::EnrollRequest,
 ) -> Result<proto::EnrollResponse, Status> {
-    let node = enrolled_node(voter, caller)?;
-    let Caller::Certified { identity, .. } = caller else {
+    let node = calling_node(caller)?;
+    let Caller::Certified(Certificate { identity, key, .. }) = caller else {
         return Err(Status::permission_denied("this call is for nodes"));
     };
+    if identity_key(public_key_of(request)?) != *key {
+        let reason = "it is for another key than the node was enrolled with; to change the key, \
+                      leave and join anew";
+        return Err(bad_request(&reason));
+    }
+    bind_key(voter, caller, &node, *key).await?;
     let state = voter.replica.read();
     let serves = state
         .inventory()
@@ -121,6 +121,29 @@ pub(super) async fn renew(
         )
         .await;
     Ok(response)
+}
+
+/// Keeps the key of a node that was enrolled before keys were kept.
+async fn bind_key(
+    voter: &Voter,
+    caller: &Caller,
+    node: &NodeName,
+    identity_key: IdentityKey,
+) -> Result<(), Status> {
+    if voter.replica.read().identities().key_of(node).is_some() {
+        return Ok(());
+    }
+    let id = request_id(&[
+        node.as_str().as_bytes(),
+        identity_key.to_string().as_bytes(),
+    ]);
+    let object = format!("identity of node `{node}`");
+    let node = node.clone();
+    let change = Request::BindKey { node, identity_key };
+    voter
+        .propose(caller, Call::Renew, &object, &id, change)
+        .await
+        .map(|_| ())
 }
 
 /// Commits the keys that a node made for its meshes.

@@ -17,33 +17,24 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
 use super::voter::Voter;
-use crate::identity::unix_now_s;
 
 /// How long a node may take to take a plan.
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 
 type Sender = mpsc::Sender<Result<proto::FollowEvent, Status>>;
 
-/// Follows a node's plan until the node goes, its certificate ends or the voter stops.
+/// Follows a node's plan until the node goes or the voter stops.
 pub(super) fn follow(
     voter: Arc<Voter>,
     node: NodeName,
-    expires_unix_s: Option<u64>,
 ) -> impl Stream<Item = Result<proto::FollowEvent, Status>> + Send {
     let (sender, receiver) = mpsc::channel(1);
     tokio::spawn(async move {
-        let left_s = expires_unix_s.map_or(u64::MAX, |end| end.saturating_sub(unix_now_s()));
-        // Beyond a year the timer would overflow.
-        let end = tokio::time::sleep(Duration::from_secs(left_s.min(365 * 24 * 3600)));
         let closed = sender.clone();
         tokio::select! {
             () = send_plans(&voter, &node, &sender) => {}
             () = closed.closed() => {}
             () = voter.stop.cancelled() => {}
-            () = end => {
-                let status = Status::unauthenticated("the node's certificate has ended; renew it");
-                let _ = sender.try_send(Err(status));
-            }
         }
     });
     ReceiverStream::new(receiver)

@@ -1,7 +1,8 @@
 //! Connections, authenticated and bounded.
 //!
 //! A stranger can open connections at will, so handshakes are few at a time and short, and those
-//! who show no certificate have few connections, each for a short time and a small message.
+//! who show no certificate that counts have few connections, each for a short time and a small
+//! message. A connection whose certificate counts no more is closed, once its caller was told why.
 
 use std::fmt;
 use std::io;
@@ -17,18 +18,18 @@ use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
-use tokio::time::Sleep;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::server::Connected;
 
-use super::caller::Caller;
+use super::caller::{Caller, Certificate, Standing};
 use super::quota::{Bounds, Quota, Share};
+use super::session::{Seat, Session, Sessions};
 
 /// Connections of all callers together.
 const CONNECTIONS_MAX: usize = 4096;
-/// Connections of callers who show no certificate: all, and from one address.
+/// Connections of callers who show no certificate that counts: all, and from one address.
 const ANONYMOUS_MAX: Bounds = Bounds {
     all: 256,
     address: 32,
@@ -40,11 +41,13 @@ const HANDSHAKES_MAX: Bounds = Bounds {
 };
 /// How long a handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a caller who shows no certificate may stay: enough to join.
+/// How long a caller who shows none may stay: enough to join.
 const ANONYMOUS_STAY: Duration = Duration::from_secs(30);
 /// How much such a caller may send: a join is a few KiB, and whatever is sent may have to be held
 /// in memory until the message is whole.
 const ANONYMOUS_BYTES_MAX: usize = 256 << 10;
+/// How long a caller whose certificate counts no more may read why.
+const FAREWELL: Duration = Duration::from_secs(5);
 /// After a failure to accept, for example when descriptors ran out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Connections that wait for the server to take them.
@@ -53,12 +56,14 @@ const QUEUE_LENGTH: usize = 16;
 /// A connection whose other end is known.
 pub struct Connection {
     stream: Stream,
-    caller: Caller,
-    deadline: Option<Pin<Box<Sleep>>>,
+    session: Session,
+    /// When the connection ends, however busy it is.
+    end: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     /// How much the caller may still send; none: as much as it likes.
     allowance_bytes: Option<usize>,
     _permit: OwnedSemaphorePermit,
     _share: Option<Share>,
+    _seat: Seat,
 }
 
 enum Stream {
@@ -72,6 +77,7 @@ struct Gate {
     connections: Arc<Semaphore>,
     anonymous: Arc<Quota>,
     handshakes: Arc<Quota>,
+    sessions: Sessions,
     sender: mpsc::Sender<io::Result<Connection>>,
 }
 
@@ -83,6 +89,7 @@ pub fn accept(
     tcp: TcpListener,
     unix: UnixListener,
     configs: watch::Receiver<Arc<ServerConfig>>,
+    sessions: Sessions,
     stop: CancellationToken,
 ) -> mpsc::Receiver<io::Result<Connection>> {
     let (sender, receiver) = mpsc::channel(QUEUE_LENGTH);
@@ -90,6 +97,7 @@ pub fn accept(
         connections: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
         anonymous: Quota::new(ANONYMOUS_MAX),
         handshakes: Quota::new(HANDSHAKES_MAX),
+        sessions,
         sender,
     };
     tokio::spawn({
@@ -169,27 +177,32 @@ impl Gate {
             .1
             .peer_certificates()
             .and_then(|chain| chain.first());
-        let caller =
-            certificate.map_or(Ok(Caller::Anonymous), |der| Caller::from_certificate(der))?;
+        let caller = match certificate {
+            None => Caller::Anonymous,
+            Some(der) => Caller::Certified(Certificate::read(der)?),
+        };
         tracing::debug!(%address, %caller, "connected");
-        let mut share = None;
-        let mut deadline = None;
-        let mut allowance_bytes = None;
-        if caller == Caller::Anonymous {
-            let taken = self.anonymous.take(address.ip());
-            share = Some(taken.ok_or("too many callers without a certificate")?);
-            deadline = Some(Box::pin(tokio::time::sleep(ANONYMOUS_STAY)));
-            allowance_bytes = Some(ANONYMOUS_BYTES_MAX);
-        }
-        let stream = Stream::Tls(Box::new(stream));
-        Ok(Connection {
-            stream,
-            caller,
-            deadline,
-            allowance_bytes,
+        let (session, seat) = self.sessions.open(caller);
+        let mut connection = Connection {
+            stream: Stream::Tls(Box::new(stream)),
+            end: Some(Box::pin(farewell(session.refused()))),
+            session,
+            allowance_bytes: None,
             _permit: permit,
-            _share: share,
-        })
+            _share: None,
+            _seat: seat,
+        };
+        match connection.session.standing() {
+            Standing::Node | Standing::ExpiredNode | Standing::User(_) => {}
+            Standing::Anonymous | Standing::Refused(_) => {
+                let taken = self.anonymous.take(address.ip());
+                let share = taken.ok_or("too many callers without a certificate that counts")?;
+                connection._share = Some(share);
+                connection.end = Some(Box::pin(tokio::time::sleep(ANONYMOUS_STAY)));
+                connection.allowance_bytes = Some(ANONYMOUS_BYTES_MAX);
+            }
+        }
+        Ok(connection)
     }
 
     async fn accept_unix(self, unix: UnixListener) {
@@ -214,13 +227,15 @@ impl Gate {
             let Ok(permit) = self.connections.clone().try_acquire_owned() else {
                 continue;
             };
+            let (session, seat) = self.sessions.open(Caller::Local);
             let connection = Connection {
                 stream: Stream::Unix(stream),
-                caller: Caller::Local,
-                deadline: None,
+                session,
+                end: None,
                 allowance_bytes: None,
                 _permit: permit,
                 _share: None,
+                _seat: seat,
             };
             if self.sender.send(Ok(connection)).await.is_err() {
                 return;
@@ -229,17 +244,23 @@ impl Gate {
     }
 }
 
-impl Connected for Connection {
-    type ConnectInfo = Caller;
+/// Ends a while after the caller may do nothing any more.
+async fn farewell(refused: impl Future<Output = Standing>) {
+    refused.await;
+    tokio::time::sleep(FAREWELL).await;
+}
 
-    fn connect_info(&self) -> Caller {
-        self.caller.clone()
+impl Connected for Connection {
+    type ConnectInfo = Session;
+
+    fn connect_info(&self) -> Session {
+        self.session.clone()
     }
 }
 
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Connection({})", self.caller)
+        write!(f, "Connection({})", self.session.caller())
     }
 }
 
@@ -250,8 +271,8 @@ impl AsyncRead for Connection {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if let Some(deadline) = &mut this.deadline
-            && deadline.as_mut().poll(context).is_ready()
+        if let Some(end) = &mut this.end
+            && end.as_mut().poll(context).is_ready()
         {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_stream::wrappers::ReceiverStream;
 
+use super::guard::Guard;
 use super::listen;
 use super::service::Service;
 use super::tls::{self, TlsError};
@@ -82,7 +83,8 @@ impl Server {
             }
         });
         let stop = voter.stop.clone();
-        let connections = listen::accept(tcp, unix, config, stop.clone());
+        let sessions = voter.sessions.clone();
+        let connections = listen::accept(tcp, unix, config, sessions, stop.clone());
         let api = ApiServer::new(Service(voter))
             .max_decoding_message_size(MESSAGE_LIMIT_BYTES)
             .max_encoding_message_size(MESSAGE_LIMIT_BYTES);
@@ -90,6 +92,7 @@ impl Server {
             .max_concurrent_streams(STREAMS_MAX)
             .http2_keepalive_interval(Some(KEEPALIVE))
             .http2_keepalive_timeout(Some(KEEPALIVE))
+            .layer(tower::layer::layer_fn(Guard))
             .add_service(api)
             .serve_with_incoming_shutdown(
                 ReceiverStream::new(connections),

@@ -128,8 +128,8 @@ impl Api for Service {
         request: Request<proto::FollowRequest>,
     ) -> Result<Response<Self::FollowStream>, Status> {
         let caller = self.0.admit(&request, Call::Follow).await?;
-        let node = enroll::enrolled_node(&self.0, &caller)?;
-        let stream = follow::follow(self.0.clone(), node, caller.expires_unix_s());
+        let node = enroll::calling_node(&caller)?;
+        let stream = follow::follow(self.0.clone(), node);
         Ok(Response::new(Box::pin(stream)))
     }
 
@@ -138,7 +138,7 @@ impl Api for Service {
         request: Request<proto::ReportRequest>,
     ) -> Result<Response<proto::ReportResponse>, Status> {
         let caller = self.0.admit(&request, Call::Report).await?;
-        let node = enroll::enrolled_node(&self.0, &caller)?;
+        let node = enroll::calling_node(&caller)?;
         let status = request.into_inner().status.unwrap_or_default();
         if status.encoded_len() > REPORT_LENGTH_MAX {
             let detail = format!("It may have {REPORT_LENGTH_MAX} bytes.");

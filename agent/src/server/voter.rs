@@ -17,6 +17,7 @@ use tonic::Status;
 use super::audit::{Audit, Outcome};
 use super::authorize::{self, Call};
 use super::caller::{Caller, Standing};
+use super::session::{Session, Sessions};
 use super::statuses::Statuses;
 use crate::data::{DataFolder, Settings};
 use crate::identity::Authority;
@@ -37,6 +38,8 @@ pub struct Voter {
     pub statuses: Statuses,
     /// Who did what.
     pub audit: Audit,
+    /// Who is connected.
+    pub sessions: Sessions,
     /// Ends streams and waiting calls.
     pub stop: CancellationToken,
     preshared_keys: PresharedKeys,
@@ -56,11 +59,14 @@ impl Voter {
         let replica = Replica::start(disk, state)?;
         let audit = Audit::open(&folder.audit())
             .map_err(crate::data::DataError::io("open", &folder.audit()))?;
+        let sessions = Sessions::new(replica.changes());
+        tokio::spawn(sessions.clone().run(stop.clone()));
         let voter = Arc::new(Self {
             authority,
             replica,
             statuses: Statuses::default(),
             audit,
+            sessions,
             stop,
             preshared_keys,
             own_endpoints: settings.endpoints.clone(),
@@ -77,17 +83,18 @@ impl Voter {
     ) -> Result<Caller, Status> {
         let caller = request
             .extensions()
-            .get::<Caller>()
-            .cloned()
-            .unwrap_or(Caller::Anonymous);
-        let standing = caller.standing();
+            .get::<Session>()
+            .map_or(Caller::Anonymous, |session| session.caller().clone());
+        let standing = self.sessions.judge(&caller);
         if !authorize::is_allowed(call, standing) {
             let reason = authorize::explain(call, standing);
             self.audit
                 .note(&caller, call, "", Outcome::Refused(&reason))
                 .await;
             return Err(match standing {
-                Standing::Anonymous | Standing::ExpiredNode => Status::unauthenticated(reason),
+                Standing::Anonymous | Standing::ExpiredNode | Standing::Refused(_) => {
+                    Status::unauthenticated(reason)
+                }
                 Standing::Node | Standing::User(_) => Status::permission_denied(reason),
             });
         }

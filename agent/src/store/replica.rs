@@ -242,6 +242,7 @@ mod tests {
             cluster: "home".parse().unwrap(),
             voter: false,
             advertise: None,
+            identity_key: None,
             token: None,
         }
     }

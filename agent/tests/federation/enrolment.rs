@@ -1,7 +1,7 @@
 //! Tokens let in whom they should, once, and nobody else.
 
 use hanse_agent::identity::token::Claims;
-use hanse_agent::identity::{Authority, Token, unix_now_s};
+use hanse_agent::identity::{Authority, NodeIdentity, Token, unix_now_s};
 use hanse_client::{Client, ClientError, Identity, RefusalKind, proto};
 
 use crate::harness::{FEDERATION, Federation, request};
@@ -185,12 +185,14 @@ async fn a_joiner_trusts_only_the_authority_that_its_token_names() {
 #[tokio::test]
 async fn a_node_renews_its_own_certificate_and_nobody_elses() {
     let federation = Federation::start().await;
-    let (_, credentials) = federation.join("home", "home-2").await;
+    let (folder, credentials) = federation.join("home", "home-2").await;
     let client = federation.client(&credentials).await;
-    let renewed = client
-        .enroll(enroll("", "home-1", request()))
-        .await
-        .unwrap();
+    let own = NodeIdentity::open(&folder).unwrap().request().unwrap();
+    let renewed = client.enroll(enroll("", "home-1", own)).await.unwrap();
     let identity = Identity::from_certificate(&renewed.certificate_chain[0]).unwrap();
     assert_eq!(&identity, credentials.identity());
+    // A key that was copied into another request would make it another machine.
+    let other = client.enroll(enroll("", "home-2", request())).await;
+    let refused = other.unwrap_err().to_string();
+    assert!(refused.contains("leave and join anew"), "{refused}");
 }

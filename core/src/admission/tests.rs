@@ -119,6 +119,7 @@ fn a_token_lets_in_as_many_as_it_says_and_a_taken_name_nobody() {
             cluster,
             voter: false,
             advertise: None,
+            identity_key: None,
             token: Some(token),
         })
     };

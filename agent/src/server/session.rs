@@ -1,0 +1,167 @@
+//! Open connections, each judged again whenever what it rests on may have changed.
+//!
+//! A connection may outlive the certificate that opened it, and the node or user that it names. So
+//! whoever is at the other end has a standing that is judged anew with every commit that takes
+//! something from anybody, and with the clock. What follows from a change is
+//! [`super::guard`]'s and the connection's: no call looks after it by itself.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use hanse_core::state::FederationState;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::caller::{Caller, Standing};
+use crate::identity::unix_now_s;
+
+/// How often the clock is looked at: so much later than its certificate a stream may end.
+const CLOCK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Every open connection.
+#[derive(Debug, Clone)]
+pub struct Sessions {
+    state: watch::Receiver<Arc<FederationState>>,
+    open: Arc<Mutex<Open>>,
+}
+
+/// Who is at the other end of one connection, for its calls.
+#[derive(Debug, Clone)]
+pub struct Session {
+    caller: Caller,
+    standing: watch::Receiver<Standing>,
+}
+
+/// A connection's place among the open ones, given back when dropped.
+pub struct Seat {
+    open: Arc<Mutex<Open>>,
+    number: u64,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    next: u64,
+    seats: HashMap<u64, (Caller, watch::Sender<Standing>)>,
+}
+
+impl Sessions {
+    /// No connection yet; who may what is read from `state`.
+    #[must_use]
+    pub fn new(state: watch::Receiver<Arc<FederationState>>) -> Self {
+        Self {
+            state,
+            open: Arc::default(),
+        }
+    }
+
+    /// Takes a connection in.
+    #[must_use]
+    pub fn open(&self, caller: Caller) -> (Session, Seat) {
+        let mut open = lock(&self.open);
+        // Under the lock, lest a revocation fall between the judgement and the seat.
+        let (sender, standing) = watch::channel(self.judge(&caller));
+        let number = open.next;
+        open.next += 1;
+        open.seats.insert(number, (caller.clone(), sender));
+        let seat = Seat {
+            open: self.open.clone(),
+            number,
+        };
+        (Session { caller, standing }, seat)
+    }
+
+    /// What a caller may act as at this moment.
+    #[must_use]
+    pub fn judge(&self, caller: &Caller) -> Standing {
+        caller.standing(&self.state.borrow(), unix_now_s())
+    }
+
+    /// Judges all connections again and again until `stop`.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut clock = tokio::time::interval(CLOCK_INTERVAL);
+        clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let withdrawn = |state: &FederationState| state.identities().withdrawn_revision();
+        let mut judged = withdrawn(&self.state.borrow_and_update());
+        loop {
+            let is_due = tokio::select! {
+                () = stop.cancelled() => return,
+                changed = self.state.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    withdrawn(&self.state.borrow_and_update()) != judged
+                }
+                _ = clock.tick() => true,
+            };
+            if is_due {
+                judged = withdrawn(&self.state.borrow());
+                self.judge_all();
+            }
+        }
+    }
+
+    fn judge_all(&self) {
+        let open = lock(&self.open);
+        for (caller, standing) in open.seats.values() {
+            let now = self.judge(caller);
+            standing.send_if_modified(|before| std::mem::replace(before, now) != now);
+        }
+    }
+}
+
+impl Session {
+    /// Who is at the other end.
+    #[must_use]
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// What they could act as when it was judged last.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        *self.standing.borrow()
+    }
+
+    /// Waits until the standing is another than it is now, and yields it. For ever, once the
+    /// connection is gone.
+    pub fn changed(&self) -> impl Future<Output = Standing> + Send + use<> {
+        let before = self.standing();
+        until(self.standing.clone(), move |standing| standing != before)
+    }
+
+    /// Waits until the caller may do nothing any more.
+    pub fn refused(&self) -> impl Future<Output = Standing> + Send + use<> {
+        until(self.standing.clone(), |standing| {
+            matches!(standing, Standing::Refused(_))
+        })
+    }
+}
+
+async fn until(
+    mut standing: watch::Receiver<Standing>,
+    is_reached: impl Fn(Standing) -> bool + Send,
+) -> Standing {
+    let reached = standing.wait_for(|standing| is_reached(*standing)).await;
+    match reached.map(|reached| *reached) {
+        Ok(reached) => reached,
+        Err(_) => std::future::pending().await,
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        lock(&self.open).seats.remove(&self.number);
+    }
+}
+
+impl fmt::Debug for Seat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Seat({})", self.number)
+    }
+}
+
+fn lock(open: &Mutex<Open>) -> MutexGuard<'_, Open> {
+    open.lock().unwrap_or_else(PoisonError::into_inner)
+}
