@@ -21,7 +21,7 @@ struct Place<'a> {
 }
 
 impl<'a> Place<'a> {
-    fn of(topology: &Topology<'a>, cluster: &'a ClusterName, node: &'a NodeName) -> Self {
+    fn of(topology: &Topology, cluster: &'a ClusterName, node: &'a NodeName) -> Self {
         let dialable = topology.endpoint_of(node).is_some();
         Self {
             cluster,
@@ -75,7 +75,7 @@ pub(super) fn check(inventory: &Inventory, mesh: &VpnMesh) -> Vec<Finding> {
 }
 
 /// The hub, after those that come before it once they have a gateway.
-fn hubs<'a>(topology: &Topology<'a>) -> Vec<Place<'a>> {
+fn hubs<'a>(topology: &'a Topology) -> Vec<Place<'a>> {
     let mut hubs = Vec::new();
     for (cluster, site) in topology.mesh().sites.iter().filter(|(_, site)| site.hub) {
         match topology.gateway(cluster) {
@@ -161,7 +161,7 @@ fn without_hub(places: &[Place<'_>]) -> Vec<Finding> {
     findings
 }
 
-fn places<'a>(inventory: &'a Inventory, topology: &Topology<'a>) -> Vec<Place<'a>> {
+fn places<'a>(inventory: &'a Inventory, topology: &'a Topology) -> Vec<Place<'a>> {
     let mut places = Vec::new();
     for (cluster, site) in &topology.mesh().sites {
         let before = places.len();

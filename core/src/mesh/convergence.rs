@@ -79,7 +79,7 @@ pub fn convergence(
         }
     }
     let topology = Topology::of(inventory, &stored.spec);
-    let pairs = ProvedPairs::of(inventory, &topology);
+    let pairs = ProvedPairs::of(&topology);
     let has_key = |record: &NodeRecord| {
         let place = record.meshes.get(mesh);
         place.is_some_and(|place| place.public_key.is_some())
@@ -116,7 +116,7 @@ pub fn convergence(
             .nodes_in(&stored.spec)
             .filter(|(target, record)| has_key(record) && is_live(target))
             .map(|(target, _)| target)
-            .filter(|target| pairs.contain(inventory, &topology, node, target))
+            .filter(|target| pairs.contain(node, target))
             .collect();
         let unproved: Vec<&str> = live
             .iter()

@@ -1,9 +1,15 @@
 //! VPN meshes: who gets which address, who talks to whom, and when it is proved.
 
 pub mod addresses;
+pub mod change;
 pub mod convergence;
+pub mod difference;
+pub mod digest;
 pub mod plan;
 mod proved_pairs;
 pub mod topology;
 
+pub use change::MeshChange;
+pub use difference::NodeDifference;
+pub use digest::PlanDigest;
 pub use plan::{MeshPlan, NodePlan, PeerPlan, ProbeTarget};

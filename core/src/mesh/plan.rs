@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use super::difference::MeshHead;
 use super::proved_pairs::ProvedPairs;
 use super::topology::Topology;
 use crate::cidr::Cidr;
@@ -88,20 +89,26 @@ pub struct ProbeTarget {
     pub addresses: Vec<IpAddr>,
 }
 
-/// What one node must have. A node that is not enrolled, or takes part in nothing, has an empty
-/// plan. `preshared_key` yields a pair's key, or none where the caller holds no secrets.
+/// Yields the key of a pair of nodes in a mesh, or none where the caller holds no secrets.
+pub type PresharedKeyOf<'a> = dyn Fn(&MeshName, &NodeName, &NodeName) -> Option<PresharedKey> + 'a;
+
+/// What one node must have. A node that takes part in nothing has an empty plan; one that is not
+/// enrolled has none.
 #[must_use]
 pub fn plan(
     inventory: &Inventory,
     node: &NodeName,
-    preshared_key: &dyn Fn(&MeshName, &NodeName, &NodeName) -> Option<PresharedKey>,
+    preshared_key: &PresharedKeyOf<'_>,
 ) -> Option<NodePlan> {
     let record = inventory.nodes.get(node)?;
     let meshes = inventory
         .meshes
         .values()
         .filter(|stored| stored.spec.sites.contains_key(&record.cluster))
-        .filter_map(|stored| plan_mesh(inventory, &stored.spec, node, preshared_key))
+        .filter_map(|stored| {
+            let topology = Topology::of(inventory, &stored.spec);
+            mesh_plan(&topology, node, preshared_key)
+        })
         .collect();
     Some(NodePlan {
         node: node.clone(),
@@ -110,56 +117,62 @@ pub fn plan(
     })
 }
 
-fn plan_mesh(
-    inventory: &Inventory,
-    mesh: &VpnMesh,
+/// What one node must have for one mesh; none: it has no place in it.
+#[must_use]
+pub fn mesh_plan(
+    topology: &Topology,
     node: &NodeName,
-    preshared_key: &dyn Fn(&MeshName, &NodeName, &NodeName) -> Option<PresharedKey>,
+    preshared_key: &PresharedKeyOf<'_>,
 ) -> Option<MeshPlan> {
-    let record = inventory.nodes.get(node)?;
-    let place = record.meshes.get(&mesh.name)?;
-    let site = mesh.sites.get(&record.cluster)?;
-    let topology = Topology::of(inventory, mesh);
+    let node = topology.position(node)?;
+    let head = head(topology, node)?;
     let peers = topology
         .reached_over(node)
         .into_iter()
         .filter_map(|(peer, behind)| {
-            let allowed_ips = allowed_ips(inventory, &topology, &record.cluster, &behind);
-            plan_peer(inventory, &topology, node, peer, allowed_ips, preshared_key)
+            plan_peer(topology, node, peer, preshared_key).map(|plan| PeerPlan {
+                allowed_ips: allowed_ips(topology, node, &behind),
+                ..plan
+            })
         })
         .collect();
     Some(MeshPlan {
+        peers,
+        routes: routes_of(topology.mesh(), &topology.members[node].cluster),
+        probe_targets: probe_targets(topology, node),
+        ..MeshPlan::new(head)
+    })
+}
+
+/// What there is once in a member's plan; none: it has no place in the mesh.
+pub(super) fn head(topology: &Topology, node: usize) -> Option<MeshHead> {
+    let member = &topology.members[node];
+    let mesh = topology.mesh();
+    let site = mesh.sites.get(&member.cluster)?;
+    Some(MeshHead {
         mesh: mesh.name.clone(),
         interface: mesh.interface.clone(),
-        addresses: place.addresses.clone(),
+        addresses: member.addresses.clone()?,
         address_pools: mesh.address_pools.clone(),
         listen_port: mesh.listen_port,
         probe_port: mesh.probe_port,
         mtu: mesh.mtu,
-        peers,
-        routes: routes_of(mesh, &record.cluster),
-        gateway: topology.relays(node) || (!site.routes.is_empty() && topology.is_gateway(node)),
+        gateway: member.relays || (!site.routes.is_empty() && member.is_gateway),
         snat: site.snat.unwrap_or(true),
-        probe_targets: probe_targets(inventory, mesh, &topology, node),
     })
 }
 
-fn plan_peer(
-    inventory: &Inventory,
-    topology: &Topology<'_>,
-    node: &NodeName,
-    peer: &NodeName,
-    allowed_ips: Vec<Cidr>,
-    preshared_key: &dyn Fn(&MeshName, &NodeName, &NodeName) -> Option<PresharedKey>,
+/// A peer without what it may send, whatever is behind it; none: it has no key yet.
+pub(super) fn plan_peer(
+    topology: &Topology,
+    node: usize,
+    peer: usize,
+    preshared_key: &PresharedKeyOf<'_>,
 ) -> Option<PeerPlan> {
     let mesh = topology.mesh();
-    let public_key = inventory
-        .nodes
-        .get(peer)?
-        .meshes
-        .get(&mesh.name)?
-        .public_key?;
-    let nat_keepalive = (topology.endpoint_of(node).is_none()).then_some(NAT_KEEPALIVE_S);
+    let (node, peer) = (&topology.members[node], &topology.members[peer]);
+    let public_key = peer.public_key?;
+    let nat_keepalive = (node.endpoint.is_none()).then_some(NAT_KEEPALIVE_S);
     let keepalive = match &mesh.persistent_keepalive {
         Some(span) => u16::try_from(span.value().as_secs())
             .ok()
@@ -167,43 +180,26 @@ fn plan_peer(
         None => nat_keepalive,
     };
     Some(PeerPlan {
-        node: peer.clone(),
+        node: peer.name.clone(),
         public_key,
         preshared_key: mesh
             .preshared_keys
-            .then(|| preshared_key(&mesh.name, node, peer))
+            .then(|| preshared_key(&mesh.name, &node.name, &peer.name))
             .flatten(),
-        endpoint: topology.endpoint_of(peer).cloned(),
-        allowed_ips,
+        endpoint: peer.endpoint.clone(),
+        allowed_ips: Vec::new(),
         persistent_keepalive_s: keepalive,
     })
 }
 
-/// What a peer may send to a node of the site `own`: the addresses of the nodes that are reached
-/// over it, itself first of all, and their sites' routes where they carry them.
-fn allowed_ips(
-    inventory: &Inventory,
-    topology: &Topology<'_>,
-    own: &ClusterName,
-    behind: &[&NodeName],
-) -> Vec<Cidr> {
-    let mesh = topology.mesh();
-    let mut allowed = BTreeSet::new();
-    for name in behind.iter().copied() {
-        let Some(record) = inventory.nodes.get(name) else {
-            continue;
-        };
-        if let Some(place) = record.meshes.get(&mesh.name) {
-            allowed.extend(place.addresses.iter().copied().map(Cidr::host));
-        }
-        if let Some(site) = mesh.sites.get(&record.cluster)
-            && record.cluster != *own
-            && topology.is_gateway(name)
-        {
-            allowed.extend(site.routes.iter().copied());
-        }
-    }
-    allowed.into_iter().collect()
+/// What a peer may send to a node: the addresses of the nodes that are reached over it, itself
+/// first of all, and their sites' routes where they carry them.
+pub(super) fn allowed_ips(topology: &Topology, node: usize, behind: &[usize]) -> Vec<Cidr> {
+    let own = &topology.members[node].cluster;
+    let networks = behind
+        .iter()
+        .flat_map(|member| topology.members[*member].networks_to(own));
+    networks.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// Pools and the other sites' routes, sorted.
@@ -218,22 +214,16 @@ fn routes_of(mesh: &VpnMesh, own: &ClusterName) -> Vec<Cidr> {
     routes.into_iter().collect()
 }
 
-fn probe_targets(
-    inventory: &Inventory,
-    mesh: &VpnMesh,
-    topology: &Topology<'_>,
-    node: &NodeName,
-) -> Vec<ProbeTarget> {
-    let pairs = ProvedPairs::of(inventory, topology);
-    inventory
-        .nodes_in(mesh)
-        .filter(|(name, _)| pairs.contain(inventory, topology, node, name))
-        .filter_map(|(name, record)| {
-            let place = record.meshes.get(&mesh.name)?;
+pub(super) fn probe_targets(topology: &Topology, node: usize) -> Vec<ProbeTarget> {
+    ProvedPairs::of(topology)
+        .with(node)
+        .into_iter()
+        .filter_map(|target| {
+            let target = &topology.members[target];
             Some(ProbeTarget {
-                node: name.clone(),
-                public_key: place.public_key?,
-                addresses: place.addresses.clone(),
+                node: target.name.clone(),
+                public_key: target.public_key?,
+                addresses: target.addresses.clone()?,
             })
         })
         .collect()
