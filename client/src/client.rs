@@ -339,7 +339,10 @@ impl Client {
     }
 
     /// Makes a call, again and again while its failure may pass and patience lasts.
-    async fn repeat<T, F>(&self, call: impl Fn(ApiClient<Channel>) -> F) -> Result<T, ClientError>
+    pub(crate) async fn repeat<T, F>(
+        &self,
+        call: impl Fn(ApiClient<Channel>) -> F,
+    ) -> Result<T, ClientError>
     where
         F: Future<Output = Result<tonic::Response<T>, Status>>,
     {

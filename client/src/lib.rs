@@ -12,6 +12,7 @@ pub mod credentials;
 pub mod environment;
 pub mod error;
 pub mod fingerprint;
+mod identity;
 mod issue;
 pub mod refusal;
 pub mod spiffe;

@@ -6,7 +6,9 @@ pub mod bootstrap;
 pub mod connection;
 pub mod credentials;
 pub mod join;
+pub mod leave;
 pub mod mesh;
+pub mod node;
 pub mod nodes;
 pub mod output;
 pub mod status;
@@ -50,6 +52,8 @@ enum Command {
     Bootstrap(bootstrap::Bootstrap),
     /// Enrols this machine with a token
     Join(join::Join),
+    /// Takes this machine out of its federation
+    Leave(leave::Leave),
     /// Runs the agent
     Agent(agent::Agent),
     /// Makes join tokens
@@ -60,6 +64,9 @@ enum Command {
     Credentials(credentials::CredentialsCommand),
     /// Shows the federation at a glance
     Status(status::StatusCommand),
+    /// Shuts nodes out and forgets them
+    #[command(subcommand)]
+    Node(node::Node),
     /// Shows the nodes
     Nodes(nodes::Nodes),
     /// Shows the VPN meshes and their paths
@@ -78,6 +85,8 @@ impl Arguments {
             Command::Agent(command) => command.start(runtime()?),
             Command::Bootstrap(command) => asynchronously(command.run()),
             Command::Join(command) => asynchronously(command.run()),
+            Command::Leave(command) => asynchronously(command.run()),
+            Command::Node(command) => asynchronously(command.run()),
             Command::Token(command) => asynchronously(command.run()),
             Command::Credentials(command) => asynchronously(command.run()),
             Command::Status(command) => asynchronously(command.run()),
@@ -112,17 +121,17 @@ mod tests {
 
     #[test]
     fn every_command_shows_how_it_is_used() {
-        fn check(command: &clap::Command) {
+        fn check(command: &clap::Command, path: &str) {
             let children: Vec<_> = command.get_subcommands().collect();
             if children.is_empty() && !command.is_hide_set() {
                 let help = command.get_after_help().map(ToString::to_string);
-                let shown = format!("hanse {}", command.get_name());
-                let help = help.unwrap_or_default().replace("token create", "create");
-                let help = help.replace("credentials issue", "issue");
-                assert!(help.contains(&shown), "{shown}: {help}");
+                let help = help.unwrap_or_default();
+                assert!(help.contains(path), "{path}: {help}");
             }
-            children.into_iter().for_each(check);
+            for child in children {
+                check(child, &format!("{path} {}", child.get_name()));
+            }
         }
-        check(&Arguments::command());
+        check(&Arguments::command(), "hanse");
     }
 }

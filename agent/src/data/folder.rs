@@ -195,6 +195,33 @@ impl DataFolder {
         }))
     }
 
+    /// Deletes everything in the folder, what makes it an agent's last, and the folder itself where
+    /// that is possible. Run again, it goes on where it was interrupted.
+    pub fn erase(&self) -> Result<(), DataError> {
+        let io = |operation| DataError::io(operation, &self.path);
+        let settings = self.settings();
+        for entry in fs::read_dir(&self.path).map_err(io("read"))? {
+            let path = entry.map_err(io("read"))?.path();
+            if path == settings {
+                continue;
+            }
+            let is_folder = fs::symlink_metadata(&path).is_ok_and(|found| found.is_dir());
+            let removed = if is_folder {
+                fs::remove_dir_all(&path)
+            } else {
+                fs::remove_file(&path)
+            };
+            removed.map_err(DataError::io("delete", &path))?;
+        }
+        File::open(&self.path)
+            .and_then(|folder| folder.sync_all())
+            .map_err(io("write to"))?;
+        fs::remove_file(&settings).map_err(DataError::io("delete", &settings))?;
+        // A folder that others made for it, or that is a mount, may stay.
+        let _ = fs::remove_dir(&self.path);
+        Ok(())
+    }
+
     fn mark(&self) -> PathBuf {
         self.path.join("unfinished")
     }
@@ -306,6 +333,28 @@ mod tests {
                 .to_string()
                 .contains("not empty")
         );
+    }
+
+    #[test]
+    fn nothing_is_left_of_an_erased_folder_and_an_interruption_does_no_harm() {
+        let (_parent, folder) = folder();
+        folder.begin().unwrap();
+        fs::write(folder.node_key(), "key").unwrap();
+        fs::create_dir(folder.path().join("wireguard")).unwrap();
+        fs::write(folder.path().join("wireguard/core.key"), "key").unwrap();
+        fs::write(folder.settings(), "").unwrap();
+        folder.finish().unwrap();
+        let lock = folder.lock().unwrap();
+        folder.erase().unwrap();
+        drop(lock);
+        assert!(!folder.path().exists());
+        // Interrupted before the last file, which makes it an agent's, was gone.
+        folder.begin().unwrap();
+        fs::write(folder.settings(), "").unwrap();
+        folder.finish().unwrap();
+        folder.require_finished().unwrap();
+        folder.erase().unwrap();
+        assert!(!folder.path().exists());
     }
 
     #[test]

@@ -100,6 +100,12 @@ impl Call {
     }
 }
 
+/// Whether the call may take its own caller's standing away and still answers.
+#[must_use]
+pub fn may_end_its_caller(call: Call) -> bool {
+    matches!(call, Call::Leave | Call::RevokeUser)
+}
+
 /// Whether a caller of that standing may make the call. A node's calls concern itself alone.
 #[must_use]
 pub fn is_allowed(call: Call, standing: Standing) -> bool {

@@ -46,8 +46,8 @@ async fn send_plans(voter: &Voter, node: &NodeName, sender: &Sender) {
     loop {
         let state = changes.borrow_and_update().clone();
         let Some(event) = next_event(voter, &state, node, &mut sent) else {
-            let status = Status::permission_denied("the node is not enrolled any more");
-            let _ = sender.try_send(Err(status));
+            // The node is out: the guard ends the stream, and says why.
+            sender.closed().await;
             return;
         };
         let event = proto::FollowEvent { event: Some(event) };

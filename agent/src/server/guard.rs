@@ -8,6 +8,8 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use http_body::Frame;
@@ -17,6 +19,10 @@ use tonic::codegen::{Bytes, Service, http};
 
 use super::caller::Standing;
 use super::session::Session;
+
+/// With each request: lets a call answer that takes its own caller's standing away.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Excuse(Arc<AtomicBool>);
 
 type Ended = Pin<Box<dyn Future<Output = Standing> + Send>>;
 
@@ -29,6 +35,17 @@ struct Guarded {
     body: Body,
     ended: Ended,
     is_over: bool,
+}
+
+impl Excuse {
+    /// The call's answer is owed to the caller, whatever becomes of them.
+    pub(super) fn grant(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn is_granted(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 impl<S> Service<http::Request<Body>> for Guard<S>
@@ -47,7 +64,9 @@ where
         self.0.poll_ready(context)
     }
 
-    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+    fn call(&mut self, mut request: http::Request<Body>) -> Self::Future {
+        let excuse = Excuse::default();
+        request.extensions_mut().insert(excuse.clone());
         let session = request.extensions().get::<Session>().cloned();
         let calling = self.0.call(request);
         Box::pin(async move {
@@ -55,13 +74,28 @@ where
                 return calling.await;
             };
             let mut ended: Ended = Box::pin(session.changed());
-            tokio::select! {
+            tokio::pin!(calling);
+            let response = tokio::select! {
                 biased;
-                response = calling => Ok(response?.map(|body| {
-                    Body::new(Guarded { body, ended, is_over: false })
-                })),
-                standing = &mut ended => Ok(farewell(standing).into_http()),
+                response = &mut calling => response?,
+                standing = &mut ended => {
+                    if !excuse.is_granted() {
+                        return Ok(farewell(standing).into_http());
+                    }
+                    calling.await?
+                }
+            };
+            if excuse.is_granted() {
+                return Ok(response);
             }
+            let is_over = false;
+            Ok(response.map(|body| {
+                Body::new(Guarded {
+                    body,
+                    ended,
+                    is_over,
+                })
+            }))
         })
     }
 }

@@ -6,6 +6,7 @@ use aws_lc_rs::rand;
 use hanse_client::proto::{self, issue_response::Credential};
 use hanse_client::{Identity, Role};
 use hanse_core::finding::Path;
+use hanse_core::identities::USER_LIFETIME_MAX_S;
 use hanse_core::name::{ClusterName, NodeName};
 use tonic::Status;
 
@@ -18,8 +19,6 @@ use crate::identity::{Token, unix_now_s};
 
 /// The longest life of a token.
 const TOKEN_TTL_MAX_S: u64 = 30 * 24 * 3600;
-/// The longest life of a user's certificate.
-const USER_TTL_MAX_S: u64 = 365 * 24 * 3600;
 /// The most nodes that one token lets in.
 const USES_MAX: u32 = 10_000;
 
@@ -85,7 +84,13 @@ pub(super) async fn user(
         .role
         .parse()
         .map_err(|error| invalid(Path::of("role"), "Invalid role", &format!("{error}.")))?;
-    check_ttl(wanted.ttl_s, USER_TTL_MAX_S)?;
+    check_ttl(wanted.ttl_s, USER_LIFETIME_MAX_S)?;
+    let state = voter.replica.read();
+    if state.identities().is_user_revoked(&name, unix_now_s()) {
+        // Only in the second of the revocation, or by a clock that was set back since.
+        let reason = "credentials of this name were revoked just now; try again in a moment";
+        return Err(Status::unavailable(reason));
+    }
     let object = format!("credentials of `{name}` as {role}");
     let identity = Identity::User {
         federation: voter.authority.federation().clone(),

@@ -11,6 +11,7 @@ mod follow;
 mod guard;
 mod issue;
 pub mod listen;
+mod node;
 mod quota;
 pub mod serve;
 mod service;
@@ -18,6 +19,7 @@ pub mod session;
 mod snapshot;
 pub mod statuses;
 pub mod tls;
+mod user;
 pub mod voter;
 
 pub use serve::{Server, ServerError};

@@ -16,7 +16,7 @@ use tonic::{Request, Response, Status};
 
 use super::authorize::Call;
 use super::voter::{Voter, invalid};
-use super::{enroll, follow, issue, snapshot};
+use super::{enroll, follow, issue, node, snapshot, user};
 
 /// The largest report that is kept for a node.
 const REPORT_LENGTH_MAX: usize = 1 << 20;
@@ -187,6 +187,42 @@ impl Api for Service {
         Ok(Response::new(proto::IssueResponse {
             credential: Some(credential),
         }))
+    }
+
+    async fn revoke_node(
+        &self,
+        request: Request<proto::RevokeNodeRequest>,
+    ) -> Result<Response<proto::RevokeNodeResponse>, Status> {
+        let caller = self.0.admit(&request, Call::RevokeNode).await?;
+        let response = node::revoke(&self.0, &caller, request.into_inner()).await?;
+        Ok(Response::new(response))
+    }
+
+    async fn remove_node(
+        &self,
+        request: Request<proto::RemoveNodeRequest>,
+    ) -> Result<Response<proto::RemoveNodeResponse>, Status> {
+        let caller = self.0.admit(&request, Call::RemoveNode).await?;
+        let response = node::remove(&self.0, &caller, request.into_inner()).await?;
+        Ok(Response::new(response))
+    }
+
+    async fn leave(
+        &self,
+        request: Request<proto::LeaveRequest>,
+    ) -> Result<Response<proto::LeaveResponse>, Status> {
+        let caller = self.0.admit(&request, Call::Leave).await?;
+        let response = node::leave(&self.0, &caller, request.into_inner()).await?;
+        Ok(Response::new(response))
+    }
+
+    async fn revoke_user(
+        &self,
+        request: Request<proto::RevokeUserRequest>,
+    ) -> Result<Response<proto::RevokeUserResponse>, Status> {
+        let caller = self.0.admit(&request, Call::RevokeUser).await?;
+        let response = user::revoke(&self.0, &caller, request.into_inner()).await?;
+        Ok(Response::new(response))
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use hanse_client::convert;
 use hanse_client::proto;
 use hanse_core::object::Federation;
+use hanse_core::state::FederationState;
 use tonic::Status;
 
 use super::voter::Voter;
@@ -58,11 +59,24 @@ fn assemble(voter: &Voter, version: u64) -> proto::SnapshotResponse {
         objects: convert::snapshot_objects(inventory),
         nodes,
         retired_addresses: convert::retired_addresses(inventory),
+        revoked_nodes: revoked_nodes(&state),
     }
 }
 
+fn revoked_nodes(state: &FederationState) -> Vec<proto::RevokedNode> {
+    let revoked = state.identities().revoked_nodes();
+    revoked
+        .iter()
+        .map(|(name, node)| proto::RevokedNode {
+            name: name.to_string(),
+            member_cluster: node.cluster.to_string(),
+            revision: node.revision,
+        })
+        .collect()
+}
+
 /// A node that is silent for longer is not live.
-fn silence_max(federation: &Federation) -> Duration {
+pub(super) fn silence_max(federation: &Federation) -> Duration {
     let health = &federation.health;
     health
         .check_interval

@@ -50,6 +50,12 @@ impl Statuses {
         self.bump();
     }
 
+    /// Forgets what a node reported.
+    pub fn forget(&self, node: &NodeName) {
+        self.lock().remove(node);
+        self.bump();
+    }
+
     /// Something else of what a snapshot shows has changed.
     pub fn bump(&self) {
         self.version.send_modify(|version| *version += 1);

@@ -17,6 +17,7 @@ use tonic::Status;
 use super::audit::{Audit, Outcome};
 use super::authorize::{self, Call};
 use super::caller::{Caller, Standing};
+use super::guard::Excuse;
 use super::session::{Session, Sessions};
 use super::statuses::Statuses;
 use crate::data::{DataFolder, Settings};
@@ -97,6 +98,11 @@ impl Voter {
                 }
                 Standing::Node | Standing::User(_) => Status::permission_denied(reason),
             });
+        }
+        if authorize::may_end_its_caller(call)
+            && let Some(excuse) = request.extensions().get::<Excuse>()
+        {
+            excuse.grant();
         }
         Ok(caller)
     }

@@ -140,7 +140,17 @@ impl Federation {
 
     /// Lets a node in; its credentials are kept in a folder of its own.
     pub(crate) async fn join(&self, cluster: &str, node: &str) -> (DataFolder, Credentials) {
-        let folder = DataFolder::new(self.parent.path().join(node));
+        self.join_as(cluster, node, node).await
+    }
+
+    /// Lets a node in from a machine whose folder has that name.
+    pub(crate) async fn join_as(
+        &self,
+        cluster: &str,
+        node: &str,
+        machine: &str,
+    ) -> (DataFolder, Credentials) {
+        let folder = DataFolder::new(self.parent.path().join(machine));
         folder.begin().unwrap();
         let identity = NodeIdentity::open_or_generate(&folder).unwrap();
         let request = proto::EnrollRequest {

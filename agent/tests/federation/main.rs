@@ -7,4 +7,5 @@ mod enrolment;
 mod following;
 mod harness;
 mod objects;
+mod revocation;
 mod strangers;

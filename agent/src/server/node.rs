@@ -1,0 +1,114 @@
+//! Nodes that go: revoked or removed by an admin, or by themselves.
+
+use hanse_client::proto;
+use hanse_core::command::{Farewell, Request};
+use hanse_core::finding::Path;
+use hanse_core::name::NodeName;
+use tonic::Status;
+
+use super::authorize::Call;
+use super::caller::Caller;
+use super::enroll::calling_node;
+use super::snapshot::silence_max;
+use super::voter::{Voter, invalid};
+
+/// Ends whatever a node may do.
+pub(super) async fn revoke(
+    voter: &Voter,
+    caller: &Caller,
+    request: proto::RevokeNodeRequest,
+) -> Result<proto::RevokeNodeResponse, Status> {
+    let node = read_name(&request.node)?;
+    let change = Request::RevokeNode { node: node.clone() };
+    let revision = go(
+        voter,
+        caller,
+        Call::RevokeNode,
+        &node,
+        &request.request_id,
+        change,
+    );
+    let revision = revision.await?;
+    Ok(proto::RevokeNodeResponse { revision })
+}
+
+/// Forgets a node that is gone.
+pub(super) async fn remove(
+    voter: &Voter,
+    caller: &Caller,
+    request: proto::RemoveNodeRequest,
+) -> Result<proto::RemoveNodeResponse, Status> {
+    let node = read_name(&request.node)?;
+    let farewell = if request.force {
+        Farewell::Forced
+    } else if is_reporting(voter, &node) {
+        Farewell::Reporting
+    } else {
+        Farewell::Silent
+    };
+    let change = Request::RemoveNode {
+        node: node.clone(),
+        farewell,
+    };
+    let revision = go(
+        voter,
+        caller,
+        Call::RemoveNode,
+        &node,
+        &request.request_id,
+        change,
+    );
+    let revision = revision.await?;
+    Ok(proto::RemoveNodeResponse { revision })
+}
+
+/// Forgets the calling node.
+pub(super) async fn leave(
+    voter: &Voter,
+    caller: &Caller,
+    request: proto::LeaveRequest,
+) -> Result<proto::LeaveResponse, Status> {
+    let node = calling_node(caller)?;
+    let change = Request::RemoveNode {
+        node: node.clone(),
+        farewell: Farewell::Leaves,
+    };
+    let revision = go(
+        voter,
+        caller,
+        Call::Leave,
+        &node,
+        &request.request_id,
+        change,
+    );
+    let revision = revision.await?;
+    Ok(proto::LeaveResponse { revision })
+}
+
+async fn go(
+    voter: &Voter,
+    caller: &Caller,
+    call: Call,
+    node: &NodeName,
+    request_id: &str,
+    change: Request,
+) -> Result<u64, Status> {
+    let object = format!("node `{node}`");
+    let committed = voter
+        .propose(caller, call, &object, request_id, change)
+        .await?;
+    // Another machine may get the name: what this one reported is not its own.
+    voter.statuses.forget(node);
+    Ok(committed.revision)
+}
+
+fn is_reporting(voter: &Voter, node: &NodeName) -> bool {
+    let silence_max = silence_max(&voter.replica.read().inventory().federation.spec);
+    let seen = voter.statuses.of(node);
+    seen.is_some_and(|seen| seen.age() < silence_max)
+}
+
+fn read_name(text: &str) -> Result<NodeName, Status> {
+    text.parse()
+        .map_err(|error| invalid(Path::of("node"), "Invalid name", &format!("{error}.")))
+}
