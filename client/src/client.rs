@@ -12,7 +12,7 @@ use hanse_core::admission::RefusalKind;
 use hanse_core::endpoint::Endpoint;
 use hanse_core::finding::Finding;
 use hanse_core::inventory::{Inventory, Stored};
-use hanse_core::name::{ClusterName, FederationName, NodeName};
+use hanse_core::name::{ClusterName, FederationName, MeshName, NodeName};
 use hanse_core::object::{Object, ObjectRef};
 use prost::Message as _;
 use tonic::transport::Channel;
@@ -25,6 +25,7 @@ use crate::environment;
 use crate::error::ClientError;
 use crate::fingerprint::Fingerprint;
 use crate::proto::api_client::ApiClient;
+use crate::proto::snapshot_request::Peers;
 use crate::proto::{self, ObjectKind};
 use crate::refusal;
 use crate::spiffe::Role;
@@ -205,26 +206,36 @@ impl Client {
         Ok(response.revision)
     }
 
-    /// Everything that is declared and known: at once if `version` is no longer `after_version`,
+    /// Everything that is declared and known but what nodes see of one another: at once if `version` is no longer `after_version`,
     /// else after a change or after `wait`.
     pub async fn snapshot(
         &self,
         after_version: u64,
         wait: Duration,
     ) -> Result<Snapshot, ClientError> {
-        let wait_ms = u32::try_from(wait.as_millis()).unwrap_or(u32::MAX);
         let request = proto::SnapshotRequest {
             after_version,
-            wait_ms,
+            wait_ms: milliseconds(wait),
+            peers: Peers::None.into(),
+            peers_mesh: String::new(),
         };
-        let response = self
-            .repeat(|mut api| async move { api.snapshot(request).await })
-            .await?;
-        let inventory = convert::inventory_from_proto(&response).map_err(malformed)?;
-        Ok(Snapshot {
-            inventory,
-            response,
-        })
+        self.read_snapshot(request).await
+    }
+
+    /// The same with what the nodes of one mesh see of one another, which can be a lot.
+    pub async fn snapshot_of_mesh(
+        &self,
+        mesh: &MeshName,
+        after_version: u64,
+        wait: Duration,
+    ) -> Result<Snapshot, ClientError> {
+        let request = proto::SnapshotRequest {
+            after_version,
+            wait_ms: milliseconds(wait),
+            peers: Peers::OfMesh.into(),
+            peers_mesh: mesh.to_string(),
+        };
+        self.read_snapshot(request).await
     }
 
     /// A join token. Print it or hand it on; never log it.
@@ -299,6 +310,24 @@ impl Client {
             .map_err(|status| failure(&status))
     }
 
+    /// What happened since a revision, as far as it is remembered; then, if `follow`, what happens
+    /// from now on. Never repeated: the stream's end is the caller's to see.
+    pub async fn events(
+        &self,
+        from_revision: u64,
+        follow: bool,
+    ) -> Result<Streaming<proto::EventsResponse>, ClientError> {
+        let request = proto::EventsRequest {
+            from_revision,
+            follow,
+        };
+        let mut api = self.api.clone();
+        api.events(request)
+            .await
+            .map(tonic::Response::into_inner)
+            .map_err(|status| failure(&status))
+    }
+
     /// Reports the caller's own status. Never repeated: the next report says more.
     pub async fn report(&self, status: proto::NodeStatus) -> Result<u64, ClientError> {
         let request = proto::ReportRequest {
@@ -310,6 +339,23 @@ impl Client {
             .await
             .map_err(|status| failure(&status))?;
         Ok(response.into_inner().revision)
+    }
+
+    async fn read_snapshot(
+        &self,
+        request: proto::SnapshotRequest,
+    ) -> Result<Snapshot, ClientError> {
+        let response = self
+            .repeat(|mut api| {
+                let request = request.clone();
+                async move { api.snapshot(request).await }
+            })
+            .await?;
+        let inventory = convert::inventory_from_proto(&response).map_err(malformed)?;
+        Ok(Snapshot {
+            inventory,
+            response,
+        })
     }
 
     fn over(channel: Channel) -> Self {
@@ -384,6 +430,10 @@ pub fn failure(status: &Status) -> ClientError {
             }),
         None => refusal::from_status(status),
     }
+}
+
+fn milliseconds(wait: Duration) -> u32 {
+    u32::try_from(wait.as_millis()).unwrap_or(u32::MAX)
 }
 
 fn stored(stored: Option<proto::StoredObject>) -> Result<Stored<Object>, ClientError> {

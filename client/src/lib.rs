@@ -19,7 +19,7 @@ pub mod spiffe;
 pub mod tls;
 
 pub use client::{Applied, Client, Snapshot};
-pub use complaints::complaints;
+pub use complaints::{complaints, figures_age_ms};
 pub use connect::{Attempt, MESSAGE_LIMIT_BYTES, with_socket_path};
 pub use credentials::{Credentials, CredentialsError};
 pub use error::ClientError;

@@ -9,6 +9,7 @@ mod user;
 use crate::check::{self, Missing};
 use crate::command::{AddressChange, Command, Entry, Request, TokenClaim, TokenUse};
 use crate::finding::{Finding, Path};
+use crate::health::{Health, NodeHealth};
 use crate::identities::IdentityKey;
 use crate::inventory::{Inventory, NodeRecord};
 use crate::key::PublicKey;
@@ -108,6 +109,7 @@ pub fn admit(
                 advertise,
                 meshes: Default::default(),
                 enrolled_revision: state.revision() + 1,
+                health: NodeHealth::default(),
             };
             Some((
                 admit_enroll(state, now_unix_s, node, record, identity_key, token)?,
@@ -130,6 +132,14 @@ pub fn admit(
             Some(silently(node::remove(state, node, farewell)?))
         }
         Request::RevokeUser { name } => Some(silently(user::revoke(state, now_unix_s, name)?)),
+        Request::SetHealth {
+            node,
+            health,
+            reason,
+        } => {
+            let command = admit_health(state.inventory(), node, health, reason)?;
+            command.map(|command| (command, Vec::new()))
+        }
     };
     Ok(match decided {
         None => Admission::Already {
@@ -274,6 +284,7 @@ fn admit_enroll(
         advertise,
         meshes: _,
         enrolled_revision: _,
+        health: _,
     } = record;
     Ok(Command::Enroll {
         node,
@@ -325,6 +336,34 @@ fn admit_key(
         node,
         mesh,
         public_key,
+    }))
+}
+
+fn admit_health(
+    inventory: &Inventory,
+    node: NodeName,
+    health: Health,
+    reason: String,
+) -> Result<Option<Command>, Refusal> {
+    let Some(record) = inventory.nodes.get(&node) else {
+        let detail = format!("The node `{node}` is not enrolled.");
+        let kind = RefusalKind::NotFound;
+        return Err(Refusal::one(kind, Path::of("node"), "Not enrolled", detail));
+    };
+    let now = record.health.state;
+    if now == health {
+        return Ok(None);
+    }
+    if !now.may_become(health) {
+        let detail = format!("The node `{node}` is {now}, which is never followed by {health}.");
+        let kind = RefusalKind::Conflict;
+        let path = Path::of("health");
+        return Err(Refusal::one(kind, path, "No step of health", detail));
+    }
+    Ok(Some(Command::SetHealth {
+        node,
+        health,
+        reason,
     }))
 }
 

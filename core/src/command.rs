@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::endpoint::Endpoint;
+use crate::health::Health;
 use crate::identities::{IdentityKey, RevokedUser};
 use crate::key::PublicKey;
 use crate::name::{ClusterName, MeshName, NodeName};
@@ -78,6 +79,15 @@ pub enum Request {
     RevokeUser {
         /// The user.
         name: NodeName,
+    },
+    /// The leader sees a node in another state of health.
+    SetHealth {
+        /// The node.
+        node: NodeName,
+        /// How it is.
+        health: Health,
+        /// Why, in one sentence.
+        reason: String,
     },
 }
 
@@ -192,6 +202,15 @@ pub enum Command {
         /// Users whose revoked certificates have all ended by themselves.
         forget_users: Vec<NodeName>,
     },
+    /// A node's health from now on.
+    SetHealth {
+        /// The node.
+        node: NodeName,
+        /// How it is.
+        health: Health,
+        /// Why, in one sentence.
+        reason: String,
+    },
 }
 
 /// One more use of a token.
@@ -216,11 +235,15 @@ pub struct AddressChange {
     pub retired: Vec<IpAddr>,
 }
 
-/// What a committed entry changed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What a committed entry changed. Kept in the state's history: the meaning of a variant never
+/// changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Event {
-    /// An object was declared or changed.
+    /// An object was declared.
     Declared(ObjectRef),
+    /// An object's declaration was changed.
+    Changed(ObjectRef),
     /// An object was taken back.
     Removed(ObjectRef),
     /// A node came in.
@@ -233,4 +256,13 @@ pub enum Event {
     NodeRemoved(NodeName),
     /// Certificates of a user were revoked.
     UserRevoked(NodeName),
+    /// A node's health changed.
+    HealthChanged {
+        /// The node.
+        node: NodeName,
+        /// How it is.
+        health: Health,
+        /// Why, in one sentence.
+        reason: String,
+    },
 }

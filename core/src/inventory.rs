@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::endpoint::Endpoint;
+use crate::health::NodeHealth;
 use crate::key::PublicKey;
 use crate::name::{ClusterName, FederationName, MeshName, NodeName};
 use crate::object::{Federation, MemberCluster, Object, ObjectRef, VpnMesh};
@@ -37,6 +38,9 @@ pub struct NodeRecord {
     pub enrolled_revision: u64,
     /// Its place in each mesh that it takes part in.
     pub meshes: BTreeMap<MeshName, NodeMesh>,
+    /// How it is.
+    #[serde(default, skip_serializing_if = "NodeHealth::is_default")]
+    pub health: NodeHealth,
 }
 
 /// A node's place in one mesh.

@@ -5,12 +5,15 @@
 //! does IO, reads no clock, spawns nothing, and knows neither gRPC nor protobuf.
 
 pub mod admission;
+pub mod capacity;
 pub mod check;
 pub mod cidr;
 pub mod command;
 pub mod duration;
 pub mod endpoint;
 pub mod finding;
+pub mod health;
+pub mod history;
 pub mod identities;
 pub mod inventory;
 pub mod key;

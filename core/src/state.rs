@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use crate::command::{AddressChange, Command, Entry, Event, TokenUse};
+use crate::health::NodeHealth;
+use crate::history::{Happened, History};
 use crate::identities::{Identities, IdentityKey, NodeStanding};
 use crate::inventory::{Inventory, NodeRecord};
 use crate::name::{ClusterName, FederationName, NodeName};
@@ -23,6 +25,8 @@ pub struct FederationState {
     requests: VecDeque<(String, u64)>,
     #[serde(default, skip_serializing_if = "Identities::is_empty")]
     identities: Identities,
+    #[serde(default, skip_serializing_if = "History::is_empty")]
+    history: History,
 }
 
 /// How often a token was used.
@@ -44,6 +48,7 @@ impl FederationState {
             tokens: BTreeMap::new(),
             requests: VecDeque::new(),
             identities: Identities::default(),
+            history: History::default(),
         }
     }
 
@@ -91,6 +96,12 @@ impl FederationState {
         }
     }
 
+    /// What happened lately.
+    #[must_use]
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
     /// The revision at which a request was committed, if it is remembered.
     #[must_use]
     pub fn committed_at(&self, request_id: &str) -> Option<u64> {
@@ -106,13 +117,31 @@ impl FederationState {
         }
         self.requests
             .push_back((entry.request_id.clone(), self.revision));
+        let events = self.take_effect(entry);
+        for event in &events {
+            self.history.push(Happened {
+                revision: self.revision,
+                at_unix_s: entry.at_unix_s,
+                event: event.clone(),
+            });
+        }
+        events
+    }
+
+    fn take_effect(&mut self, entry: &Entry) -> Vec<Event> {
         match &entry.command {
             Command::Put { object, addresses } => {
                 let reference = object.reference();
+                let current = self.inventory.get(&reference);
+                let is_new = current.is_none_or(|stored| stored.retiring);
                 self.inventory.put(object.clone(), self.revision);
                 self.change_addresses(addresses);
                 self.inventory.drop_unreferenced();
-                vec![Event::Declared(reference)]
+                vec![if is_new {
+                    Event::Declared(reference)
+                } else {
+                    Event::Changed(reference)
+                }]
             }
             Command::Remove { reference } => {
                 self.inventory.remove(reference);
@@ -136,6 +165,7 @@ impl FederationState {
                     advertise,
                     meshes,
                     enrolled_revision: self.revision,
+                    health: NodeHealth::default(),
                 };
                 self.inventory.nodes.insert(node.clone(), record);
                 self.identities
@@ -186,6 +216,24 @@ impl FederationState {
                 self.identities
                     .revoke_user(name.clone(), *revoked, forget_users, self.revision);
                 vec![Event::UserRevoked(name.clone())]
+            }
+            Command::SetHealth {
+                node,
+                health,
+                reason,
+            } => {
+                if let Some(record) = self.inventory.nodes.get_mut(node) {
+                    record.health = NodeHealth {
+                        state: *health,
+                        reason: reason.clone(),
+                        since_unix_s: entry.at_unix_s,
+                    };
+                }
+                vec![Event::HealthChanged {
+                    node: node.clone(),
+                    health: *health,
+                    reason: reason.clone(),
+                }]
             }
         }
     }

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use hanse_client::Snapshot;
-use hanse_client::proto;
+use hanse_client::{Snapshot, figures_age_ms, proto};
+use hanse_core::capacity::Room;
 use terraform_plugin::{Attr, Diagnostics, Model};
 
 use crate::lookup::Lookup;
-use crate::nodes::nodes_of;
+use crate::nodes::{OfferModel, capacity, nodes_of};
 
 /// The capacity of the federation's live nodes, as they last reported it: of all of them, and of
 /// each member cluster.
@@ -54,6 +54,13 @@ pub(crate) struct ShareModel {
     /// What of them is free, in bytes.
     #[attribute(computed)]
     pub(crate) disk_available_bytes: Attr<u64>,
+    /// What they offer to Hanse's workloads: what is free, within the limits of their member
+    /// clusters.
+    #[attribute(computed)]
+    pub(crate) offer: Attr<OfferModel>,
+    /// How old the oldest of these figures is, in milliseconds; null where there are none.
+    #[attribute(computed)]
+    pub(crate) age_ms: Attr<u64>,
 }
 
 /// A sum in the making.
@@ -67,6 +74,8 @@ struct Sum {
     memory_available_bytes: u64,
     disk_total_bytes: u64,
     disk_available_bytes: u64,
+    offer: (u64, u64, u64),
+    age_ms: Option<u64>,
 }
 
 impl Lookup for CapacityModel {
@@ -104,24 +113,28 @@ impl Lookup for CapacityModel {
 }
 
 impl Sum {
-    /// What a node reports may be anything; a sum that has no room for it stays at the most.
+    /// What a node reports is believed as far as it can be; a sum that has no room for it stays at the
+    /// most.
     fn add(&mut self, node: &proto::Node) {
         self.nodes += 1;
-        let status = node.status.as_ref().filter(|_| node.live);
-        let Some(has) = status.and_then(|status| status.capacity.as_ref()) else {
+        let Some(has) = capacity(node).filter(|_| node.live) else {
             return;
         };
         self.nodes_live += 1;
-        self.cpus = self.cpus.saturating_add(has.cpus.into());
-        let idle = 1.0 - has.cpu_load;
-        if idle.is_finite() {
-            self.cpus_idle += idle.clamp(0.0, 1.0) * f64::from(has.cpus);
-        }
+        self.cpus_idle += has.cpus_idle().unwrap_or(0.0);
+        self.age_ms = self.age_ms.max(figures_age_ms(node));
+        let total = |room: Option<Room>| room.map_or(0, |room| room.total_bytes);
+        let free = |room: Option<Room>| room.map_or(0, |room| room.available_bytes);
+        let offer = has.offer.unwrap_or_default();
         let sums = [
-            (&mut self.memory_total_bytes, has.memory_total_bytes),
-            (&mut self.memory_available_bytes, has.memory_available_bytes),
-            (&mut self.disk_total_bytes, has.disk_total_bytes),
-            (&mut self.disk_available_bytes, has.disk_available_bytes),
+            (&mut self.cpus, has.cpus.unwrap_or(0).into()),
+            (&mut self.memory_total_bytes, total(has.memory)),
+            (&mut self.memory_available_bytes, free(has.memory)),
+            (&mut self.disk_total_bytes, total(has.disk)),
+            (&mut self.disk_available_bytes, free(has.disk)),
+            (&mut self.offer.0, offer.cpus.into()),
+            (&mut self.offer.1, offer.memory_bytes),
+            (&mut self.offer.2, offer.disk_bytes),
         ];
         for (sum, more) in sums {
             *sum = sum.saturating_add(more);
@@ -140,6 +153,12 @@ impl From<Sum> for ShareModel {
             memory_available_bytes: Attr::Known(sum.memory_available_bytes),
             disk_total_bytes: Attr::Known(sum.disk_total_bytes),
             disk_available_bytes: Attr::Known(sum.disk_available_bytes),
+            offer: Attr::Known(OfferModel {
+                cpus: Attr::Known(sum.offer.0),
+                memory_bytes: Attr::Known(sum.offer.1),
+                disk_bytes: Attr::Known(sum.offer.2),
+            }),
+            age_ms: Attr::from(sum.age_ms),
         }
     }
 }
@@ -151,8 +170,9 @@ mod tests {
     fn node(live: bool, cpus: u32, cpu_load: f64) -> proto::Node {
         let capacity = proto::Capacity {
             cpus,
-            cpu_load,
-            memory_total_bytes: u64::MAX,
+            cpu_load: Some(cpu_load),
+            memory_total_bytes: 1 << 40,
+            memory_available_bytes: 1 << 50,
             ..proto::Capacity::default()
         };
         let status = proto::NodeStatus {
@@ -175,7 +195,7 @@ mod tests {
         sum.add(&node(false, 64, 0.0));
         sum.add(&proto::Node::default());
         assert_eq!((sum.nodes, sum.nodes_live, sum.cpus), (5, 3, 8));
-        assert!((sum.cpus_idle - 5.0).abs() < 1e-9, "{}", sum.cpus_idle);
-        assert_eq!(sum.memory_total_bytes, u64::MAX);
+        assert!((sum.cpus_idle - 3.0).abs() < 1e-9, "{}", sum.cpus_idle);
+        assert_eq!(sum.memory_total_bytes, 0, "more is free than there is");
     }
 }

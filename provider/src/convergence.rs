@@ -54,7 +54,7 @@ async fn watch(
     let mut seen = Convergence::default();
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
-        let look = federation.snapshot(version, left.min(LOOK_TIMEOUT));
+        let look = federation.snapshot_of_mesh(mesh, version, left.min(LOOK_TIMEOUT));
         let snapshot = tokio::select! {
             () = cx.cancellation().cancelled() => return Err(interrupted(mesh)),
             snapshot = look => snapshot,

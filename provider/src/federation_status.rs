@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use hanse_client::Snapshot;
+use hanse_core::health::Health;
 use terraform_plugin::{Attr, Diagnostics, Model};
 
 use crate::lookup::{Lookup, texts};
+use crate::nodes::HealthModel;
 
 /// The federation at a glance: who keeps its state, who is live, what is declared, and what nodes
 /// complain about.
@@ -29,6 +31,12 @@ pub(crate) struct FederationStatusModel {
     /// How many of them are live.
     #[attribute(computed)]
     pub(crate) nodes_live: Attr<u64>,
+    /// How many of them are `healthy`, `suspect` and `down`.
+    #[attribute(computed)]
+    pub(crate) nodes_by_health: Attr<BTreeMap<String, u64>>,
+    /// The nodes that are suspect or down, by name: since when, and why.
+    #[attribute(computed)]
+    pub(crate) unwell: Attr<BTreeMap<String, HealthModel>>,
     /// The names of the declared member clusters.
     #[attribute(computed)]
     pub(crate) member_clusters: Attr<Vec<String>>,
@@ -78,6 +86,20 @@ impl Lookup for FederationStatusModel {
         self.voters = Attr::Known(voters.collect());
         self.nodes = count(response.nodes.len());
         self.nodes_live = count(response.nodes.iter().filter(|node| node.live).count());
+        let mut by_health: BTreeMap<String, u64> = Health::WORDS
+            .iter()
+            .map(|word| ((*word).to_owned(), 0))
+            .collect();
+        let mut unwell = BTreeMap::new();
+        for (name, record) in &inventory.nodes {
+            let health = &record.health;
+            *by_health.entry(health.state.to_string()).or_default() += 1;
+            if health.state != Health::Healthy {
+                unwell.insert(name.to_string(), HealthModel::from(health));
+            }
+        }
+        self.nodes_by_health = Attr::Known(by_health);
+        self.unwell = Attr::Known(unwell);
         self.member_clusters = texts(inventory.clusters.keys());
         self.vpn_meshes = texts(inventory.meshes.keys());
         self.problems = Attr::Known(problems.filter(|(_, said)| !said.is_empty()).collect());

@@ -37,13 +37,15 @@ pub(crate) struct MemberClusterModel {
     /// Its share where sites are weighted.
     #[attribute(optional, computed, default = 1_u32)]
     pub(crate) weight: Attr<u32>,
-    /// What it can do, like `read-only`, `cache` or `burst-source`.
+    /// What it can do, in agreed words: `read-only`, `cache`, `burst-source`. Other words are kept,
+    /// have no effect, and get a warning.
     #[attribute(optional, computed, default = Set::<Attr<String>>::default())]
     pub(crate) capabilities: Attr<Set<Attr<String>>>,
     /// Words of your own.
     #[attribute(optional, computed, default = BTreeMap::<String, Attr<String>>::new())]
     pub(crate) labels: Attr<BTreeMap<String, Attr<String>>>,
-    /// Bounds for what Hanse runs there.
+    /// Bounds for what Hanse uses of each of its nodes: no node offers more, and one that needs more
+    /// says so.
     #[attribute(optional)]
     pub(crate) limits: Attr<LimitsModel>,
     /// The site's own networks. No two sites may overlap.
@@ -55,7 +57,7 @@ pub(crate) struct MemberClusterModel {
     pub(crate) timeouts: Option<Timeouts>,
 }
 
-/// Bounds for what Hanse runs at a site.
+/// Bounds for what Hanse uses of each node of a site.
 #[derive(Clone, Model)]
 pub(crate) struct LimitsModel {
     /// Memory, like `16GiB`.

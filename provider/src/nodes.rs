@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use hanse_client::proto;
-use hanse_client::{Snapshot, complaints};
+use hanse_client::{Snapshot, complaints, convert, figures_age_ms, proto};
+use hanse_core::capacity::{Capacity, Room};
+use hanse_core::health::{Health, NodeHealth};
 use terraform_plugin::{Attr, Diagnostics, Model};
 
 use crate::declared::non_empty;
 use crate::lookup::{Lookup, texts, wrong};
 
-/// The nodes of the federation: where each belongs, whether it is live, and what it complains
+/// The nodes of the federation: where each belongs, how it is, what it has, and what it complains
 /// about.
 #[derive(Clone, Model)]
 pub(crate) struct NodesModel {
@@ -36,9 +37,15 @@ pub(crate) struct NodeModel {
     /// Where its API answers, as `host:port`; null for a node that serves none.
     #[attribute(computed)]
     pub(crate) advertise: Attr<String>,
-    /// Whether it was seen within `failure_threshold` times `check_interval`.
+    /// Whether it is healthy and was seen within `failure_threshold` times `check_interval`.
     #[attribute(computed)]
     pub(crate) live: Attr<bool>,
+    /// How it is, since when and why.
+    #[attribute(computed)]
+    pub(crate) health: Attr<HealthModel>,
+    /// How long ago it reported, in milliseconds; null until it has.
+    #[attribute(computed)]
+    pub(crate) last_seen_age_ms: Attr<u64>,
     /// The version of its agent; null until it has reported.
     #[attribute(computed)]
     pub(crate) agent_version: Attr<String>,
@@ -52,6 +59,75 @@ pub(crate) struct NodeModel {
     /// Why its newest plan is not in effect in full, in sentences.
     #[attribute(computed)]
     pub(crate) problems: Attr<Vec<String>>,
+    /// What it has and what of it is free; null until it has reported.
+    #[attribute(computed)]
+    pub(crate) capacity: Attr<NodeCapacityModel>,
+}
+
+/// A node's health: it changes only by what the leader has seen.
+#[derive(Clone, Model)]
+pub(crate) struct HealthModel {
+    /// `healthy`, `suspect` (it is silent) or `down` (it is silent, and nobody else hears from it).
+    #[attribute(computed)]
+    pub(crate) state: Attr<String>,
+    /// Why, in one sentence; null for a node that was never anything but healthy.
+    #[attribute(computed)]
+    pub(crate) reason: Attr<String>,
+    /// Since when, in seconds since 1970; null: since it was enrolled.
+    #[attribute(computed)]
+    pub(crate) since_unix_s: Attr<u64>,
+}
+
+/// What a node has. A figure that is not known, or can't be, is null.
+#[derive(Clone, Model)]
+pub(crate) struct NodeCapacityModel {
+    /// How old the figures are, in milliseconds: since they were measured and since the report came.
+    #[attribute(computed)]
+    pub(crate) age_ms: Attr<u64>,
+    /// Processors.
+    #[attribute(computed)]
+    pub(crate) cpus: Attr<u32>,
+    /// The share of their time that is used, 0 to 1.
+    #[attribute(computed)]
+    pub(crate) cpu_load: Attr<f64>,
+    /// Processes that run or wait, over a minute.
+    #[attribute(computed)]
+    pub(crate) load_average_1m: Attr<f64>,
+    /// Memory, in bytes.
+    #[attribute(computed)]
+    pub(crate) memory_total_bytes: Attr<u64>,
+    /// Memory that programs could still take, in bytes.
+    #[attribute(computed)]
+    pub(crate) memory_available_bytes: Attr<u64>,
+    /// The size of the disk that holds the agent's data, in bytes.
+    #[attribute(computed)]
+    pub(crate) disk_total_bytes: Attr<u64>,
+    /// What of it is free, in bytes.
+    #[attribute(computed)]
+    pub(crate) disk_available_bytes: Attr<u64>,
+    /// What the network brings, in bytes per second.
+    #[attribute(computed)]
+    pub(crate) network_received_bytes_per_s: Attr<f64>,
+    /// What goes out over it, in bytes per second.
+    #[attribute(computed)]
+    pub(crate) network_sent_bytes_per_s: Attr<f64>,
+    /// What it offers to Hanse's workloads: what is free, within the limits of its member cluster.
+    #[attribute(computed)]
+    pub(crate) offer: Attr<OfferModel>,
+}
+
+/// Room for workloads.
+#[derive(Clone, Model)]
+pub(crate) struct OfferModel {
+    /// Processors.
+    #[attribute(computed)]
+    pub(crate) cpus: Attr<u64>,
+    /// Memory, in bytes.
+    #[attribute(computed)]
+    pub(crate) memory_bytes: Attr<u64>,
+    /// Disk, in bytes.
+    #[attribute(computed)]
+    pub(crate) disk_bytes: Attr<u64>,
 }
 
 impl Lookup for NodesModel {
@@ -81,12 +157,68 @@ impl From<&proto::Node> for NodeModel {
             voter: Attr::Known(node.voter),
             advertise: non_empty(node.advertise.clone()),
             live: Attr::Known(node.live),
+            health: Attr::Known(health(node)),
+            last_seen_age_ms: Attr::from(node.last_seen_age_ms),
             agent_version: Attr::from(status.map(|status| status.agent_version.clone())),
             applied_revision: Attr::from(status.map(|status| status.applied_revision)),
             addresses: Attr::Known(addresses.collect()),
             problems: texts(complaints(node)),
+            capacity: Attr::from(
+                capacity(node).map(|has| NodeCapacityModel::of(&has, figures_age_ms(node))),
+            ),
         }
     }
+}
+
+impl From<&NodeHealth> for HealthModel {
+    fn from(health: &NodeHealth) -> Self {
+        let since = Some(health.since_unix_s).filter(|since| *since > 0);
+        Self {
+            state: Attr::Known(health.state.to_string()),
+            reason: non_empty(health.reason.clone()),
+            since_unix_s: Attr::from(since),
+        }
+    }
+}
+
+impl NodeCapacityModel {
+    fn of(has: &Capacity, age_ms: Option<u64>) -> Self {
+        let total = |room: Option<Room>| Attr::from(room.map(|room| room.total_bytes));
+        let free = |room: Option<Room>| Attr::from(room.map(|room| room.available_bytes));
+        Self {
+            age_ms: Attr::from(age_ms),
+            cpus: Attr::from(has.cpus),
+            cpu_load: Attr::from(has.cpu_load),
+            load_average_1m: Attr::from(has.load_average_1m),
+            memory_total_bytes: total(has.memory),
+            memory_available_bytes: free(has.memory),
+            disk_total_bytes: total(has.disk),
+            disk_available_bytes: free(has.disk),
+            network_received_bytes_per_s: Attr::from(has.received_bytes_per_s),
+            network_sent_bytes_per_s: Attr::from(has.sent_bytes_per_s),
+            offer: Attr::from(has.offer.map(|offer| OfferModel {
+                cpus: Attr::Known(offer.cpus.into()),
+                memory_bytes: Attr::Known(offer.memory_bytes),
+                disk_bytes: Attr::Known(offer.disk_bytes),
+            })),
+        }
+    }
+}
+
+/// A node's health; a voter that knows nothing of health has healthy nodes.
+fn health(node: &proto::Node) -> HealthModel {
+    let told = node.health.clone().unwrap_or_default();
+    HealthModel::from(&NodeHealth {
+        state: told.state.parse().unwrap_or(Health::Healthy),
+        reason: told.reason,
+        since_unix_s: told.since_unix_s,
+    })
+}
+
+/// What a node reported of itself, without what can't be.
+pub(crate) fn capacity(node: &proto::Node) -> Option<Capacity> {
+    let status = node.status.as_ref()?;
+    status.capacity.as_ref().map(convert::capacity_from_proto)
 }
 
 /// The nodes of one member cluster, or all of them.

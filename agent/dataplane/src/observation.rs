@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use hanse_core::key::PublicKey;
 use hanse_core::name::{MeshName, NodeName};
@@ -49,6 +49,8 @@ pub struct PeerObservation {
     /// Whether data was proved to reach it and come back, on every address family, lately, under
     /// its present configuration.
     pub proved: bool,
+    /// When data came back last.
+    pub last_proof: Option<Instant>,
     /// How long the last proof took.
     pub round_trip: Option<Duration>,
     /// Why it is not proved, or what is wrong otherwise.

@@ -62,6 +62,7 @@ fn node_view(
         received_bytes: counters.received_bytes,
         sent_bytes: counters.sent_bytes,
         proved: verdict.as_ref().is_some_and(|verdict| verdict.proved),
+        last_proof: verdict.as_ref().and_then(|verdict| verdict.last_proof),
         round_trip: verdict.as_ref().and_then(|verdict| verdict.round_trip),
         problem: match (unresolved, reason) {
             (Some(unresolved), Some(reason)) => Some(format!("{unresolved}; {reason}")),

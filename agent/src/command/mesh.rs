@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use clap::Args;
 use hanse_client::proto;
+use hanse_core::name::MeshName;
 use serde_json::{Value, json};
 
 use super::connection::Connection;
+use super::nodes::health_cell;
 use super::output;
 
 const EXAMPLE: &str = "\
@@ -37,25 +39,33 @@ struct Place<'a> {
 impl Mesh {
     /// Runs the command.
     pub async fn run(self) -> anyhow::Result<()> {
-        let snapshot = self
-            .connection
-            .open()
-            .await?
-            .snapshot(0, Duration::ZERO)
-            .await?;
-        let all = snapshot.inventory.meshes.keys().map(|name| name.as_str());
-        let names: Vec<&str> = all
-            .filter(|name| self.mesh.as_deref().is_none_or(|wanted| wanted == *name))
+        let client = self.connection.open().await?;
+        let snapshot = client.snapshot(0, Duration::ZERO).await?;
+        let all = snapshot.inventory.meshes.keys();
+        let names: Vec<&MeshName> = all
+            .filter(|name| {
+                self.mesh
+                    .as_deref()
+                    .is_none_or(|wanted| wanted == name.as_str())
+            })
             .collect();
         if let (Some(wanted), true) = (&self.mesh, names.is_empty()) {
             anyhow::bail!("there is no VPN mesh `{wanted}`; `hanse mesh` shows all");
         }
-        let nodes = &snapshot.response.nodes;
+        // Mesh by mesh: all that the nodes of all meshes see would fit into no message.
+        let (mut meshes, mut texts) = (Vec::new(), Vec::new());
+        for name in names {
+            let seen = client.snapshot_of_mesh(name, 0, Duration::ZERO).await?;
+            let nodes = &seen.response.nodes;
+            if self.json {
+                meshes.push(to_json(name.as_str(), nodes));
+            } else {
+                texts.push(text(name.as_str(), nodes));
+            }
+        }
         if self.json {
-            let meshes: Vec<Value> = names.iter().map(|name| to_json(name, nodes)).collect();
             return output::print_json(&json!({ "meshes": meshes }));
         }
-        let texts: Vec<String> = names.iter().map(|name| text(name, nodes)).collect();
         output::print(&texts.join("\n\n"))
     }
 }
@@ -89,6 +99,7 @@ fn to_json(mesh: &str, nodes: &[proto::Node]) -> Value {
                 "received_bytes": peer.received_bytes,
                 "sent_bytes": peer.sent_bytes,
                 "proved": peer.proved,
+                "proof_age_ms": peer.proof_age_ms,
                 "round_trip_us": peer.round_trip_us,
                 "problem": peer.problem,
             })
@@ -96,6 +107,8 @@ fn to_json(mesh: &str, nodes: &[proto::Node]) -> Value {
         json!({
             "node": place.node.name,
             "live": place.node.live,
+            "peers_total": place.observed.map(|observed| observed.peers_total),
+            "peers_connected": place.observed.map(|observed| observed.peers_connected),
             "addresses": place.committed.addresses,
             "backend": place.observed.map(|observed| &observed.backend),
             "problems": place.observed.map(|observed| &observed.problems),
@@ -105,8 +118,15 @@ fn to_json(mesh: &str, nodes: &[proto::Node]) -> Value {
     json!({ "name": mesh, "nodes": places.collect::<Vec<_>>() })
 }
 
+/// With how many of its peers a node has a fresh session.
+fn peers(observed: Option<&proto::MeshObservation>) -> String {
+    observed.map_or_else(String::new, |observed| {
+        format!("{} of {}", observed.peers_connected, observed.peers_total)
+    })
+}
+
 fn text(mesh: &str, nodes: &[proto::Node]) -> String {
-    let mut addresses = output::table(&["NODE", "ADDRESSES", "BY", "STATE"]);
+    let mut addresses = output::table(&["NODE", "ADDRESSES", "BY", "PEERS", "STATE"]);
     let mut paths = output::table(&["FROM", "TO", "HANDSHAKE", "ENDPOINT", "PROOF"]);
     let mut problems = Vec::new();
     for place in places(mesh, nodes) {
@@ -115,10 +135,8 @@ fn text(mesh: &str, nodes: &[proto::Node]) -> String {
             place.node.name.clone().into(),
             place.committed.addresses.join(", ").into(),
             backend.unwrap_or_default().into(),
-            output::verdict(
-                if place.node.live { "live" } else { "silent" },
-                place.node.live,
-            ),
+            peers(place.observed).into(),
+            health_cell(place.node),
         ]);
         let Some(observed) = place.observed else {
             continue;

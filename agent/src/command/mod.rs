@@ -5,6 +5,7 @@ pub mod agent;
 pub mod bootstrap;
 pub mod connection;
 pub mod credentials;
+pub mod events;
 pub mod join;
 pub mod leave;
 pub mod mesh;
@@ -35,6 +36,7 @@ Examples:
   How things stand:
     export HANSE_ENDPOINTS=203.0.113.7:7443 HANSE_CREDENTIALS=admin.pem
     hanse status
+    hanse events --follow
 
 Exit codes: 0 done, 1 failed or refused, 2 wrong usage.";
 
@@ -71,6 +73,8 @@ enum Command {
     Nodes(nodes::Nodes),
     /// Shows the VPN meshes and their paths
     Mesh(mesh::Mesh),
+    /// Shows what happened
+    Events(events::Events),
     /// Becomes the WireGuard daemon of an interface; the agent starts it
     #[command(hide = true)]
     WireguardDaemon(wireguard_daemon::WireguardDaemon),
@@ -92,6 +96,7 @@ impl Arguments {
             Command::Status(command) => asynchronously(command.run()),
             Command::Nodes(command) => asynchronously(command.run()),
             Command::Mesh(command) => asynchronously(command.run()),
+            Command::Events(command) => asynchronously(command.run()),
         }
     }
 }

@@ -1,9 +1,13 @@
-//! `hanse nodes`: who is enrolled, and how they are.
+//! `hanse nodes`: who is enrolled, how they are, and what they have.
 
 use std::time::Duration;
 
 use clap::Args;
-use hanse_client::proto;
+use comfy_table::{Cell, Color};
+use hanse_client::{Snapshot, convert, figures_age_ms, proto};
+use hanse_core::capacity::{Capacity, Room};
+use hanse_core::health::Health;
+use hanse_core::object::member_cluster::ResourceLimits;
 use serde_json::{Value, json};
 
 use super::connection::Connection;
@@ -12,6 +16,19 @@ use super::output;
 const EXAMPLE: &str = "\
 Example:
   hanse nodes --endpoints 203.0.113.7:7443 --credentials admin.pem";
+
+const HEADING: [&str; 10] = [
+    "NODE",
+    "MEMBER CLUSTER",
+    "HEALTH",
+    "SINCE",
+    "SEEN",
+    "REVISION",
+    "LOAD",
+    "MEMORY FREE",
+    "DISK FREE",
+    "FIGURES",
+];
 
 /// Shows the nodes.
 #[derive(Debug, Args)]
@@ -33,68 +50,121 @@ impl Nodes {
             .await?
             .snapshot(0, Duration::ZERO)
             .await?;
-        let nodes = &snapshot.response.nodes;
         if self.json {
-            let nodes: Vec<Value> = nodes.iter().map(to_json).collect();
+            let nodes = snapshot.response.nodes.iter();
+            let nodes: Vec<Value> = nodes.map(|node| to_json(&snapshot, node)).collect();
             return output::print_json(&json!({ "nodes": nodes }));
         }
-        let heading = [
-            "NODE",
-            "MEMBER CLUSTER",
-            "STATE",
-            "SEEN",
-            "REVISION",
-            "LOAD",
-            "MEMORY FREE",
-        ];
-        let mut table = output::table(&heading);
-        for node in nodes {
-            let capacity = node
-                .status
-                .as_ref()
-                .and_then(|status| status.capacity.as_ref());
-            let seen = node
-                .last_seen_age_ms
-                .map_or_else(|| "never".to_owned(), output::age);
-            let applied = node
-                .status
-                .as_ref()
-                .map(|status| status.applied_revision.to_string());
-            let load = capacity.map(|now| format!("{:.0} %", now.cpu_load * 100.0));
-            let memory = capacity.map(|now| format!("{} MiB", now.memory_available_bytes >> 20));
-            let name = if node.voter {
-                format!("{} (voter)", node.name)
-            } else {
-                node.name.clone()
-            };
-            table.add_row([
-                name.into(),
-                node.member_cluster.clone().into(),
-                output::verdict(if node.live { "live" } else { "silent" }, node.live),
-                seen.into(),
-                applied.unwrap_or_default().into(),
-                load.unwrap_or_default().into(),
-                memory.unwrap_or_default().into(),
-            ]);
-        }
-        output::print(&output::lines(&table))
+        output::print(&text(&snapshot))
     }
 }
 
-fn to_json(node: &proto::Node) -> Value {
+/// A node's health, in the colour of its urgency. A healthy node that is not live has not reported
+/// yet.
+pub(super) fn health_cell(node: &proto::Node) -> Cell {
+    let word = node.health.as_ref().map_or("", |health| &health.state);
+    match word.parse().unwrap_or(Health::Healthy) {
+        Health::Healthy if node.live => Cell::new("healthy").fg(Color::Green),
+        Health::Healthy => Cell::new("not seen yet").fg(Color::Yellow),
+        Health::Suspect => Cell::new("suspect").fg(Color::Yellow),
+        Health::Down => Cell::new("down").fg(Color::Red),
+    }
+}
+
+fn text(snapshot: &Snapshot) -> String {
+    let mut table = output::table(&HEADING);
+    let mut reasons = Vec::new();
+    for node in &snapshot.response.nodes {
+        table.add_row(row(node));
+        let health = node.health.clone().unwrap_or_default();
+        if health.state != Health::Healthy.as_str() && !health.reason.is_empty() {
+            reasons.push(format!(
+                "! {}: {}: {}",
+                node.name, health.state, health.reason
+            ));
+        }
+    }
+    let lines = std::iter::once(output::lines(&table)).chain(reasons);
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn row(node: &proto::Node) -> Vec<Cell> {
+    let status = node.status.as_ref();
+    let has = capacity(node).unwrap_or_default();
+    let name = if node.voter {
+        format!("{} (voter)", node.name)
+    } else {
+        node.name.clone()
+    };
+    let since_unix_s = node.health.as_ref().map_or(0, |health| health.since_unix_s);
+    let seen = node
+        .last_seen_age_ms
+        .map_or_else(|| "never".to_owned(), output::age);
+    let load = has.cpu_load.map(|load| format!("{:.0} %", load * 100.0));
+    let room = |room: Option<Room>| {
+        room.map(|room| {
+            let (free, total) = (room.available_bytes, room.total_bytes);
+            format!("{} of {}", output::bytes(free), output::bytes(total))
+        })
+    };
+    vec![
+        name.into(),
+        node.member_cluster.clone().into(),
+        health_cell(node),
+        output::since(since_unix_s).into(),
+        seen.into(),
+        status
+            .map(|status| status.applied_revision.to_string())
+            .unwrap_or_default()
+            .into(),
+        load.unwrap_or_default().into(),
+        room(has.memory).unwrap_or_default().into(),
+        room(has.disk).unwrap_or_default().into(),
+        figures_age_ms(node)
+            .map(|age_ms| format!("{} old", output::age(age_ms)))
+            .unwrap_or_default()
+            .into(),
+    ]
+}
+
+fn capacity(node: &proto::Node) -> Option<Capacity> {
+    let status = node.status.as_ref()?;
+    status.capacity.as_ref().map(convert::capacity_from_proto)
+}
+
+fn to_json(snapshot: &Snapshot, node: &proto::Node) -> Value {
     let meshes = node
         .meshes
         .iter()
         .map(|place| json!({ "mesh": place.mesh, "addresses": place.addresses }));
+    let health = node.health.clone().unwrap_or_default();
+    let site = node.member_cluster.parse().ok();
+    let site = site.and_then(|name| snapshot.inventory.clusters.get(&name));
     json!({
         "name": node.name,
         "member_cluster": node.member_cluster,
         "voter": node.voter,
         "advertise": node.advertise,
         "live": node.live,
+        "health": {
+            "state": health.state,
+            "reason": health.reason,
+            "since_unix_s": health.since_unix_s,
+        },
         "last_seen_age_ms": node.last_seen_age_ms,
         "meshes": meshes.collect::<Vec<_>>(),
+        "limits": site.and_then(|site| site.spec.limits.as_ref()).map(limits_to_json),
+        "capabilities": site.map(|site| &site.spec.capabilities),
         "status": node.status.as_ref().map(status_to_json),
+        "capacity": capacity(node).map(|has| capacity_to_json(&has, figures_age_ms(node))),
+    })
+}
+
+fn limits_to_json(limits: &ResourceLimits) -> Value {
+    json!({
+        "max_memory": limits.max_memory,
+        "max_storage": limits.max_storage,
+        "max_cpus": limits.max_cpus,
     })
 }
 
@@ -104,16 +174,30 @@ fn status_to_json(status: &proto::NodeStatus) -> Value {
         "agent_version": status.agent_version,
         "boot_id": status.boot_id,
         "problems": status.problems,
-        "capacity": status.capacity.as_ref().map(|capacity| json!({
-            "cpus": capacity.cpus,
-            "cpu_load": capacity.cpu_load,
-            "load_average_1m": capacity.load_average_1m,
-            "memory_total_bytes": capacity.memory_total_bytes,
-            "memory_available_bytes": capacity.memory_available_bytes,
-            "disk_total_bytes": capacity.disk_total_bytes,
-            "disk_available_bytes": capacity.disk_available_bytes,
-            "network_received_bytes": capacity.network_received_bytes,
-            "network_sent_bytes": capacity.network_sent_bytes,
+    })
+}
+
+/// What is not known is null.
+fn capacity_to_json(has: &Capacity, age_ms: Option<u64>) -> Value {
+    let total = |room: Option<Room>| room.map(|room| room.total_bytes);
+    let free = |room: Option<Room>| room.map(|room| room.available_bytes);
+    json!({
+        "age_ms": age_ms,
+        "cpus": has.cpus,
+        "cpu_load": has.cpu_load,
+        "load_average_1m": has.load_average_1m,
+        "memory_total_bytes": total(has.memory),
+        "memory_available_bytes": free(has.memory),
+        "disk_total_bytes": total(has.disk),
+        "disk_available_bytes": free(has.disk),
+        "network_received_bytes": has.received_bytes,
+        "network_sent_bytes": has.sent_bytes,
+        "network_received_bytes_per_s": has.received_bytes_per_s,
+        "network_sent_bytes_per_s": has.sent_bytes_per_s,
+        "offer": has.offer.map(|offer| json!({
+            "cpus": offer.cpus,
+            "memory_bytes": offer.memory_bytes,
+            "disk_bytes": offer.disk_bytes,
         })),
     })
 }

@@ -77,6 +77,28 @@ pub fn age(age_ms: u64) -> String {
     }
 }
 
+/// A moment that others saw, roughly how long ago by this machine's clock; 0: never noted.
+#[must_use]
+pub fn since(unix_s: u64) -> String {
+    if unix_s == 0 {
+        return "ever".to_owned();
+    }
+    let age_s = crate::identity::unix_now_s().saturating_sub(unix_s);
+    match age_s {
+        0 => "now".to_owned(),
+        _ => format!("{} ago", age(age_s.saturating_mul(1000))),
+    }
+}
+
+/// An amount of bytes, roughly.
+#[must_use]
+pub fn bytes(bytes: u64) -> String {
+    let units = [("TiB", 40), ("GiB", 30), ("MiB", 20)];
+    let unit = units.into_iter().find(|(_, shift)| bytes >> shift >= 10);
+    let (name, shift) = unit.unwrap_or(("KiB", 10));
+    format!("{} {name}", bytes >> shift)
+}
+
 /// A table as text, without trailing blanks.
 #[must_use]
 pub fn lines(table: &Table) -> String {

@@ -1,9 +1,11 @@
 //! `hanse status`: the federation at a glance.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use clap::Args;
 use hanse_client::{Snapshot, complaints, proto};
+use hanse_core::health::{Health, NodeHealth};
 use serde_json::{Value, json};
 
 use super::connection::Connection;
@@ -44,6 +46,14 @@ impl StatusCommand {
 fn to_json(snapshot: &Snapshot) -> Value {
     let (inventory, response) = (&snapshot.inventory, &snapshot.response);
     let live = response.nodes.iter().filter(|node| node.live).count();
+    let unwell = unwell(snapshot).map(|(node, health)| {
+        json!({
+            "node": node,
+            "health": health.state,
+            "reason": health.reason,
+            "since_unix_s": health.since_unix_s,
+        })
+    });
     json!({
         "federation": inventory.name(),
         "ca_fingerprint": response.ca_fingerprint,
@@ -52,6 +62,8 @@ fn to_json(snapshot: &Snapshot) -> Value {
         "vpn_meshes": inventory.meshes.keys().collect::<Vec<_>>(),
         "nodes": response.nodes.len(),
         "nodes_live": live,
+        "nodes_by_health": by_health(snapshot),
+        "unwell": unwell.collect::<Vec<_>>(),
         "problems": problems(snapshot),
     })
 }
@@ -73,11 +85,33 @@ fn text(snapshot: &Snapshot) -> String {
         output::verdict(nodes, live == response.nodes.len()),
     ]);
     let mut text = output::lines(&table);
+    for (node, health) in unwell(snapshot) {
+        let since = output::since(health.since_unix_s);
+        text.push_str(&format!(
+            "\n! {node}: {} since {since}: {}",
+            health.state, health.reason
+        ));
+    }
     for problem in problems(snapshot) {
         text.push_str("\n! ");
         text.push_str(&problem);
     }
     text
+}
+
+fn by_health(snapshot: &Snapshot) -> BTreeMap<&'static str, usize> {
+    let mut counts: BTreeMap<&str, usize> = Health::WORDS.iter().map(|word| (*word, 0)).collect();
+    for record in snapshot.inventory.nodes.values() {
+        *counts.entry(record.health.state.as_str()).or_default() += 1;
+    }
+    counts
+}
+
+fn unwell(snapshot: &Snapshot) -> impl Iterator<Item = (&str, &NodeHealth)> {
+    let nodes = snapshot.inventory.nodes.iter();
+    nodes
+        .filter(|(_, record)| record.health.state != Health::Healthy)
+        .map(|(node, record)| (node.as_str(), &record.health))
 }
 
 /// What nodes complain about.

@@ -1,7 +1,7 @@
 //! The loop: connect, take plans, report; connect again when the connection is lost.
 
 use std::future::pending;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use hanse_client::convert;
@@ -13,7 +13,7 @@ use rand::Rng as _;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::capacity::Gauge;
+use super::capacity::{Gauge, Measurement};
 use super::hands::Hands;
 use super::{plan_file, report};
 use crate::data::{DataError, DataFolder};
@@ -168,6 +168,9 @@ impl<H: Hands> Follower<H> {
     fn take(&mut self, plan: proto::NodePlan) -> bool {
         match convert::node_plan_from_proto(&plan) {
             Ok(read) => {
+                if let Some(gauge) = lock(&self.gauge).as_mut() {
+                    gauge.set_bounds(read.cluster, read.limits);
+                }
                 self.hands.set_plan(plan.revision, read.meshes);
                 self.plan = Some(plan);
                 true
@@ -206,9 +209,9 @@ impl Reporter {
     async fn run(mut self) -> ClientError {
         loop {
             let observation = self.observations.borrow_and_update().clone();
-            let capacity = self.measure().await;
+            let measured = self.measure().await;
             let now = SystemTime::now();
-            let status = report::status(&observation, capacity, &self.boot_id, now);
+            let status = report::status(&observation, measured, &self.boot_id, now);
             if let Err(error) = self.client.report(status).await {
                 return error;
             }
@@ -224,14 +227,16 @@ impl Reporter {
         }
     }
 
-    async fn measure(&self) -> Option<proto::Capacity> {
+    async fn measure(&self) -> Measurement {
         let gauge = self.gauge.clone();
-        let measured = tokio::task::spawn_blocking(move || {
-            let mut gauge = gauge.lock().unwrap_or_else(PoisonError::into_inner);
-            gauge.as_mut().map(Gauge::measure)
-        });
-        measured.await.ok().flatten()
+        let measured =
+            tokio::task::spawn_blocking(move || lock(&gauge).as_mut().map(Gauge::measure));
+        measured.await.ok().flatten().unwrap_or_default()
     }
+}
+
+fn lock(gauge: &Mutex<Option<Gauge>>) -> MutexGuard<'_, Option<Gauge>> {
+    gauge.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Waits for an observation that is worth a report of its own.

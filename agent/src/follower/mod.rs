@@ -10,6 +10,7 @@ pub mod hands;
 pub mod plan_file;
 pub mod renewal;
 pub mod report;
+mod usage;
 
 pub use follow::Follower;
 pub use hands::Hands;

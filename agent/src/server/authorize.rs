@@ -37,11 +37,13 @@ pub enum Call {
     Leave,
     /// Ends a user's certificates.
     RevokeUser,
+    /// Reads what happened.
+    Events,
 }
 
 impl Call {
     /// Every call, for tests and tables.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Apply,
         Self::Get,
         Self::List,
@@ -57,6 +59,7 @@ impl Call {
         Self::RemoveNode,
         Self::Leave,
         Self::RevokeUser,
+        Self::Events,
     ];
 
     /// The call's name, for the audit log.
@@ -78,6 +81,7 @@ impl Call {
             Self::RemoveNode => "remove-node",
             Self::Leave => "leave",
             Self::RevokeUser => "revoke-user",
+            Self::Events => "events",
         }
     }
 
@@ -95,7 +99,12 @@ impl Call {
             | Self::RemoveNode
             | Self::Leave
             | Self::RevokeUser => true,
-            Self::Get | Self::List | Self::Snapshot | Self::Follow | Self::Report => false,
+            Self::Get
+            | Self::List
+            | Self::Snapshot
+            | Self::Follow
+            | Self::Report
+            | Self::Events => false,
         }
     }
 }
@@ -117,7 +126,7 @@ pub fn is_allowed(call: Call, standing: Standing) -> bool {
         },
         Call::Renew => matches!(standing, Node | ExpiredNode),
         Call::Follow | Call::Report | Call::Leave => standing == Node,
-        Call::Get | Call::List | Call::Snapshot => match standing {
+        Call::Get | Call::List | Call::Snapshot | Call::Events => match standing {
             User(Role::Viewer | Role::Operator | Role::Admin) => true,
             Node | ExpiredNode | Anonymous | Refused(_) => false,
         },
@@ -159,7 +168,7 @@ mod tests {
     fn the_table_is_what_the_design_says() {
         use Call as C;
         use Standing as S;
-        let reads = [C::Get, C::List, C::Snapshot];
+        let reads = [C::Get, C::List, C::Snapshot, C::Events];
         let writes = [
             C::Apply,
             C::Delete,

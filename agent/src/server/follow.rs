@@ -29,7 +29,9 @@ pub(super) fn follow(
     node: NodeName,
 ) -> impl Stream<Item = Result<proto::FollowEvent, Status>> + Send {
     let (sender, receiver) = mpsc::channel(1);
+    let held = voter.streams.hold(node.clone());
     tokio::spawn(async move {
+        let _held = held;
         let closed = sender.clone();
         tokio::select! {
             () = send_plans(&voter, &node, &sender) => {}

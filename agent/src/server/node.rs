@@ -9,7 +9,6 @@ use tonic::Status;
 use super::authorize::Call;
 use super::caller::Caller;
 use super::enroll::calling_node;
-use super::snapshot::silence_max;
 use super::voter::{Voter, invalid};
 
 /// Ends whatever a node may do.
@@ -103,9 +102,10 @@ async fn go(
 }
 
 fn is_reporting(voter: &Voter, node: &NodeName) -> bool {
-    let silence_max = silence_max(&voter.replica.read().inventory().federation.spec);
+    let state = voter.replica.read();
+    let policy = &state.inventory().federation.spec.health;
     let seen = voter.statuses.of(node);
-    seen.is_some_and(|seen| seen.age() < silence_max)
+    seen.is_some_and(|seen| seen.age() < policy.silence_max())
 }
 
 fn read_name(text: &str) -> Result<NodeName, Status> {

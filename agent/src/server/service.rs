@@ -16,7 +16,7 @@ use tonic::{Request, Response, Status};
 
 use super::authorize::Call;
 use super::voter::{Voter, invalid};
-use super::{enroll, follow, issue, node, snapshot, user};
+use super::{enroll, events, follow, issue, node, snapshot, user};
 
 /// The largest report that is kept for a node.
 const REPORT_LENGTH_MAX: usize = 1 << 20;
@@ -133,20 +133,37 @@ impl Api for Service {
         Ok(Response::new(Box::pin(stream)))
     }
 
+    type EventsStream = Pin<Box<dyn Stream<Item = Result<proto::EventsResponse, Status>> + Send>>;
+
+    async fn events(
+        &self,
+        request: Request<proto::EventsRequest>,
+    ) -> Result<Response<Self::EventsStream>, Status> {
+        self.0.admit(&request, Call::Events).await?;
+        let stream = events::events(self.0.clone(), request.into_inner());
+        Ok(Response::new(Box::pin(stream)))
+    }
+
     async fn report(
         &self,
         request: Request<proto::ReportRequest>,
     ) -> Result<Response<proto::ReportResponse>, Status> {
         let caller = self.0.admit(&request, Call::Report).await?;
         let node = enroll::calling_node(&caller)?;
-        let status = request.into_inner().status.unwrap_or_default();
+        let mut status = request.into_inner().status.unwrap_or_default();
         if status.encoded_len() > REPORT_LENGTH_MAX {
             let detail = format!("It may have {REPORT_LENGTH_MAX} bytes.");
             return Err(invalid(Path::of("status"), "Report too large", &detail));
         }
         enroll::keep_keys(&self.0, &caller, &node, &status).await?;
-        self.0.statuses.report(node, status);
-        let revision = self.0.replica.read().revision();
+        // Its own agent reports for this voter: whose streams it holds is the voter's to say.
+        if node == self.0.node {
+            let streams = self.0.streams.nodes();
+            status.followers = streams.iter().map(ToString::to_string).collect();
+        }
+        let state = self.0.replica.read();
+        self.0.statuses.report(state.inventory(), node, status);
+        let revision = state.revision();
         Ok(Response::new(proto::ReportResponse { revision }))
     }
 

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use hanse_client::convert;
 use hanse_client::proto;
-use hanse_core::object::Federation;
+use hanse_client::proto::snapshot_request::Peers;
+use hanse_core::health;
 use hanse_core::state::FederationState;
 use tonic::Status;
 
@@ -30,23 +31,42 @@ pub(super) async fn snapshot(
     }
     // The version is read first: what changes meanwhile is shown now and announced again.
     let version = *version.borrow();
-    Ok(assemble(voter, version))
+    Ok(assemble(voter, version, &wanted_peers(&request)))
 }
 
-fn assemble(voter: &Voter, version: u64) -> proto::SnapshotResponse {
+/// Whose observations of one another a snapshot shows.
+enum WantedPeers {
+    All,
+    None,
+    OfMesh(String),
+}
+
+fn wanted_peers(request: &proto::SnapshotRequest) -> WantedPeers {
+    match request.peers() {
+        Peers::Unspecified => WantedPeers::All,
+        Peers::None => WantedPeers::None,
+        Peers::OfMesh => WantedPeers::OfMesh(request.peers_mesh.clone()),
+    }
+}
+
+fn assemble(voter: &Voter, version: u64, peers: &WantedPeers) -> proto::SnapshotResponse {
     let state = voter.replica.read();
     let inventory = state.inventory();
-    let silence_max = silence_max(&inventory.federation.spec);
+    let policy = &inventory.federation.spec.health;
+    let sightings = voter
+        .statuses
+        .sightings(&voter.node, &voter.streams.nodes());
     let nodes = inventory
         .nodes
         .iter()
         .map(|(name, record)| {
             let mut node = convert::node_to_proto(name, record);
+            if let Some(sighting) = sightings.get(name) {
+                node.live = health::is_live(record.health.state, sighting, policy);
+            }
             if let Some(seen) = voter.statuses.of(name) {
-                let age = seen.age();
-                node.last_seen_age_ms = u64::try_from(age.as_millis()).ok();
-                node.live = age < silence_max;
-                node.status = Some(seen.status);
+                node.last_seen_age_ms = u64::try_from(seen.age().as_millis()).ok();
+                node.status = Some(shown(&seen.status, peers));
             }
             node
         })
@@ -75,11 +95,35 @@ fn revoked_nodes(state: &FederationState) -> Vec<proto::RevokedNode> {
         .collect()
 }
 
-/// A node that is silent for longer is not live.
-pub(super) fn silence_max(federation: &Federation) -> Duration {
-    let health = &federation.health;
-    health
-        .check_interval
-        .value()
-        .saturating_mul(health.failure_threshold)
+/// A status with those observations that are wanted. What is left out is not even copied.
+fn shown(status: &proto::NodeStatus, wanted: &WantedPeers) -> proto::NodeStatus {
+    let meshes = status.meshes.iter().map(|mesh| {
+        let is_wanted = match wanted {
+            WantedPeers::All => true,
+            WantedPeers::None => false,
+            WantedPeers::OfMesh(name) => *name == mesh.mesh,
+        };
+        proto::MeshObservation {
+            mesh: mesh.mesh.clone(),
+            public_key: mesh.public_key.clone(),
+            backend: mesh.backend.clone(),
+            peers: if is_wanted {
+                mesh.peers.clone()
+            } else {
+                Vec::new()
+            },
+            problems: mesh.problems.clone(),
+            peers_total: mesh.peers_total,
+            peers_connected: mesh.peers_connected,
+        }
+    });
+    proto::NodeStatus {
+        applied_revision: status.applied_revision,
+        meshes: meshes.collect(),
+        capacity: status.capacity,
+        agent_version: status.agent_version.clone(),
+        boot_id: status.boot_id.clone(),
+        problems: status.problems.clone(),
+        followers: status.followers.clone(),
+    }
 }

@@ -1,20 +1,27 @@
-//! What nodes reported last, in memory only: lost with a restart and back with the next reports.
+//! What nodes reported last and who hears from whom, in the leader's memory only: a new leader
+//! begins with nothing and counts silence from there.
+//!
+//! All times are the leader's own and monotonic. What a node says of the time counts only as an
+//! age at the moment when it was said.
 
-use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use hanse_client::proto;
+use hanse_core::health::{Sighting, Sign, SignKind};
+use hanse_core::inventory::Inventory;
 use hanse_core::name::NodeName;
 use tokio::sync::watch;
 
+use super::intake;
 use crate::identity::unix_now_s;
 
 /// What a node reported, and when.
 #[derive(Debug, Clone)]
 pub struct Seen {
     /// What it reported.
-    pub status: proto::NodeStatus,
+    pub status: Arc<proto::NodeStatus>,
     /// When.
     pub at: Instant,
 }
@@ -22,8 +29,32 @@ pub struct Seen {
 /// What all nodes reported last, with a version that every change moves.
 #[derive(Debug)]
 pub struct Statuses {
-    seen: Mutex<BTreeMap<NodeName, Seen>>,
+    memory: Mutex<Memory>,
     version: watch::Sender<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Memory {
+    watched: BTreeMap<NodeName, Watched>,
+    seen: BTreeMap<NodeName, Seen>,
+    /// By the node that was heard.
+    heard: BTreeMap<NodeName, Heard>,
+}
+
+/// Since when this leader listens for a node.
+#[derive(Debug)]
+struct Watched {
+    since: Instant,
+    inherited: bool,
+    /// Tells the node from an earlier one of that name.
+    enrolled_revision: u64,
+}
+
+/// Who heard from a node over a mesh last, and when.
+#[derive(Debug)]
+struct Heard {
+    by: NodeName,
+    at: Instant,
 }
 
 impl Default for Statuses {
@@ -31,28 +62,39 @@ impl Default for Statuses {
         // Not comparable across restarts, so not the same after one either.
         let (version, _) = watch::channel(unix_now_s() << 20);
         Self {
-            seen: Mutex::default(),
+            memory: Mutex::default(),
             version,
         }
     }
 }
 
 impl Statuses {
-    /// Keeps a report.
-    pub fn report(&self, node: NodeName, status: proto::NodeStatus) {
-        self.lock().insert(
-            node,
-            Seen {
-                status,
-                at: Instant::now(),
-            },
-        );
+    /// This voter begins to lead: whatever it knew of nodes is old.
+    pub fn begin(&self, inventory: &Inventory) {
+        let mut memory = self.lock();
+        *memory = Memory::default();
+        memory.watch(inventory, true);
+        drop(memory);
+        self.bump();
+    }
+
+    /// Listens for nodes that were enrolled since, and forgets those that are no more.
+    pub fn watch(&self, inventory: &Inventory) {
+        self.lock().watch(inventory, false);
+    }
+
+    /// Keeps a report, as far as it can be believed.
+    pub fn report(&self, inventory: &Inventory, node: NodeName, status: proto::NodeStatus) {
+        let Some(status) = intake::believable(inventory, &node, status) else {
+            return;
+        };
+        self.lock().keep(node, Arc::new(status));
         self.bump();
     }
 
     /// Forgets what a node reported.
     pub fn forget(&self, node: &NodeName) {
-        self.lock().remove(node);
+        self.lock().forget(node);
         self.bump();
     }
 
@@ -70,11 +112,50 @@ impl Statuses {
     /// What a node reported last.
     #[must_use]
     pub fn of(&self, node: &NodeName) -> Option<Seen> {
-        self.lock().get(node).cloned()
+        self.lock().seen.get(node).cloned()
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<NodeName, Seen>> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What this leader has of every node that it listens for. `streams` are those that it holds
+    /// itself, as the voter `own`.
+    #[must_use]
+    pub fn sightings(
+        &self,
+        own: &NodeName,
+        streams: &BTreeSet<NodeName>,
+    ) -> BTreeMap<NodeName, Sighting> {
+        let now = Instant::now();
+        let memory = self.lock();
+        let elsewhere = memory.streams_elsewhere(own, now);
+        let watched = memory.watched.iter();
+        watched
+            .map(|(node, watched)| {
+                let here = streams.contains(node).then(|| Sign {
+                    by: own.clone(),
+                    what: SignKind::Stream,
+                    ago: Duration::ZERO,
+                });
+                let heard = memory.heard.get(node).map(|heard| Sign {
+                    by: heard.by.clone(),
+                    what: SignKind::Mesh,
+                    ago: now.duration_since(heard.at),
+                });
+                let signs = [here, elsewhere.get(node).cloned(), heard];
+                let sighting = Sighting {
+                    watched_for: now.duration_since(watched.since),
+                    inherited: watched.inherited,
+                    reported_ago: memory
+                        .seen
+                        .get(node)
+                        .map(|seen| now.duration_since(seen.at)),
+                    sign: signs.into_iter().flatten().min_by_key(|sign| sign.ago),
+                };
+                (node.clone(), sighting)
+            })
+            .collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -85,3 +166,112 @@ impl Seen {
         self.at.elapsed()
     }
 }
+
+impl Memory {
+    fn watch(&mut self, inventory: &Inventory, inherited: bool) {
+        let since = Instant::now();
+        let is_same = |node: &NodeName, watched: &Watched| {
+            let record = inventory.nodes.get(node);
+            record.is_some_and(|record| record.enrolled_revision == watched.enrolled_revision)
+        };
+        self.watched.retain(|node, watched| is_same(node, watched));
+        let watched = &self.watched;
+        self.seen.retain(|node, _| watched.contains_key(node));
+        self.heard.retain(|node, _| watched.contains_key(node));
+        for (node, record) in &inventory.nodes {
+            if !self.watched.contains_key(node) {
+                let watched = Watched {
+                    since,
+                    inherited,
+                    enrolled_revision: record.enrolled_revision,
+                };
+                self.watched.insert(node.clone(), watched);
+            }
+        }
+    }
+
+    fn forget(&mut self, node: &NodeName) {
+        self.watched.remove(node);
+        self.seen.remove(node);
+        self.heard.remove(node);
+    }
+
+    fn keep(&mut self, node: NodeName, status: Arc<proto::NodeStatus>) {
+        let at = Instant::now();
+        let before = self.seen.get(&node).map(|seen| seen.status.clone());
+        let before = before.as_deref().map(received).unwrap_or_default();
+        for mesh in &status.meshes {
+            for peer in &mesh.peers {
+                let Some(ago) = last_sign(&before, mesh, peer) else {
+                    continue;
+                };
+                let (Some(at), Ok(other)) = (at.checked_sub(ago), peer.node.parse()) else {
+                    continue;
+                };
+                self.hear(other, &node, at);
+            }
+        }
+        self.seen.insert(node, Seen { status, at });
+    }
+
+    fn hear(&mut self, node: NodeName, by: &NodeName, at: Instant) {
+        if self.heard.get(&node).is_none_or(|heard| heard.at < at) {
+            let by = by.clone();
+            self.heard.insert(node, Heard { by, at });
+        }
+    }
+
+    /// The freshest word of another voter that it holds a node's stream.
+    fn streams_elsewhere(&self, own: &NodeName, now: Instant) -> BTreeMap<NodeName, Sign> {
+        let mut signs: BTreeMap<NodeName, Sign> = BTreeMap::new();
+        for (voter, seen) in self.seen.iter().filter(|(voter, _)| *voter != own) {
+            for follower in &seen.status.followers {
+                let Ok(node) = follower.parse::<NodeName>() else {
+                    continue;
+                };
+                let sign = Sign {
+                    by: voter.clone(),
+                    what: SignKind::Stream,
+                    ago: now.duration_since(seen.at),
+                };
+                let kept = signs.entry(node).or_insert_with(|| sign.clone());
+                if sign.ago < kept.ago {
+                    *kept = sign;
+                }
+            }
+        }
+        signs
+    }
+}
+
+/// The bytes that a report counted, by mesh and node.
+fn received(status: &proto::NodeStatus) -> BTreeMap<(&str, &str), u64> {
+    let meshes = status.meshes.iter();
+    meshes
+        .flat_map(|mesh| {
+            let peers = mesh.peers.iter();
+            peers.map(|peer| {
+                let key = (mesh.mesh.as_str(), peer.node.as_str());
+                (key, peer.received_bytes)
+            })
+        })
+        .collect()
+}
+
+/// How long ago a reporter heard from a peer, at the moment of the report: just now, if it counted
+/// more bytes than before.
+fn last_sign(
+    before: &BTreeMap<(&str, &str), u64>,
+    mesh: &proto::MeshObservation,
+    peer: &proto::PeerObservation,
+) -> Option<Duration> {
+    let counted = before.get(&(mesh.mesh.as_str(), peer.node.as_str()));
+    if counted.is_some_and(|before| peer.received_bytes > *before) {
+        return Some(Duration::ZERO);
+    }
+    let ages = [peer.handshake_age_ms, peer.proof_age_ms];
+    ages.into_iter().flatten().min().map(Duration::from_millis)
+}
+
+#[cfg(test)]
+mod tests;

@@ -18,8 +18,10 @@ use super::audit::{Audit, Outcome};
 use super::authorize::{self, Call};
 use super::caller::{Caller, Standing};
 use super::guard::Excuse;
+use super::health;
 use super::session::{Session, Sessions};
 use super::statuses::Statuses;
+use super::streams::Streams;
 use crate::data::{DataFolder, Settings};
 use crate::identity::Authority;
 use crate::preshared::PresharedKeys;
@@ -31,12 +33,16 @@ const REQUEST_ID_LENGTH_MAX: usize = 64;
 /// One voter of a federation.
 #[derive(Debug)]
 pub struct Voter {
+    /// Its own node.
+    pub node: NodeName,
     /// The federation's authority.
     pub authority: Authority,
     /// The state.
     pub replica: Replica,
     /// What nodes reported.
     pub statuses: Statuses,
+    /// Who follows here.
+    pub streams: Streams,
     /// Who did what.
     pub audit: Audit,
     /// Who is connected.
@@ -63,16 +69,20 @@ impl Voter {
         let sessions = Sessions::new(replica.changes());
         tokio::spawn(sessions.clone().run(stop.clone()));
         let voter = Arc::new(Self {
+            node: settings.node.clone(),
             authority,
             replica,
             statuses: Statuses::default(),
+            streams: Streams::default(),
             audit,
             sessions,
             stop,
             preshared_keys,
             own_endpoints: settings.endpoints.clone(),
         });
+        voter.statuses.begin(voter.replica.read().inventory());
         tokio::spawn(voter.clone().follow_commits());
+        tokio::spawn(health::watch(voter.clone()));
         Ok(voter)
     }
 
@@ -143,6 +153,12 @@ impl Voter {
             }
             ProposeError::Failed(reason) => Status::unavailable(reason),
         })
+    }
+
+    /// Whether this voter leads: the one that may act by itself.
+    #[must_use]
+    pub fn is_leader(&self) -> bool {
+        true
     }
 
     /// What a node must have.

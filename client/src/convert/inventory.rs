@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use hanse_core::finding::{Finding, Path};
+use hanse_core::health::{Health, NodeHealth};
 use hanse_core::inventory::{Inventory, NodeMesh, NodeRecord};
 use hanse_core::name::{FederationName, MeshName, NodeName};
 use hanse_core::object::Object;
@@ -108,7 +109,29 @@ pub fn node_to_proto(name: &NodeName, record: &NodeRecord) -> proto::Node {
         last_seen_age_ms: None,
         live: false,
         enrolled_revision: record.enrolled_revision,
+        health: Some(proto::NodeHealth {
+            state: record.health.state.to_string(),
+            reason: record.health.reason.clone(),
+            since_unix_s: record.health.since_unix_s,
+        }),
     }
+}
+
+/// A voter that knows nothing of health has healthy nodes.
+fn read_health(
+    collector: &mut Collector,
+    path: Path,
+    health: Option<&proto::NodeHealth>,
+) -> Option<NodeHealth> {
+    let Some(health) = health else {
+        return Some(NodeHealth::default());
+    };
+    let state = path.attribute("state");
+    Some(NodeHealth {
+        state: collector.parse_or(state, "health", &health.state, Health::Healthy)?,
+        reason: health.reason.clone(),
+        since_unix_s: health.since_unix_s,
+    })
 }
 
 /// Puts a stored object in place with all of its marks.
@@ -167,12 +190,14 @@ fn read_node(
             ))
         })
         .collect();
+    let health = read_health(collector, at("health"), node.health.as_ref());
     let record = NodeRecord {
         cluster: cluster?,
         voter: node.voter,
         advertise: advertise?,
         meshes: meshes.into_iter().collect::<Option<_>>()?,
         enrolled_revision: node.enrolled_revision,
+        health: health?,
     };
     Some((name?, record))
 }

@@ -3,6 +3,7 @@
 use hanse_core::finding::Path;
 use hanse_core::object::MemberCluster;
 use hanse_core::object::member_cluster::ResourceLimits;
+use hanse_core::size::ByteSize;
 
 use super::collector::Collector;
 use crate::proto;
@@ -19,20 +20,18 @@ pub fn member_cluster_to_proto(cluster: &MemberCluster) -> proto::MemberCluster 
         weight: cluster.weight,
         capabilities: cluster.capabilities.iter().cloned().collect(),
         labels: cluster.labels.clone(),
-        limits: cluster.limits.as_ref().map(|limits| proto::ResourceLimits {
-            max_memory: limits
-                .max_memory
-                .as_ref()
-                .map(ToString::to_string)
-                .unwrap_or_default(),
-            max_storage: limits
-                .max_storage
-                .as_ref()
-                .map(ToString::to_string)
-                .unwrap_or_default(),
-            max_cpus: limits.max_cpus,
-        }),
+        limits: cluster.limits.as_ref().map(limits_to_proto),
         networks: cluster.networks.iter().map(ToString::to_string).collect(),
+    }
+}
+
+/// Limits for the wire.
+pub(super) fn limits_to_proto(limits: &ResourceLimits) -> proto::ResourceLimits {
+    let text = |size: &Option<ByteSize>| size.as_ref().map(ToString::to_string).unwrap_or_default();
+    proto::ResourceLimits {
+        max_memory: text(&limits.max_memory),
+        max_storage: text(&limits.max_storage),
+        max_cpus: limits.max_cpus,
     }
 }
 
@@ -63,7 +62,7 @@ pub(super) fn read(
     })
 }
 
-fn read_limits(
+pub(super) fn read_limits(
     collector: &mut Collector,
     limits: &proto::ResourceLimits,
 ) -> Option<ResourceLimits> {

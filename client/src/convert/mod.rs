@@ -4,6 +4,7 @@
 //! path: a user mends all of them at once. Where the `.proto` files say that an empty value means
 //! a default, the default is `hanse-core`'s own. Each kind of object is one file.
 
+pub mod capacity;
 mod collector;
 pub mod federation;
 pub mod finding;
@@ -13,6 +14,7 @@ pub mod object;
 pub mod plan;
 pub mod vpn_mesh;
 
+pub use capacity::{capacity_from_proto, capacity_to_proto};
 pub use finding::{finding_from_proto, finding_to_proto};
 pub use inventory::{inventory_from_proto, node_to_proto, retired_addresses, snapshot_objects};
 pub use object::{

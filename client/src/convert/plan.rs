@@ -5,8 +5,10 @@ use std::net::IpAddr;
 use hanse_core::finding::{Finding, Path};
 use hanse_core::key::PresharedKey;
 use hanse_core::mesh::{MeshPlan, NodePlan, PeerPlan, ProbeTarget};
+use hanse_core::object::member_cluster::ResourceLimits;
 
 use super::collector::Collector;
+use super::member_cluster::{limits_to_proto, read_limits};
 use crate::proto;
 
 /// A node's plan for the wire. It holds the node's pre-shared keys.
@@ -22,6 +24,8 @@ pub fn node_plan_to_proto(
         member_cluster: plan.cluster.to_string(),
         meshes: plan.meshes.iter().map(mesh_plan_to_proto).collect(),
         report_interval_ms,
+        limits: (plan.limits != ResourceLimits::default()).then(|| limits_to_proto(&plan.limits)),
+        capabilities: plan.capabilities.iter().cloned().collect(),
     }
 }
 
@@ -36,11 +40,17 @@ pub fn node_plan_from_proto(plan: &proto::NodePlan) -> Result<NodePlan, Vec<Find
         .enumerate()
         .map(|(index, mesh)| read_mesh(&mut collector, &Path::of("meshes").index(index), mesh))
         .collect();
+    let limits = match &plan.limits {
+        None => Some(ResourceLimits::default()),
+        Some(limits) => read_limits(&mut collector, limits),
+    };
     let read = || {
         Some(NodePlan {
             node: node?,
             cluster: cluster?,
             meshes: meshes.into_iter().collect::<Option<_>>()?,
+            limits: limits?,
+            capabilities: plan.capabilities.iter().cloned().collect(),
         })
     };
     let read = read();

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use hanse_core::cidr::Cidr;
 use hanse_core::duration::Span;
 use hanse_core::endpoint::Endpoint;
+use hanse_core::health::{Health, NodeHealth};
 use hanse_core::inventory::{Inventory, NodeMesh, NodeRecord, Stored};
 use hanse_core::mesh::{MeshPlan, NodePlan, PeerPlan, ProbeTarget};
 use hanse_core::object::federation::{HealthPolicy, ReplicationPolicy};
@@ -77,15 +78,18 @@ fn federation() -> impl Strategy<Value = Federation> {
     )
 }
 
-fn member_cluster() -> impl Strategy<Value = MemberCluster> {
+fn limits() -> impl Strategy<Value = ResourceLimits> {
     let size = || option::of((0_u32..).prop_map(|n| format!("{n}MiB").parse().unwrap()));
-    let limits = (size(), size(), option::of(any::<u32>())).prop_map(
-        |(max_memory, max_storage, max_cpus)| ResourceLimits {
+    (size(), size(), option::of(any::<u32>())).prop_map(|(max_memory, max_storage, max_cpus)| {
+        ResourceLimits {
             max_memory,
             max_storage,
             max_cpus,
-        },
-    );
+        }
+    })
+}
+
+fn member_cluster() -> impl Strategy<Value = MemberCluster> {
     let names = (name(), name(), word(Platform::WORDS), word(SiteRole::WORDS));
     (
         names,
@@ -93,7 +97,7 @@ fn member_cluster() -> impl Strategy<Value = MemberCluster> {
         any::<u32>(),
         btree_set(".{1,4}", 0..3),
         labels(),
-        option::of(limits),
+        option::of(limits()),
         vec(cidr(), 0..3),
     )
         .prop_map(
@@ -254,10 +258,25 @@ pub(crate) fn node_plan() -> impl Strategy<Value = NodePlan> {
                 }
             },
         );
-    (name(), name(), vec(mesh, 0..3)).prop_map(|(node, cluster, meshes)| NodePlan {
-        node,
-        cluster,
-        meshes,
+    let capabilities = btree_set(".{1,4}", 0..3);
+    (name(), name(), vec(mesh, 0..3), limits(), capabilities).prop_map(
+        |(node, cluster, meshes, limits, capabilities)| NodePlan {
+            node,
+            cluster,
+            meshes,
+            limits,
+            capabilities,
+        },
+    )
+}
+
+fn health() -> impl Strategy<Value = NodeHealth> {
+    (word(Health::WORDS), ".{0,5}", any::<u64>()).prop_map(|(state, reason, since_unix_s)| {
+        NodeHealth {
+            state,
+            reason,
+            since_unix_s,
+        }
     })
 }
 
@@ -276,14 +295,16 @@ pub(crate) fn inventory() -> impl Strategy<Value = Inventory> {
         option::of(endpoint()),
         any::<u64>(),
         btree_map(name(), place, 0..3),
+        health(),
     )
         .prop_map(
-            |(cluster, voter, advertise, enrolled_revision, meshes)| NodeRecord {
+            |(cluster, voter, advertise, enrolled_revision, meshes, health)| NodeRecord {
                 cluster,
                 voter,
                 advertise,
                 enrolled_revision,
                 meshes,
+                health,
             },
         );
     let retired = btree_map(name(), btree_set(address(), 0..3), 0..3);

@@ -3,6 +3,7 @@
 use crate::finding::{Finding, Path};
 use crate::inventory::Inventory;
 use crate::name::ClusterName;
+use crate::object::member_cluster::CAPABILITIES;
 
 /// Checks one member cluster among everything else.
 pub(super) fn check(inventory: &Inventory, name: &ClusterName, findings: &mut Vec<Finding>) {
@@ -19,6 +20,17 @@ pub(super) fn check(inventory: &Inventory, name: &ClusterName, findings: &mut Ve
             Path::of("limits").attribute("max_cpus"),
             "No processor left",
             "A limit of 0 would leave nothing. Write at least 1, or leave it out for no limit.",
+        ));
+    }
+    let unknown = |word: &&String| !CAPABILITIES.contains(&word.as_str());
+    for word in cluster.capabilities.iter().filter(unknown) {
+        findings.push(Finding::warning(
+            Path::of("capabilities"),
+            "A capability that is not known here",
+            format!(
+                "`{word}` is kept and has no effect. The words that this version knows are {}.",
+                CAPABILITIES.join(", ")
+            ),
         ));
     }
     for (index, network) in cluster.networks.iter().enumerate() {

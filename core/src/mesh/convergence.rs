@@ -105,10 +105,10 @@ pub fn convergence(
             continue;
         }
         if view.applied_revision < revision {
-            wait(format!(
-                "it has applied revision {} and not yet {revision}",
-                view.applied_revision
-            ));
+            wait(match view.applied_revision {
+                0 => "it has not said yet what it has applied".to_owned(),
+                applied => format!("it has applied revision {applied} and not yet {revision}"),
+            });
         }
         let none = BTreeSet::new();
         let proved = view.proved.get(mesh).unwrap_or(&none);

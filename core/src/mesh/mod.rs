@@ -13,3 +13,4 @@ pub use change::MeshChange;
 pub use difference::NodeDifference;
 pub use digest::PlanDigest;
 pub use plan::{MeshPlan, NodePlan, PeerPlan, ProbeTarget};
+pub use proved_pairs::PROVE_ALL_PAIRS_NODES_MAX as PEERS_REPORTED_ALL_MAX;

@@ -15,6 +15,7 @@ use crate::inventory::Inventory;
 use crate::key::{PresharedKey, PublicKey};
 use crate::name::{ClusterName, MeshName, NodeName};
 use crate::object::VpnMesh;
+use crate::object::member_cluster::ResourceLimits;
 use crate::object::vpn_mesh::InterfaceName;
 
 /// How often a node that nobody can dial keeps its NAT mapping open, in seconds: the value that
@@ -30,6 +31,10 @@ pub struct NodePlan {
     pub cluster: ClusterName,
     /// One plan for each mesh that it takes part in.
     pub meshes: Vec<MeshPlan>,
+    /// What its member cluster allows Hanse there.
+    pub limits: ResourceLimits,
+    /// What its member cluster can do, in agreed words.
+    pub capabilities: BTreeSet<String>,
 }
 
 /// What one node must have for one mesh.
@@ -110,10 +115,14 @@ pub fn plan(
             mesh_plan(&topology, node, preshared_key)
         })
         .collect();
+    let site = inventory.clusters.get(&record.cluster);
+    let site = site.map(|stored| &stored.spec);
     Some(NodePlan {
         node: node.clone(),
         cluster: record.cluster.clone(),
         meshes,
+        limits: site.and_then(|s| s.limits.clone()).unwrap_or_default(),
+        capabilities: site.map(|s| s.capabilities.clone()).unwrap_or_default(),
     })
 }
 

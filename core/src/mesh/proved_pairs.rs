@@ -5,7 +5,7 @@ use crate::name::NodeName;
 
 /// Up to so many nodes, every node proves its path to every other. Beyond, to the hub and to its
 /// site's gateway; and gateways among themselves, all of them up to the same number.
-pub(super) const PROVE_ALL_PAIRS_NODES_MAX: usize = 64;
+pub const PROVE_ALL_PAIRS_NODES_MAX: usize = 64;
 
 /// With more gateways than that, each proves so many before and after it in the ring of names.
 pub(super) const PROVED_NEIGHBOURS: usize = 4;

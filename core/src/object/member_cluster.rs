@@ -47,7 +47,10 @@ words! {
     }
 }
 
-/// Bounds that the site's agents honour.
+/// The capabilities that are agreed on. Others are kept and mean nothing to this version.
+pub const CAPABILITIES: [&str; 3] = ["burst-source", "cache", "read-only"];
+
+/// Bounds that the site's agents honour, each for itself: what one node may give.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResourceLimits {
     /// Memory that Hanse's workloads may use.

@@ -120,7 +120,7 @@ pub struct WordError {
 }
 
 impl WordError {
-    fn new(word: &str, allowed: &[&str]) -> Self {
+    pub(crate) fn new(word: &str, allowed: &[&str]) -> Self {
         Self {
             word: word.chars().take(64).collect(),
             allowed: allowed.join(", "),

@@ -50,6 +50,8 @@ pub(crate) struct Settings {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Verdict {
     pub(crate) proved: bool,
+    /// When any of the addresses answered last.
+    pub(crate) last_proof: Option<std::time::Instant>,
     pub(crate) round_trip: Option<Duration>,
     /// Addresses that are not proved, each with the size of its datagrams.
     pub(crate) lost: Vec<(IpAddr, usize)>,
@@ -170,7 +172,10 @@ impl Prover {
             ..Verdict::default()
         };
         for (address, path) in &target.paths {
-            match lock(&path.proof).filter(|proof| proof.at.elapsed() < lifetime) {
+            let proof = *lock(&path.proof);
+            let at = proof.map(|proof| proof.at.into_std());
+            verdict.last_proof = verdict.last_proof.max(at);
+            match proof.filter(|proof| proof.at.elapsed() < lifetime) {
                 Some(proof) => {
                     let shortest = verdict.round_trip.unwrap_or(proof.round_trip);
                     verdict.round_trip = Some(shortest.min(proof.round_trip));

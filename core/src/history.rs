@@ -1,0 +1,185 @@
+//! What happened, for people and programs that look back: the last so many committed changes.
+//!
+//! The ring holds what happened and not how it is told, so that voters whose words differ hold the
+//! same state. It is bounded, and says from where on it is complete.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use crate::command::Event;
+use crate::object::ObjectRef;
+
+/// How much is remembered.
+pub const EVENTS_MAX: usize = 1024;
+
+/// What happened at one revision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Happened {
+    /// The federation's revision that carries it.
+    pub revision: u64,
+    /// When the leader decided it, in seconds since 1970.
+    pub at_unix_s: u64,
+    /// What.
+    pub event: Event,
+}
+
+/// The last events, oldest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct History {
+    /// From this revision on, nothing is missing; 0: nothing has happened yet.
+    complete_from: u64,
+    ring: VecDeque<Happened>,
+}
+
+/// How an event is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Telling {
+    /// What kind of event, in a word for programs.
+    pub kind: &'static str,
+    /// Whom it concerns, as `kind/name`.
+    pub subject: String,
+    /// One sentence for people.
+    pub sentence: String,
+}
+
+impl History {
+    /// Whether nothing is remembered.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ring.is_empty()
+    }
+
+    /// The first revision from which on nothing is missing; 0: nothing has happened yet.
+    #[must_use]
+    pub fn complete_from(&self) -> u64 {
+        self.complete_from
+    }
+
+    /// What happened at a revision and after it, as far as it is remembered.
+    pub fn since(&self, revision: u64) -> impl Iterator<Item = &Happened> {
+        let first = self
+            .ring
+            .partition_point(|happened| happened.revision < revision);
+        self.ring.range(first..)
+    }
+
+    pub(crate) fn push(&mut self, happened: Happened) {
+        if self.complete_from == 0 {
+            self.complete_from = happened.revision;
+        }
+        if self.ring.len() >= EVENTS_MAX
+            && let Some(dropped) = self.ring.pop_front()
+        {
+            self.complete_from = dropped.revision + 1;
+        }
+        self.ring.push_back(happened);
+    }
+}
+
+impl Event {
+    /// How it is told.
+    #[must_use]
+    pub fn telling(&self) -> Telling {
+        let told = |kind, subject, sentence| Telling {
+            kind,
+            subject,
+            sentence,
+        };
+        match self {
+            Self::Declared(reference) => told(
+                "object-declared",
+                subject(reference),
+                format!("the {reference} was declared"),
+            ),
+            Self::Changed(reference) => told(
+                "object-changed",
+                subject(reference),
+                format!("the declaration of the {reference} was changed"),
+            ),
+            Self::Removed(reference) => told(
+                "object-removed",
+                subject(reference),
+                format!("the declaration of the {reference} was taken back"),
+            ),
+            Self::Enrolled(node) => told(
+                "node-enrolled",
+                format!("node/{node}"),
+                format!("the node `{node}` was enrolled"),
+            ),
+            Self::KeyChanged(node, mesh) => told(
+                "key-changed",
+                format!("node/{node}"),
+                format!("the node `{node}` has a new key in the VPN mesh `{mesh}`"),
+            ),
+            Self::NodeRevoked(node) => told(
+                "node-revoked",
+                format!("node/{node}"),
+                format!("the node `{node}` was revoked"),
+            ),
+            Self::NodeRemoved(node) => told(
+                "node-removed",
+                format!("node/{node}"),
+                format!("the node `{node}` was removed"),
+            ),
+            Self::UserRevoked(user) => told(
+                "user-revoked",
+                format!("user/{user}"),
+                format!("the certificates of the user `{user}` were revoked"),
+            ),
+            Self::HealthChanged {
+                node,
+                health,
+                reason,
+            } => told(
+                "health-changed",
+                format!("node/{node}"),
+                format!("the node `{node}` is {health}: {reason}"),
+            ),
+        }
+    }
+}
+
+fn subject(reference: &ObjectRef) -> String {
+    match reference {
+        ObjectRef::Federation(name) => format!("federation/{name}"),
+        ObjectRef::MemberCluster(name) => format!("member_cluster/{name}"),
+        ObjectRef::VpnMesh(name) => format!("vpn_mesh/{name}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn happened(revision: u64) -> Happened {
+        Happened {
+            revision,
+            at_unix_s: 0,
+            event: Event::Enrolled("a".parse().unwrap()),
+        }
+    }
+
+    #[test]
+    fn the_ring_is_bounded_and_says_from_where_on_it_is_complete() {
+        let mut history = History::default();
+        assert_eq!(history.complete_from(), 0);
+        let last = EVENTS_MAX as u64 + 10;
+        for revision in 3..=last {
+            history.push(happened(revision));
+        }
+        assert_eq!(history.since(0).count(), EVENTS_MAX);
+        assert_eq!(history.complete_from(), last - EVENTS_MAX as u64 + 1);
+        let first = history.since(0).next().unwrap();
+        assert_eq!(first.revision, history.complete_from());
+        assert_eq!(history.since(last).count(), 1);
+        assert_eq!(history.since(last + 1).count(), 0);
+    }
+
+    #[test]
+    fn a_state_of_before_there_was_a_history_does_not_claim_to_know_its_past() {
+        let mut history = History::default();
+        history.push(happened(500));
+        assert_eq!(history.complete_from(), 500);
+    }
+}
