@@ -19,14 +19,11 @@ const PROPOSALS_MAX: usize = 64;
 
 /// Watches until the voter stops.
 pub(super) async fn watch(voter: Arc<Voter>) {
-    let mut leads = false;
     loop {
-        let led = std::mem::replace(&mut leads, voter.is_leader());
-        if leads {
-            if !led {
-                voter.statuses.begin(voter.replica.read().inventory());
-            }
+        if voter.is_leader() {
             look(&voter).await;
+        } else {
+            voter.statuses.end();
         }
         let interval = look_interval(&voter);
         let pause = tokio::time::sleep(interval);

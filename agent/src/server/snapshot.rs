@@ -53,6 +53,7 @@ fn assemble(voter: &Voter, version: u64, peers: &WantedPeers) -> proto::Snapshot
     let state = voter.replica.read();
     let inventory = state.inventory();
     let policy = &inventory.federation.spec.health;
+    voter.statuses.watch(inventory);
     let sightings = voter
         .statuses
         .sightings(&voter.node, &voter.streams.nodes());

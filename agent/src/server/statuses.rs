@@ -35,6 +35,7 @@ pub struct Statuses {
 
 #[derive(Debug, Default)]
 struct Memory {
+    is_begun: bool,
     watched: BTreeMap<NodeName, Watched>,
     seen: BTreeMap<NodeName, Seen>,
     /// By the node that was heard.
@@ -69,18 +70,16 @@ impl Default for Statuses {
 }
 
 impl Statuses {
-    /// This voter begins to lead: whatever it knew of nodes is old.
-    pub fn begin(&self, inventory: &Inventory) {
-        let mut memory = self.lock();
-        *memory = Memory::default();
-        memory.watch(inventory, true);
-        drop(memory);
-        self.bump();
+    /// This voter does not lead: whatever it knows of nodes is old, and its watch begins anew when
+    /// it leads again.
+    pub fn end(&self) {
+        *self.lock() = Memory::default();
     }
 
-    /// Listens for nodes that were enrolled since, and forgets those that are no more.
+    /// Listens for nodes from now on, and forgets those that are no more. The first call begins the
+    /// watch: nodes that are there already were somebody else's to watch before.
     pub fn watch(&self, inventory: &Inventory) {
-        self.lock().watch(inventory, false);
+        self.lock().watch(inventory);
     }
 
     /// Keeps a report, as far as it can be believed.
@@ -88,7 +87,14 @@ impl Statuses {
         let Some(status) = intake::believable(inventory, &node, status) else {
             return;
         };
-        self.lock().keep(node, Arc::new(status));
+        let mut memory = self.lock();
+        if memory.is_begun {
+            memory.watch_node(&node, inventory, false);
+        } else {
+            memory.watch(inventory);
+        }
+        memory.keep(node, Arc::new(status));
+        drop(memory);
         self.bump();
     }
 
@@ -168,26 +174,35 @@ impl Seen {
 }
 
 impl Memory {
-    fn watch(&mut self, inventory: &Inventory, inherited: bool) {
-        let since = Instant::now();
-        let is_same = |node: &NodeName, watched: &Watched| {
-            let record = inventory.nodes.get(node);
-            record.is_some_and(|record| record.enrolled_revision == watched.enrolled_revision)
-        };
-        self.watched.retain(|node, watched| is_same(node, watched));
-        let watched = &self.watched;
-        self.seen.retain(|node, _| watched.contains_key(node));
-        self.heard.retain(|node, _| watched.contains_key(node));
-        for (node, record) in &inventory.nodes {
-            if !self.watched.contains_key(node) {
-                let watched = Watched {
-                    since,
-                    inherited,
-                    enrolled_revision: record.enrolled_revision,
-                };
-                self.watched.insert(node.clone(), watched);
-            }
+    fn watch(&mut self, inventory: &Inventory) {
+        let inherited = !std::mem::replace(&mut self.is_begun, true);
+        let enrolled = &inventory.nodes;
+        self.watched.retain(|node, _| enrolled.contains_key(node));
+        self.seen.retain(|node, _| enrolled.contains_key(node));
+        self.heard.retain(|node, _| enrolled.contains_key(node));
+        for node in enrolled.keys() {
+            self.watch_node(node, inventory, inherited);
         }
+    }
+
+    /// Listens for a node from now on, unless it does already. Whoever has the name of an earlier
+    /// node is another one.
+    fn watch_node(&mut self, node: &NodeName, inventory: &Inventory, inherited: bool) {
+        let Some(record) = inventory.nodes.get(node) else {
+            return;
+        };
+        let enrolled_revision = record.enrolled_revision;
+        let watched = self.watched.get(node);
+        if watched.is_some_and(|watched| watched.enrolled_revision == enrolled_revision) {
+            return;
+        }
+        self.forget(node);
+        let watched = Watched {
+            since: Instant::now(),
+            inherited,
+            enrolled_revision,
+        };
+        self.watched.insert(node.clone(), watched);
     }
 
     fn forget(&mut self, node: &NodeName) {

@@ -80,7 +80,7 @@ impl Voter {
             preshared_keys,
             own_endpoints: settings.endpoints.clone(),
         });
-        voter.statuses.begin(voter.replica.read().inventory());
+        voter.statuses.watch(voter.replica.read().inventory());
         tokio::spawn(voter.clone().follow_commits());
         tokio::spawn(health::watch(voter.clone()));
         Ok(voter)

@@ -4,8 +4,11 @@
 
 mod crash;
 mod enrolment;
+mod events;
 mod following;
 mod harness;
+mod health;
 mod objects;
 mod revocation;
+mod sizes;
 mod strangers;

@@ -53,7 +53,7 @@ fn sighting(statuses: &Statuses, node: &str, streams: &[&str]) -> Sighting {
 fn a_node_is_heard_over_the_mesh_when_bytes_of_it_arrive() {
     let inventory = inventory(&["voter", "a", "b"]);
     let statuses = Statuses::default();
-    statuses.begin(&inventory);
+    statuses.watch(&inventory);
     statuses.report(&inventory, name("b"), hearing(peer("a", 100)));
     statuses.report(&inventory, name("b"), hearing(peer("a", 100)));
     assert_eq!(sighting(&statuses, "a", &[]).sign, None, "no news");
@@ -69,7 +69,7 @@ fn a_node_is_heard_over_the_mesh_when_bytes_of_it_arrive() {
 fn a_handshake_and_a_proof_are_signs_of_their_age_and_an_absurd_age_counts_for_nothing() {
     let inventory = inventory(&["voter", "a", "b", "c"]);
     let statuses = Statuses::default();
-    statuses.begin(&inventory);
+    statuses.watch(&inventory);
     let told = |node: &str, handshake_age_ms, proof_age_ms| {
         hearing(proto::PeerObservation {
             handshake_age_ms,
@@ -95,7 +95,7 @@ fn a_handshake_and_a_proof_are_signs_of_their_age_and_an_absurd_age_counts_for_n
 fn an_open_stream_is_a_sign_here_and_by_another_voters_word_only() {
     let inventory = inventory(&["voter", "voter-2", "a", "b"]);
     let statuses = Statuses::default();
-    statuses.begin(&inventory);
+    statuses.watch(&inventory);
     let following = || proto::NodeStatus {
         followers: vec!["a".to_owned()],
         ..Default::default()
@@ -113,10 +113,11 @@ fn an_open_stream_is_a_sign_here_and_by_another_voters_word_only() {
 fn a_leader_that_begins_has_heard_nothing_and_forgets_who_is_gone() {
     let both = inventory(&["voter", "a"]);
     let statuses = Statuses::default();
-    statuses.begin(&both);
+    statuses.watch(&both);
     statuses.report(&both, name("a"), proto::NodeStatus::default());
     assert!(sighting(&statuses, "a", &[]).reported_ago.is_some());
-    statuses.begin(&both);
+    statuses.end();
+    statuses.watch(&both);
     let a = sighting(&statuses, "a", &[]);
     assert!(a.reported_ago.is_none() && a.inherited);
 
