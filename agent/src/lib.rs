@@ -5,6 +5,7 @@
 //! allowed and what follows from it is decided in `hanse-core`; what happens to the host's network
 //! is `hanse-dataplane`'s.
 
+pub mod audit;
 pub mod command;
 pub mod data;
 pub mod follower;

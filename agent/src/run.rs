@@ -56,7 +56,7 @@ where
     }
     let signer = match voter {
         Some((voter, _)) => Signer::Own(voter),
-        None => Signer::Federation(settings.clone()),
+        None => Signer::Federation(Box::new(settings.clone())),
     };
     let hands = Arc::new(start_hands().await?);
     let mut renewing = tokio::spawn(renewal::run(identity, signer, credentials, stop.clone()));

@@ -4,6 +4,7 @@
 //! the same certificates, read the same refusals and speak of the same objects. This crate never
 //! decides what is allowed (that is `hanse-core`) and never serves.
 
+mod audit;
 pub mod client;
 mod complaints;
 mod connect;

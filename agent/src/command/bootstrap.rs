@@ -112,6 +112,7 @@ impl Bootstrap {
             node: self.node.clone(),
             endpoints: vec![advertise],
             listen: Some(self.listen),
+            audit: Default::default(),
         };
         settings.write(&folder)?;
         folder.finish()?;

@@ -1,7 +1,7 @@
 //! How a command reaches the federation: as told, by the environment, or through this machine's
 //! own voter.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
@@ -28,6 +28,12 @@ pub struct Connection {
 }
 
 impl Connection {
+    /// The data folder that was named.
+    #[must_use]
+    pub fn data_dir(&self) -> Option<&Path> {
+        self.data_dir.as_deref()
+    }
+
     /// Connects.
     pub async fn open(&self) -> anyhow::Result<Client> {
         if let Some(folder) = &self.data_dir {

@@ -134,6 +134,7 @@ impl Join {
             node,
             endpoints: known,
             listen: self.listen,
+            audit: Default::default(),
         };
         settings.write(&folder)?;
         folder.finish()?;

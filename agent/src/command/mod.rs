@@ -2,6 +2,7 @@
 //! stderr.
 
 pub mod agent;
+pub mod audit;
 pub mod bootstrap;
 pub mod connection;
 pub mod credentials;
@@ -75,6 +76,8 @@ enum Command {
     Mesh(mesh::Mesh),
     /// Shows what happened
     Events(events::Events),
+    /// Shows who did what, and verifies the log of it
+    Audit(audit::Audit),
     /// Becomes the WireGuard daemon of an interface; the agent starts it
     #[command(hide = true)]
     WireguardDaemon(wireguard_daemon::WireguardDaemon),
@@ -97,6 +100,7 @@ impl Arguments {
             Command::Nodes(command) => asynchronously(command.run()),
             Command::Mesh(command) => asynchronously(command.run()),
             Command::Events(command) => asynchronously(command.run()),
+            Command::Audit(command) => asynchronously(command.run()),
         }
     }
 }

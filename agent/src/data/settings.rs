@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::file;
 use super::folder::{DataError, DataFolder};
+use crate::audit::AuditLimits;
 
 /// The largest settings that are read.
 const LENGTH_MAX: u64 = 64 << 10;
@@ -26,6 +27,9 @@ pub struct Settings {
     pub endpoints: Vec<Endpoint>,
     /// Where a voter listens; none: this node is no voter.
     pub listen: Option<SocketAddr>,
+    /// How much of the audit log a voter keeps.
+    #[serde(default, skip_serializing_if = "AuditLimits::is_default")]
+    pub audit: AuditLimits,
 }
 
 impl Settings {
@@ -67,6 +71,11 @@ mod tests {
             node: "home-1".parse().unwrap(),
             endpoints: vec!["127.0.0.1:7700".parse().unwrap()],
             listen: Some("127.0.0.1:7700".parse().unwrap()),
+            audit: AuditLimits {
+                file_size_max: Some("1MiB".parse().unwrap()),
+                files_max: Some(3),
+                age_max: Some("8760h".parse().unwrap()),
+            },
         };
         settings.write(&folder).unwrap();
         folder.finish().unwrap();

@@ -21,7 +21,7 @@ const SLEEP_MAX: Duration = Duration::from_secs(3600);
 /// Who signs.
 pub enum Signer {
     /// Some voter, over the network.
-    Federation(Settings),
+    Federation(Box<Settings>),
     /// This voter itself.
     Own(Arc<Voter>),
 }

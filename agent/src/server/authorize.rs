@@ -39,11 +39,13 @@ pub enum Call {
     RevokeUser,
     /// Reads what happened.
     Events,
+    /// Reads the audit log of the voter that is called.
+    Audit,
 }
 
 impl Call {
     /// Every call, for tests and tables.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Apply,
         Self::Get,
         Self::List,
@@ -60,6 +62,7 @@ impl Call {
         Self::Leave,
         Self::RevokeUser,
         Self::Events,
+        Self::Audit,
     ];
 
     /// The call's name, for the audit log.
@@ -82,6 +85,7 @@ impl Call {
             Self::Leave => "leave",
             Self::RevokeUser => "revoke-user",
             Self::Events => "events",
+            Self::Audit => "audit",
         }
     }
 
@@ -104,7 +108,8 @@ impl Call {
             | Self::Snapshot
             | Self::Follow
             | Self::Report
-            | Self::Events => false,
+            | Self::Events
+            | Self::Audit => false,
         }
     }
 }
@@ -136,7 +141,8 @@ pub fn is_allowed(call: Call, standing: Standing) -> bool {
         | Call::IssueUser
         | Call::RevokeNode
         | Call::RemoveNode
-        | Call::RevokeUser => standing == User(Role::Admin),
+        | Call::RevokeUser
+        | Call::Audit => standing == User(Role::Admin),
     }
 }
 
@@ -177,6 +183,7 @@ mod tests {
             C::RevokeNode,
             C::RemoveNode,
             C::RevokeUser,
+            C::Audit,
         ];
         let mut rows: Vec<(Standing, Vec<Call>)> = vec![
             (S::Anonymous, vec![C::Join]),

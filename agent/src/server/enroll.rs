@@ -14,10 +14,10 @@ use hanse_core::key::PublicKey;
 use hanse_core::name::{MeshName, NodeName};
 use tonic::Status;
 
-use super::audit::Outcome;
 use super::authorize::Call;
 use super::caller::{Caller, Certificate};
-use super::voter::{Voter, invalid};
+use super::voter::{Voter, invalid, unaudited};
+use crate::audit::Outcome;
 use crate::identity::{Token, TokenError, identity_key, unix_now_s};
 
 /// The node that calls: it is enrolled as its certificate says, or the call was not admitted.
@@ -46,14 +46,10 @@ pub(super) async fn join(
         Ok(claims) => claims.clone(),
         Err(error) => {
             let object = format!("node `{node}`");
+            let standing = voter.sessions.judge(caller);
             voter
                 .audit
-                .note(
-                    caller,
-                    Call::Join,
-                    &object,
-                    Outcome::Refused(&error.to_string()),
-                )
+                .note_refusal(caller, standing, Call::Join, &object, &error.to_string())
                 .await;
             return Err(Status::unauthenticated(error.to_string()));
         }
@@ -119,7 +115,8 @@ pub(super) async fn renew(
             &format!("node `{node}`"),
             Outcome::Done("renewed"),
         )
-        .await;
+        .await
+        .map_err(unaudited)?;
     Ok(response)
 }
 

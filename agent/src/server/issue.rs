@@ -10,10 +10,10 @@ use hanse_core::identities::USER_LIFETIME_MAX_S;
 use hanse_core::name::{ClusterName, NodeName};
 use tonic::Status;
 
-use super::audit::Outcome;
 use super::authorize::Call;
 use super::caller::Caller;
-use super::voter::{Voter, invalid};
+use super::voter::{Voter, invalid, unaudited};
+use crate::audit::Outcome;
 use crate::identity::token::Claims;
 use crate::identity::{Token, unix_now_s};
 
@@ -66,7 +66,8 @@ pub(super) async fn token(
     voter
         .audit
         .note(caller, Call::IssueToken, &object, Outcome::Done("issued"))
-        .await;
+        .await
+        .map_err(unaudited)?;
     Ok(Credential::Token(token.reveal()))
 }
 
@@ -111,7 +112,8 @@ pub(super) async fn user(
     voter
         .audit
         .note(caller, Call::IssueUser, &object, Outcome::Done("issued"))
-        .await;
+        .await
+        .map_err(unaudited)?;
     Ok(Credential::User(proto::UserCertificate {
         certificate_chain,
     }))

@@ -3,7 +3,7 @@
 //! Decisions about objects are `hanse-core`'s; this folder authenticates, authorises, asks the
 //! replica and translates. It holds no state that counts: statuses are in memory and may be lost.
 
-pub mod audit;
+mod audit;
 pub mod authorize;
 pub mod caller;
 mod enroll;

@@ -16,7 +16,7 @@ use tonic::{Request, Response, Status};
 
 use super::authorize::Call;
 use super::voter::{Voter, invalid};
-use super::{enroll, events, follow, issue, node, snapshot, user};
+use super::{audit, enroll, events, follow, issue, node, snapshot, user};
 
 /// The largest report that is kept for a node.
 const REPORT_LENGTH_MAX: usize = 1 << 20;
@@ -239,6 +239,15 @@ impl Api for Service {
     ) -> Result<Response<proto::RevokeUserResponse>, Status> {
         let caller = self.0.admit(&request, Call::RevokeUser).await?;
         let response = user::revoke(&self.0, &caller, request.into_inner()).await?;
+        Ok(Response::new(response))
+    }
+
+    async fn audit(
+        &self,
+        request: Request<proto::AuditRequest>,
+    ) -> Result<Response<proto::AuditResponse>, Status> {
+        self.0.admit(&request, Call::Audit).await?;
+        let response = audit::read(&self.0, request.into_inner()).await?;
         Ok(Response::new(response))
     }
 }

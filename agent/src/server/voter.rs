@@ -14,7 +14,6 @@ use hanse_core::name::NodeName;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
-use super::audit::{Audit, Outcome};
 use super::authorize::{self, Call};
 use super::caller::{Caller, Standing};
 use super::guard::Excuse;
@@ -22,6 +21,7 @@ use super::health;
 use super::session::{Session, Sessions};
 use super::statuses::Statuses;
 use super::streams::Streams;
+use crate::audit::{Audit, AuditError, Files, Outcome};
 use crate::data::{DataFolder, Settings};
 use crate::identity::Authority;
 use crate::preshared::PresharedKeys;
@@ -45,6 +45,8 @@ pub struct Voter {
     pub streams: Streams,
     /// Who did what.
     pub audit: Audit,
+    /// Where that is written.
+    pub audit_files: Files,
     /// Who is connected.
     pub sessions: Sessions,
     /// Ends streams and waiting calls.
@@ -64,7 +66,7 @@ impl Voter {
         let preshared_keys = PresharedKeys::read(folder)?;
         let (disk, state) = Disk::open(&folder.state(), &settings.federation)?;
         let replica = Replica::start(disk, state)?;
-        let audit = Audit::open(&folder.audit())
+        let audit = Audit::open(folder.path(), settings.audit.clone())
             .map_err(crate::data::DataError::io("open", &folder.audit()))?;
         let sessions = Sessions::new(replica.changes());
         tokio::spawn(sessions.clone().run(stop.clone()));
@@ -75,6 +77,7 @@ impl Voter {
             statuses: Statuses::default(),
             streams: Streams::default(),
             audit,
+            audit_files: Files::new(folder.path()),
             sessions,
             stop,
             preshared_keys,
@@ -100,7 +103,7 @@ impl Voter {
         if !authorize::is_allowed(call, standing) {
             let reason = authorize::explain(call, standing);
             self.audit
-                .note(&caller, call, "", Outcome::Refused(&reason))
+                .note_refusal(&caller, standing, call, "", &reason)
                 .await;
             return Err(match standing {
                 Standing::Anonymous | Standing::ExpiredNode | Standing::Refused(_) => {
@@ -108,6 +111,9 @@ impl Voter {
                 }
                 Standing::Node | Standing::User(_) => Status::permission_denied(reason),
             });
+        }
+        if call.is_mutation() {
+            self.audit.require_writable().await.map_err(unaudited)?;
         }
         if authorize::may_end_its_caller(call)
             && let Some(excuse) = request.extensions().get::<Excuse>()
@@ -141,12 +147,14 @@ impl Voter {
         let (caller, object) = (caller.clone(), object.to_owned());
         let noted = tokio::spawn(async move {
             let result = replica.propose(request_id, request).await;
-            note_result(&audit, &caller, call, &object, &result).await;
-            result
+            let noted = note_result(&audit, &caller, call, &object, &result).await;
+            (result, noted)
         });
-        let result = noted
+        let (result, noted) = noted
             .await
             .map_err(|_| Status::unavailable("the voter is stopping; try again"))?;
+        // The same request, asked again, is answered once its line can be written.
+        noted.map_err(unaudited)?;
         result.map_err(|error| match error {
             ProposeError::Refused(Refusal { kind, findings }) => {
                 refusal::to_status(kind, &findings)
@@ -208,6 +216,11 @@ impl Voter {
     }
 }
 
+/// What is answered while the audit log can't be written. It may pass, so callers try again.
+pub(super) fn unaudited(error: AuditError) -> Status {
+    Status::unavailable(error.to_string())
+}
+
 /// A refusal that concerns the request itself.
 #[must_use]
 pub fn invalid(path: Path, summary: &str, detail: &str) -> Status {
@@ -223,7 +236,7 @@ async fn note_result(
     call: Call,
     object: &str,
     result: &Result<Committed, ProposeError>,
-) {
+) -> Result<(), AuditError> {
     let (words, is_done) = match result {
         Ok(committed) if committed.is_new => (format!("committed at {}", committed.revision), true),
         Ok(committed) => (format!("unchanged at {}", committed.revision), true),
@@ -235,7 +248,7 @@ async fn note_result(
     } else {
         Outcome::Refused(&words)
     };
-    audit.note(caller, call, object, outcome).await;
+    audit.note(caller, call, object, outcome).await
 }
 
 fn first_finding(refusal: &Refusal) -> String {

@@ -1,7 +1,7 @@
 //! A federation of one voter, inside the test's own process.
 
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,7 +62,7 @@ impl Federation {
 
     /// Stops the voter and starts it again on the same folder and address.
     pub(crate) async fn restart(self) -> Self {
-        Self::serve(self.close().await).await
+        Self::serve(self.end().await).await
     }
 
     /// Stops the voter.
@@ -74,7 +74,7 @@ impl Federation {
     }
 
     /// The folder, once the writer has closed the state: it does so when nobody proposes any more.
-    async fn close(mut self) -> tempfile::TempDir {
+    pub(crate) async fn end(mut self) -> tempfile::TempDir {
         self.stop().await;
         let Self { parent, voter, .. } = self;
         let mut changes = voter.replica.changes();
@@ -83,7 +83,7 @@ impl Federation {
         parent
     }
 
-    async fn serve(parent: tempfile::TempDir) -> Self {
+    pub(crate) async fn serve(parent: tempfile::TempDir) -> Self {
         let folder = DataFolder::new(parent.path().join("voter"));
         let settings = Settings::read(&folder).unwrap();
         let stop = CancellationToken::new();
@@ -106,6 +106,11 @@ impl Federation {
 
     pub(crate) fn folder(&self) -> DataFolder {
         DataFolder::new(self.parent.path().join("voter"))
+    }
+
+    /// The file of the first admin's credentials.
+    pub(crate) fn admin_bundle(&self) -> PathBuf {
+        self.parent.path().join("admin.pem")
     }
 
     pub(crate) async fn admin(&self) -> Client {

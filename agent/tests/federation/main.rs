@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what a test takes for granted ends it")]
 
+mod audit;
 mod crash;
 mod enrolment;
 mod events;

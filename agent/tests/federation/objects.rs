@@ -171,7 +171,7 @@ async fn every_mutation_and_every_refusal_is_noted() {
     // The writer is a thread of its own.
     let text = loop {
         let text = std::fs::read_to_string(&path).unwrap();
-        if text.lines().count() == 2 {
+        if text.lines().count() == 3 {
             break text;
         }
         tokio::task::yield_now().await;
