@@ -12,6 +12,8 @@ use crate::laboratory::Host;
 pub struct Configuration {
     /// The federation's name.
     pub federation: String,
+    /// More lines for it.
+    pub federation_lines: Vec<String>,
     /// The member clusters, by name.
     pub sites: BTreeMap<String, Site>,
     /// The mesh's address pools; none: no mesh.
@@ -55,6 +57,7 @@ impl Configuration {
         };
         Self {
             federation: federation.to_owned(),
+            federation_lines: Vec::new(),
             sites: sites.into_iter().map(site).collect(),
             address_pools: vec!["10.90.0.0/24".to_owned(), "fd90::/64".to_owned()],
             mesh_lines: Vec::new(),
@@ -79,8 +82,12 @@ impl fmt::Display for Configuration {
         writeln!(f, "provider \"hanse\" {{}}")?;
         writeln!(
             f,
-            "resource \"hanse_federation\" \"this\" {{\n  name = \"{federation}\"\n}}"
+            "resource \"hanse_federation\" \"this\" {{\n  name = \"{federation}\""
         )?;
+        self.federation_lines
+            .iter()
+            .try_for_each(|line| writeln!(f, "  {line}"))?;
+        writeln!(f, "}}")?;
         for (name, site) in &self.sites {
             writeln!(f, "resource \"hanse_member_cluster\" \"{name}\" {{")?;
             writeln!(

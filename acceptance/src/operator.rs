@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use serde_json::Value;
 
 use crate::binaries;
-use crate::laboratory::{Invocation, Laboratory, Output};
+use crate::laboratory::{Invocation, Laboratory, Output, Process};
 use crate::terraform::Terraform;
 use crate::wait::wait_until_true;
 
@@ -41,6 +41,20 @@ impl<'l> Operator<'l> {
     pub fn hanse<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Result<Output> {
         let invocation = Invocation::new(binaries::hanse()?).args(arguments);
         self.laboratory.exec(self.equip(invocation))
+    }
+
+    /// Starts `hanse` with these arguments in the background, as `name`.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be started.
+    pub fn spawn<'a>(
+        &self,
+        name: &str,
+        arguments: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Process> {
+        let invocation = Invocation::new(binaries::hanse()?).args(arguments);
+        self.laboratory.spawn(name, self.equip(invocation))
     }
 
     /// Runs `hanse … --json` and returns what it printed.

@@ -2,7 +2,7 @@
 //!
 //! The first signal is silence: no report for `failure_threshold` × `check_interval`. The second is
 //! that nobody else hears from the node either: no voter holds its stream, no node hears it over a
-//! mesh. One of them alone never calls a node down. Everything here is a length of time that the
+//! mesh, since a time that is long enough for them to. One of them alone never calls a node down. Everything here is a length of time that the
 //! leader itself measured; no clock of any node counts.
 //!
 //! There is no delay on the way back: a report proves life, and whoever waits for a node must not
@@ -20,6 +20,10 @@ use crate::inventory::Inventory;
 use crate::name::NodeName;
 use crate::object::federation::HealthPolicy;
 use crate::object::words;
+
+/// A mesh proves its paths every ten seconds, and that is when its nodes hear from one another for
+/// sure: two proofs may lack.
+const MESH_QUIET_MAX: Duration = Duration::from_secs(20);
 
 words! {
     /// How a node is.
@@ -87,9 +91,9 @@ enum Seen {
     Reporting,
     /// It has not reported to this leader, which has not listened long enough.
     Unknown,
-    /// It fell silent, and somebody else hears from it.
+    /// It fell silent, and somebody else may have heard from it lately.
     Silent,
-    /// It fell silent, and nobody hears from it.
+    /// It fell silent, and nobody has heard from it for long.
     Gone,
 }
 
@@ -129,12 +133,17 @@ impl HealthPolicy {
             .saturating_mul(self.failure_threshold)
     }
 
-    /// An older sign of life counts no more. Signs come with others' reports, so one report more
-    /// than silence may lack.
+    /// A node of which nobody heard anything for longer is gone. Others' signs come with their
+    /// reports, so one report more than silence may lack.
     #[must_use]
-    pub fn sign_age_max(&self) -> Duration {
-        self.silence_max()
-            .saturating_add(self.check_interval.value())
+    pub fn unheard_max(&self, is_in_mesh: bool) -> Duration {
+        let quiet = if is_in_mesh {
+            MESH_QUIET_MAX
+        } else {
+            Duration::ZERO
+        };
+        let unheard = self.silence_max().max(quiet);
+        unheard.saturating_add(self.check_interval.value())
     }
 }
 
@@ -146,22 +155,30 @@ impl Sighting {
             .map_or(self.watched_for, |ago| ago.min(self.watched_for))
     }
 
-    /// The sign of life that counts: seen since the node fell silent, and lately.
-    fn sign_of_life(&self, policy: &HealthPolicy) -> Option<&Sign> {
-        let age_max = policy.sign_age_max().min(self.silent_for());
-        self.sign.as_ref().filter(|sign| sign.ago < age_max)
+    /// For how long nobody has heard from the node in any way.
+    #[must_use]
+    pub fn unheard_for(&self) -> Duration {
+        let silent_for = self.silent_for();
+        self.sign_since().map_or(silent_for, |sign| sign.ago)
     }
 
-    fn seen(&self, policy: &HealthPolicy) -> Seen {
+    /// The sign of life since the node fell silent.
+    fn sign_since(&self) -> Option<&Sign> {
+        let silent_for = self.silent_for();
+        self.sign.as_ref().filter(|sign| sign.ago < silent_for)
+    }
+
+    fn seen(&self, policy: &HealthPolicy, is_in_mesh: bool) -> Seen {
         if self.silent_for() < policy.silence_max() {
             return match self.reported_ago {
                 Some(_) => Seen::Reporting,
                 None => Seen::Unknown,
             };
         }
-        match self.sign_of_life(policy) {
-            Some(_) => Seen::Silent,
-            None => Seen::Gone,
+        if self.unheard_for() < policy.unheard_max(is_in_mesh) {
+            Seen::Silent
+        } else {
+            Seen::Gone
         }
     }
 }
@@ -196,12 +213,12 @@ pub fn step(inventory: &Inventory, sightings: &BTreeMap<NodeName, Sighting>) -> 
     nodes
         .filter_map(|(node, record)| {
             let sighting = sightings.get(node)?;
-            let seen = sighting.seen(policy);
+            let seen = sighting.seen(policy, !record.meshes.is_empty());
             let health = transition(record.health.state, seen);
             (health != record.health.state).then(|| Request::SetHealth {
                 node: node.clone(),
                 health,
-                reason: reason(health, sighting, policy),
+                reason: reason(health, sighting),
             })
         })
         .collect()
@@ -211,18 +228,17 @@ pub fn step(inventory: &Inventory, sightings: &BTreeMap<NodeName, Sighting>) -> 
 /// healthy is given the time to report to it.
 #[must_use]
 pub fn is_live(state: Health, sighting: &Sighting, policy: &HealthPolicy) -> bool {
-    match sighting.seen(policy) {
-        Seen::Reporting => true,
-        Seen::Unknown => state == Health::Healthy && sighting.inherited,
-        Seen::Silent | Seen::Gone => false,
+    if sighting.silent_for() >= policy.silence_max() {
+        return false;
     }
+    sighting.reported_ago.is_some() || (state == Health::Healthy && sighting.inherited)
 }
 
-fn reason(health: Health, sighting: &Sighting, policy: &HealthPolicy) -> String {
+fn reason(health: Health, sighting: &Sighting) -> String {
     let silent_s = sighting.silent_for().as_secs();
     match health {
         Health::Healthy => "it reports".to_owned(),
-        Health::Suspect => match sighting.sign_of_life(policy) {
+        Health::Suspect => match sighting.sign_since() {
             Some(Sign {
                 by,
                 what: SignKind::Stream,
@@ -236,11 +252,12 @@ fn reason(health: Health, sighting: &Sighting, policy: &HealthPolicy) -> String 
                 "silent for {silent_s} s; {by} heard from it over the mesh {} s ago",
                 ago.as_secs()
             ),
-            None => format!("silent for {silent_s} s; nobody else hears from it"),
+            None => format!("silent for {silent_s} s; nobody else has heard from it since"),
         },
         Health::Down => format!(
-            "silent for {silent_s} s; no voter holds its stream and no node hears from it over a \
-             mesh"
+            "silent for {silent_s} s, and for {} s no voter held its stream and no node heard from \
+             it over a mesh",
+            sighting.unheard_for().as_secs()
         ),
     }
 }

@@ -27,7 +27,7 @@ fn sign(what: SignKind, ago_s: u64) -> Sign {
 
 fn silent(silent_s: u64, sign: Option<Sign>) -> Sighting {
     Sighting {
-        watched_for: Duration::from_secs(3600),
+        watched_for: Duration::from_secs(86_400),
         inherited: true,
         reported_ago: Some(Duration::from_secs(silent_s)),
         sign,
@@ -76,10 +76,12 @@ fn a_silent_node_is_suspect_with_the_reason_and_down_only_once_nobody_hears_it()
     watched.look(&silent(3600, Some(sign(SignKind::Stream, 0))));
     assert_eq!(watched.health().state, Health::Suspect);
     watched.look(&silent(3620, Some(sign(SignKind::Mesh, 20))));
+    let health = watched.health();
+    assert_eq!(health.state, Health::Down, "an old sign is no sign");
     assert_eq!(
-        watched.health().state,
-        Health::Down,
-        "an old sign is no sign"
+        health.reason,
+        "silent for 3620 s, and for 20 s no voter held its stream and no node heard from it over a \
+         mesh"
     );
     watched.look(&silent(0, None));
     assert_eq!(watched.health().state, Health::Healthy);
@@ -88,10 +90,27 @@ fn a_silent_node_is_suspect_with_the_reason_and_down_only_once_nobody_hears_it()
 #[test]
 fn a_sign_from_before_the_silence_says_nothing_about_it() {
     let mut watched = Watched::new();
-    let before = silent(16, Some(sign(SignKind::Mesh, 17)));
-    watched.look(&before);
-    watched.look(&before);
+    let before = |silent_s| silent(silent_s, Some(sign(SignKind::Mesh, silent_s + 1)));
+    watched.look(&before(19));
+    assert_eq!(
+        watched.health().reason,
+        "silent for 19 s; nobody else has heard from it since"
+    );
+    watched.look(&before(19));
+    assert_eq!(watched.health().state, Health::Suspect, "others report too");
+    watched.look(&before(20));
     assert_eq!(watched.health().state, Health::Down);
+}
+
+#[test]
+fn the_nodes_of_a_mesh_have_the_time_that_a_proof_takes() {
+    let quick = HealthPolicy {
+        check_interval: "1s".parse().unwrap(),
+        failure_threshold: 1,
+    };
+    assert_eq!(quick.unheard_max(false), Duration::from_secs(2));
+    assert_eq!(quick.unheard_max(true), Duration::from_secs(21));
+    assert_eq!(policy().unheard_max(true), Duration::from_secs(25));
 }
 
 #[test]
@@ -166,10 +185,8 @@ proptest! {
             if before != Health::Down && watched.health().state == Health::Down {
                 prop_assert!(sighting.silent_for() >= policy().silence_max());
                 prop_assert!(sighting.watched_for >= policy().silence_max());
-                let heard = sighting.sign.clone().filter(|sign| {
-                    sign.ago < sighting.silent_for() && sign.ago < policy().sign_age_max()
-                });
-                prop_assert_eq!(heard, None);
+                let heard = |sign: &Sign| sign.ago < policy().unheard_max(false);
+                prop_assert!(!sighting.sign.as_ref().is_some_and(heard));
                 prop_assert_eq!(before, Health::Suspect, "never at one blow");
             }
         }
