@@ -26,14 +26,25 @@ data "hanse_mesh_peers" "this" {
   mesh       = hanse_vpn_mesh.this.name
   depends_on = [hanse_vpn_mesh.this]
 }
+# Figures and ages are new at each read; what stays makes an output that stays.
 output "nodes" {
-  value = data.hanse_nodes.all.nodes
+  value = { for name, node in data.hanse_nodes.all.nodes : name => {
+    voter          = node.voter
+    member_cluster = node.member_cluster
+    addresses      = node.addresses
+    health         = node.health.state
+    is_measured    = node.capacity.age_ms >= 0 && node.capacity.offer.cpus > 0
+  } }
 }
 output "second" {
   value = keys(data.hanse_nodes.second.nodes)
 }
 output "capacity" {
-  value = data.hanse_capacity.all
+  value = {
+    nodes_live = data.hanse_capacity.all.total.nodes_live
+    cpus       = data.hanse_capacity.all.total.cpus
+    sites      = { for name, site in data.hanse_capacity.all.member_clusters : name => site.cpus }
+  }
 }
 output "status" {
   value = data.hanse_federation_status.this
@@ -61,20 +72,23 @@ fn nodes_capacity_status_and_functions_are_told_under_each_tool() -> Result<()> 
         let (first, second) = (federation.agents[0].node(), federation.agents[1].node());
         assert_eq!(nodes[first]["voter"], true, "{nodes}");
         assert_eq!(nodes[second]["voter"], false, "{nodes}");
+        assert_eq!(nodes[second]["health"], "healthy", "{nodes}");
+        assert_eq!(nodes[second]["is_measured"], true, "{nodes}");
         assert_eq!(nodes[second]["member_cluster"], "site2", "{nodes}");
         let addresses = nodes[second]["addresses"]["backbone"].as_array();
         assert_eq!(addresses.map(Vec::len), Some(2), "{nodes}");
         assert_eq!(terraform.output("second")?, serde_json::json!([second]));
 
         let capacity = terraform.output("capacity")?;
-        assert_eq!(capacity["total"]["nodes_live"], 2, "{capacity}");
-        let of = |name: &str| capacity["member_clusters"][name]["cpus"].as_u64();
+        assert_eq!(capacity["nodes_live"], 2, "{capacity}");
+        let of = |name: &str| capacity["sites"][name].as_u64();
         let (site1, site2) = (of("site1").context("cpus")?, of("site2").context("cpus")?);
         assert!(site1 > 0, "{capacity}");
-        assert_eq!(capacity["total"]["cpus"].as_u64(), Some(site1 + site2));
+        assert_eq!(capacity["cpus"].as_u64(), Some(site1 + site2));
 
         let status = terraform.output("status")?;
         assert_eq!(status["nodes_live"], 2, "{status}");
+        assert_eq!(status["nodes_by_health"]["healthy"], 2, "{status}");
         assert_eq!(status["voters"][first]["live"], true, "{status}");
         assert_eq!(status["vpn_meshes"], serde_json::json!(["backbone"]));
 

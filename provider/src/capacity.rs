@@ -10,7 +10,8 @@ use crate::lookup::Lookup;
 use crate::nodes::{OfferModel, capacity, nodes_of};
 
 /// The capacity of the federation's live nodes, as they last reported it: of all of them, and of
-/// each member cluster.
+/// each member cluster. Ages and figures are new at each read: an output that shows them changes
+/// with each plan.
 #[derive(Clone, Model)]
 pub(crate) struct CapacityModel {
     /// The federation.

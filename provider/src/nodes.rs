@@ -11,7 +11,7 @@ use crate::declared::non_empty;
 use crate::lookup::{Lookup, texts, wrong};
 
 /// The nodes of the federation: where each belongs, how it is, what it has, and what it complains
-/// about.
+/// about. Ages and figures are new at each read: an output that shows them changes with each plan.
 #[derive(Clone, Model)]
 pub(crate) struct NodesModel {
     /// The federation.
