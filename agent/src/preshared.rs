@@ -1,13 +1,12 @@
 //! Pre-shared keys of pairs of nodes, derived by the voter.
 //!
-//! They stand in no state and no API: each goes only into the plans of the pair's two nodes.
+//! They stand in no state and no API: each goes only into the plans of the pair's two nodes. What
+//! they are derived from lies in the federation's state, sealed to the voters.
 
+use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::{hmac, rand};
 use hanse_core::key::PresharedKey;
 use hanse_core::name::{MeshName, NodeName};
-
-use crate::data::file::{self, MODE_SECRET};
-use crate::data::{DataError, DataFolder};
 
 /// The secret's length: that of a WireGuard key.
 const SECRET_LENGTH: usize = 32;
@@ -16,27 +15,17 @@ const SECRET_LENGTH: usize = 32;
 pub struct PresharedKeys(hmac::Key);
 
 impl PresharedKeys {
-    /// Makes a secret and keeps it.
-    pub fn generate(folder: &DataFolder) -> Result<(), DataError> {
+    /// A new secret, to be sealed and never kept otherwise.
+    pub fn generate() -> Result<[u8; SECRET_LENGTH], Unspecified> {
         let mut secret = [0; SECRET_LENGTH];
-        rand::fill(&mut secret)
-            .map_err(|_| DataError::Problem("the system's random generator failed".to_owned()))?;
-        let path = folder.federation_secret();
-        file::write_atomically(&path, MODE_SECRET, &secret).map_err(DataError::io("write", &path))
+        rand::fill(&mut secret)?;
+        Ok(secret)
     }
 
-    /// Reads the secret.
-    pub fn read(folder: &DataFolder) -> Result<Self, DataError> {
-        let path = folder.federation_secret();
-        let secret = file::read_bounded(&path, 2 * SECRET_LENGTH as u64)
-            .map_err(DataError::io("read", &path))?;
-        if secret.len() != SECRET_LENGTH {
-            return Err(DataError::Problem(format!(
-                "{} is damaged; restore it from a backup of this folder",
-                path.display()
-            )));
-        }
-        Ok(Self::new(&secret))
+    /// What an opened secret yields; none: it is none.
+    #[must_use]
+    pub fn open(secret: &[u8]) -> Option<Self> {
+        (secret.len() == SECRET_LENGTH).then(|| Self::new(secret))
     }
 
     fn new(secret: &[u8]) -> Self {

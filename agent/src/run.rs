@@ -38,7 +38,9 @@ where
         Some(listen) => {
             let voter = Voter::open(&folder, &settings, stop.child_token())?;
             let lives = voter.certificate_lifetime();
-            current = renewal::renew_own(&identity, &voter.authority, lives, current)?;
+            let now_unix_s = voter.now_unix_s();
+            let keys = voter.keys()?;
+            current = renewal::renew_own(&identity, &keys.authority, now_unix_s, lives, current)?;
             Some((voter, listen))
         }
         None => None,

@@ -3,7 +3,9 @@
 //! Pure: the caller has authenticated and authorised whoever asks, and verified what needs a
 //! clock or a key.
 
+mod authority;
 mod node;
+mod secret;
 mod user;
 
 use crate::check::{self, Missing};
@@ -16,6 +18,7 @@ use crate::key::PublicKey;
 use crate::mesh::addresses::{self, PoolExhausted};
 use crate::name::{MeshName, NodeName};
 use crate::object::{Object, ObjectRef};
+use crate::secret::SealedSecret;
 use crate::state::FederationState;
 
 /// How long uses of an ended token are remembered, so that clocks may differ, in seconds.
@@ -101,6 +104,8 @@ pub fn admit(
             advertise,
             identity_key,
             token,
+            sealing_key,
+            boxes,
         } => {
             node::check_key(state, &node, identity_key)?;
             let record = NodeRecord {
@@ -110,9 +115,12 @@ pub fn admit(
                 meshes: Default::default(),
                 enrolled_revision: state.revision() + 1,
                 health: NodeHealth::default(),
+                sealing_key,
+                certified_by: None,
             };
+            secret::check_label(&node, &boxes)?;
             Some((
-                admit_enroll(state, now_unix_s, node, record, identity_key, token)?,
+                admit_enroll(state, now_unix_s, node, record, identity_key, token, boxes)?,
                 Vec::new(),
             ))
         }
@@ -139,6 +147,14 @@ pub fn admit(
         } => {
             let command = admit_health(state.inventory(), node, health, reason)?;
             command.map(|command| (command, Vec::new()))
+        }
+        Request::Authority(request) => {
+            let change = authority::admit(state.inventory(), now_unix_s, request)?;
+            change.map(|change| silently(Command::Authority(change)))
+        }
+        Request::Seal { boxes } => {
+            secret::check_recipients(state.inventory(), &boxes)?;
+            (!boxes.is_empty()).then(|| silently(Command::Seal { boxes }))
         }
     };
     Ok(match decided {
@@ -233,6 +249,7 @@ fn admit_enroll(
     record: NodeRecord,
     identity_key: Option<IdentityKey>,
     token: Option<TokenClaim>,
+    boxes: Vec<SealedSecret>,
 ) -> Result<Command, Refusal> {
     let inventory = state.inventory();
     if inventory.nodes.contains_key(&node) {
@@ -285,6 +302,8 @@ fn admit_enroll(
         meshes: _,
         enrolled_revision: _,
         health: _,
+        sealing_key,
+        certified_by: _,
     } = record;
     Ok(Command::Enroll {
         node,
@@ -295,6 +314,8 @@ fn admit_enroll(
         token,
         forget_tokens,
         addresses,
+        sealing_key,
+        boxes,
     })
 }
 

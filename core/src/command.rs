@@ -8,12 +8,14 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::authority::{AuthorityChange, AuthorityRequest};
 use crate::endpoint::Endpoint;
 use crate::health::Health;
 use crate::identities::{IdentityKey, RevokedUser};
 use crate::key::PublicKey;
 use crate::name::{ClusterName, MeshName, NodeName};
 use crate::object::{Object, ObjectRef};
+use crate::secret::{SealedSecret, SealingKey};
 
 /// What somebody wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +48,10 @@ pub enum Request {
         identity_key: Option<IdentityKey>,
         /// The token that it showed; none for the first voter.
         token: Option<TokenClaim>,
+        /// For which secrets are sealed to it; none: it is no voter.
+        sealing_key: Option<SealingKey>,
+        /// The secrets that it is entitled to, sealed to it.
+        boxes: Vec<SealedSecret>,
     },
     /// A node made a key for a mesh.
     SetKey {
@@ -88,6 +94,13 @@ pub enum Request {
         health: Health,
         /// Why, in one sentence.
         reason: String,
+    },
+    /// The certificate authorities are to change.
+    Authority(AuthorityRequest),
+    /// Secrets are sealed to voters that lack them.
+    Seal {
+        /// The boxes.
+        boxes: Vec<SealedSecret>,
     },
 }
 
@@ -162,6 +175,12 @@ pub enum Command {
         forget_tokens: Vec<String>,
         /// What changes in the nodes' addresses.
         addresses: Vec<AddressChange>,
+        /// For which secrets are sealed to it; none: it is no voter.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sealing_key: Option<SealingKey>,
+        /// The secrets that it is entitled to, sealed to it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        boxes: Vec<SealedSecret>,
     },
     /// A node's key for a mesh.
     SetKey {
@@ -210,6 +229,13 @@ pub enum Command {
         health: Health,
         /// Why, in one sentence.
         reason: String,
+    },
+    /// The certificate authorities change.
+    Authority(AuthorityChange),
+    /// Secrets are sealed to voters.
+    Seal {
+        /// The boxes.
+        boxes: Vec<SealedSecret>,
     },
 }
 
@@ -265,4 +291,10 @@ pub enum Event {
         /// Why, in one sentence.
         reason: String,
     },
+    /// A new certificate authority is to be trusted.
+    AuthorityIntroduced(u32),
+    /// Another certificate authority signs.
+    AuthoritySigns(u32),
+    /// A certificate authority is trusted no more.
+    AuthorityRetired(u32),
 }

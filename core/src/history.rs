@@ -136,6 +136,21 @@ impl Event {
                 format!("node/{node}"),
                 format!("the node `{node}` is {health}: {reason}"),
             ),
+            Self::AuthorityIntroduced(number) => told(
+                "authority-introduced",
+                format!("authority/{number}"),
+                format!("the certificate authority {number} is to be trusted"),
+            ),
+            Self::AuthoritySigns(number) => told(
+                "authority-signs",
+                format!("authority/{number}"),
+                format!("the certificate authority {number} signs from now on"),
+            ),
+            Self::AuthorityRetired(number) => told(
+                "authority-retired",
+                format!("authority/{number}"),
+                format!("the certificate authority {number} is trusted no more"),
+            ),
         }
     }
 }

@@ -8,11 +8,13 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::authority::Authorities;
 use crate::endpoint::Endpoint;
 use crate::health::NodeHealth;
 use crate::key::PublicKey;
 use crate::name::{ClusterName, FederationName, MeshName, NodeName};
 use crate::object::{Federation, MemberCluster, Object, ObjectRef, VpnMesh};
+use crate::secret::SealingKey;
 
 /// A declared object with the revision of its spec.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +43,12 @@ pub struct NodeRecord {
     /// How it is.
     #[serde(default, skip_serializing_if = "NodeHealth::is_default")]
     pub health: NodeHealth,
+    /// For which secrets are sealed to it, on voters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealing_key: Option<SealingKey>,
+    /// The number of the authority that signed its certificate, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certified_by: Option<u32>,
 }
 
 /// A node's place in one mesh.
@@ -65,6 +73,9 @@ pub struct Inventory {
     pub nodes: BTreeMap<NodeName, NodeRecord>,
     /// By mesh, addresses that somebody had and that nobody gets again.
     pub retired: BTreeMap<MeshName, BTreeSet<IpAddr>>,
+    /// The certificate authorities.
+    #[serde(default, skip_serializing_if = "Authorities::is_empty")]
+    pub authorities: Authorities,
 }
 
 impl Inventory {
@@ -82,6 +93,7 @@ impl Inventory {
             meshes: BTreeMap::new(),
             nodes: BTreeMap::new(),
             retired: BTreeMap::new(),
+            authorities: Authorities::default(),
         }
     }
 

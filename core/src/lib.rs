@@ -5,14 +5,17 @@
 //! does IO, reads no clock, spawns nothing, and knows neither gRPC nor protobuf.
 
 pub mod admission;
+pub mod authority;
 pub mod capacity;
 pub mod check;
 pub mod cidr;
+pub mod clock;
 pub mod command;
 pub mod duration;
 pub mod endpoint;
 pub mod finding;
 pub mod health;
+pub mod hexadecimal;
 pub mod history;
 pub mod identities;
 pub mod inventory;
@@ -20,6 +23,7 @@ pub mod key;
 pub mod mesh;
 pub mod name;
 pub mod object;
+pub mod secret;
 pub mod size;
 pub mod state;
 #[cfg(test)]

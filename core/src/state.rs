@@ -6,12 +6,14 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
+use crate::authority::AuthorityChange;
 use crate::command::{AddressChange, Command, Entry, Event, TokenUse};
 use crate::health::NodeHealth;
 use crate::history::{Happened, History};
 use crate::identities::{Identities, IdentityKey, NodeStanding};
 use crate::inventory::{Inventory, NodeRecord};
 use crate::name::{ClusterName, FederationName, NodeName};
+use crate::secret::{SecretName, Secrets};
 
 /// How many request ids are remembered, so that a retry never happens twice.
 const REQUESTS_REMEMBERED_MAX: usize = 1024;
@@ -27,6 +29,8 @@ pub struct FederationState {
     identities: Identities,
     #[serde(default, skip_serializing_if = "History::is_empty")]
     history: History,
+    #[serde(default, skip_serializing_if = "Secrets::is_empty")]
+    secrets: Secrets,
 }
 
 /// How often a token was used.
@@ -49,6 +53,7 @@ impl FederationState {
             requests: VecDeque::new(),
             identities: Identities::default(),
             history: History::default(),
+            secrets: Secrets::default(),
         }
     }
 
@@ -62,6 +67,12 @@ impl FederationState {
     #[must_use]
     pub fn inventory(&self) -> &Inventory {
         &self.inventory
+    }
+
+    /// The federation's secrets, sealed to those who are entitled to them.
+    #[must_use]
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
     }
 
     /// The tokens that were used and have not ended long ago.
@@ -118,6 +129,7 @@ impl FederationState {
         self.requests
             .push_back((entry.request_id.clone(), self.revision));
         let events = self.take_effect(entry);
+        self.secrets.keep_to_voters(&self.inventory);
         for event in &events {
             self.history.push(Happened {
                 revision: self.revision,
@@ -156,6 +168,8 @@ impl FederationState {
                 token,
                 forget_tokens,
                 addresses,
+                sealing_key,
+                boxes,
             } => {
                 let meshes = BTreeMap::new();
                 let (cluster, advertise) = (cluster.clone(), advertise.clone());
@@ -166,12 +180,15 @@ impl FederationState {
                     meshes,
                     enrolled_revision: self.revision,
                     health: NodeHealth::default(),
+                    sealing_key: *sealing_key,
+                    certified_by: None,
                 };
                 self.inventory.nodes.insert(node.clone(), record);
                 self.identities
                     .bind(node.clone(), *identity_key, self.revision);
                 self.use_token(token.as_ref(), forget_tokens);
                 self.change_addresses(addresses);
+                self.secrets.put(boxes);
                 vec![Event::Enrolled(node.clone())]
             }
             Command::SetKey {
@@ -234,6 +251,34 @@ impl FederationState {
                     health: *health,
                     reason: reason.clone(),
                 }]
+            }
+            Command::Authority(change) => self.change_authorities(change, entry.at_unix_s),
+            Command::Seal { boxes } => {
+                self.secrets.put(boxes);
+                Vec::new()
+            }
+        }
+    }
+
+    fn change_authorities(&mut self, change: &AuthorityChange, at_unix_s: u64) -> Vec<Event> {
+        if let Some(number) = self.inventory.authorities.apply(change, at_unix_s) {
+            self.secrets.forget(SecretName::AuthorityKey(number));
+        }
+        match change {
+            AuthorityChange::Introduced { number, boxes, .. } => {
+                self.secrets.put(boxes);
+                vec![Event::AuthorityIntroduced(*number)]
+            }
+            AuthorityChange::Signs { number, .. } => vec![Event::AuthoritySigns(*number)],
+            AuthorityChange::Retired { number } => vec![Event::AuthorityRetired(*number)],
+            AuthorityChange::Bound { .. } => Vec::new(),
+            AuthorityChange::Certified { nodes } => {
+                for (node, number) in nodes {
+                    if let Some(record) = self.inventory.nodes.get_mut(node) {
+                        record.certified_by = Some(*number);
+                    }
+                }
+                Vec::new()
             }
         }
     }

@@ -152,6 +152,8 @@ impl Builder {
             advertise: None,
             identity_key: None,
             token: None,
+            sealing_key: None,
+            boxes: Vec::new(),
         })?;
         for mesh in self.state.inventory().nodes[&node]
             .meshes

@@ -13,12 +13,13 @@ use hanse_core::endpoint::Endpoint;
 use hanse_core::identities::IdentityKey;
 use hanse_core::name::{ClusterName, FederationName, NodeName};
 use hanse_core::object::Federation;
+use hanse_core::secret::SecretName;
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PublicKeyData as _};
 
 use super::output;
 use crate::data::file::{self, MODE_SECRET};
 use crate::data::{DataFolder, Settings};
-use crate::identity::{Authority, NodeIdentity, identity_key};
+use crate::identity::{Authority, Keyring, NodeIdentity, SealingKeyPair, identity_key, unix_now_s};
 use crate::preshared::PresharedKeys;
 use crate::store::{Disk, ProposeError, Replica};
 
@@ -29,6 +30,8 @@ Example:
 
 /// How long the first credentials live.
 const CREDENTIALS_LIFETIME: Duration = Duration::from_secs(365 * 24 * 3600);
+/// The number of the first certificate authority.
+const FIRST_AUTHORITY: u32 = 1;
 /// The name on the first credentials.
 const FIRST_USER: &str = "admin";
 
@@ -82,9 +85,8 @@ impl Bootstrap {
         let advertise = self.advertise()?;
         let folder = DataFolder::new(&self.data_dir);
         let _lock = folder.begin()?;
-        let authority = Authority::generate(self.federation.clone())?;
-        authority.write(&folder)?;
-        PresharedKeys::generate(&folder)?;
+        let now_unix_s = unix_now_s();
+        let authority = Authority::generate(self.federation.clone(), FIRST_AUTHORITY, now_unix_s)?;
         let node = NodeIdentity::open_or_generate(&folder)?;
         let identity = Identity::Node {
             federation: self.federation.clone(),
@@ -94,9 +96,10 @@ impl Bootstrap {
         let lives = Federation::defaults(self.federation.clone())
             .certificate_lifetime
             .value();
-        node.accept(&authority.certify_key(&identity, true, lives, node.key())?)?;
+        node.accept(&authority.certify_key(&identity, true, now_unix_s, lives, node.key())?)?;
         let key = identity_key(&node.key().subject_public_key_info());
-        self.enroll_first(&folder, &advertise, key).await?;
+        let requests = self.first_requests(&folder, &advertise, &authority, key)?;
+        self.make_state(&folder, requests).await?;
         if let Some(path) = &self.credentials_out {
             let name = FIRST_USER.parse()?;
             let user = Identity::User {
@@ -104,7 +107,7 @@ impl Bootstrap {
                 name,
                 role: Role::Admin,
             };
-            write_credentials(&authority, &user, CREDENTIALS_LIFETIME, path)?;
+            write_credentials(&authority, &user, now_unix_s, path)?;
         }
         let settings = Settings {
             federation: self.federation.clone(),
@@ -136,35 +139,69 @@ impl Bootstrap {
             .context("--listen can't be advertised")
     }
 
-    async fn enroll_first(
+    /// What the first state is made of: this node as the first voter, and the secrets that only
+    /// it can open.
+    fn first_requests(
         &self,
         folder: &DataFolder,
         advertise: &Endpoint,
+        authority: &Authority,
         key: IdentityKey,
-    ) -> anyhow::Result<()> {
-        Disk::create(&folder.state(), &self.federation)?;
-        let (disk, state) = Disk::open(&folder.state(), &self.federation)?;
-        let replica = Replica::start(disk, state)?;
-        let request = Request::Enroll {
+    ) -> anyhow::Result<Vec<(&'static str, Request)>> {
+        let pair = SealingKeyPair::open_or_generate(folder)?;
+        let keyring = Keyring::new(self.federation.clone(), self.node.clone(), pair);
+        let secret = PresharedKeys::generate()
+            .map_err(|_| anyhow::anyhow!("the system's random generator failed"))?;
+        let preshared = keyring.seal_to_self(SecretName::PresharedKeys, &secret)?;
+        let name = SecretName::AuthorityKey(authority.number());
+        let key_box = keyring.seal_to_self(name, &authority.secret())?;
+        let enrolment = Request::Enroll {
             node: self.node.clone(),
             cluster: self.cluster.clone(),
             voter: true,
             advertise: Some(advertise.clone()),
             identity_key: Some(key),
             token: None,
+            sealing_key: Some(keyring.public()),
+            boxes: vec![preshared],
         };
-        let proposed = replica.propose("bootstrap".to_owned(), request).await;
+        let introduction = authority.introduction(Vec::new(), vec![key_box]);
+        Ok(vec![
+            ("bootstrap", enrolment),
+            ("bootstrap-authority", Request::Authority(introduction)),
+        ])
+    }
+
+    async fn make_state(
+        &self,
+        folder: &DataFolder,
+        requests: Vec<(&'static str, Request)>,
+    ) -> anyhow::Result<()> {
+        Disk::create(&folder.state(), &self.federation)?;
+        let (disk, state) = Disk::open(&folder.state(), &self.federation)?;
+        let replica = Replica::start(disk, state)?;
+        let mut made = Ok(());
+        for (id, request) in requests {
+            made = propose(&replica, id, request).await;
+            if made.is_err() {
+                break;
+            }
+        }
         // The writer's thread holds the file until it has seen that nobody proposes any more.
         let mut changes = replica.changes();
         drop(replica);
         while changes.changed().await.is_ok() {}
-        match proposed {
-            Ok(_) => Ok(()),
-            Err(ProposeError::Failed(reason)) => anyhow::bail!(reason),
-            Err(ProposeError::Refused(refusal)) => {
-                let findings = refusal.findings.iter().map(ToString::to_string);
-                anyhow::bail!(findings.collect::<Vec<_>>().join("\n"))
-            }
+        made
+    }
+}
+
+async fn propose(replica: &Replica, id: &str, request: Request) -> anyhow::Result<()> {
+    match replica.propose(id.to_owned(), request).await {
+        Ok(_) => Ok(()),
+        Err(ProposeError::Failed(reason)) => anyhow::bail!(reason),
+        Err(ProposeError::Refused(refusal)) => {
+            let findings = refusal.findings.iter().map(ToString::to_string);
+            anyhow::bail!(findings.collect::<Vec<_>>().join("\n"))
         }
     }
 }
@@ -173,11 +210,11 @@ impl Bootstrap {
 fn write_credentials(
     authority: &Authority,
     user: &Identity,
-    lives: Duration,
+    now_unix_s: u64,
     path: &Path,
 ) -> anyhow::Result<()> {
     let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
-    let chain = authority.certify_key(user, false, lives, &key)?;
+    let chain = authority.certify_key(user, false, now_unix_s, CREDENTIALS_LIFETIME, &key)?;
     let certificates: String = chain
         .iter()
         .map(|der| pem_section("CERTIFICATE", der))

@@ -15,7 +15,7 @@ use tokio::io::AsyncReadExt as _;
 
 use super::output;
 use crate::data::{DataFolder, Settings};
-use crate::identity::{NodeIdentity, Token};
+use crate::identity::{NodeIdentity, SealingKeyPair, Token};
 
 const EXAMPLE: &str = "\
 Example:
@@ -105,6 +105,7 @@ impl Join {
             certificate_request: identity.request()?,
             node: self.node.to_string(),
             advertise: advertise.unwrap_or_default(),
+            sealing_key: self.sealing_key(&folder)?,
         };
         let response = client.enroll(request).await.context("unable to join")?;
         let credentials = identity.accept(&response.certificate_chain)?;
@@ -139,6 +140,17 @@ impl Join {
         settings.write(&folder)?;
         folder.finish()?;
         Ok(settings)
+    }
+}
+
+impl Join {
+    /// For which the federation's secrets are sealed to a voter; empty: this is none.
+    fn sealing_key(&self, folder: &DataFolder) -> anyhow::Result<Vec<u8>> {
+        if !self.voter {
+            return Ok(Vec::new());
+        }
+        let pair = SealingKeyPair::open_or_generate(folder)?;
+        Ok(pair.public().as_bytes().to_vec())
     }
 }
 

@@ -87,22 +87,11 @@ impl DataFolder {
         self.path.join("node.crt")
     }
 
-    /// The certificate authority's private key, on voters.
+    /// The private key for which the federation's secrets are sealed, on voters. It never leaves
+    /// this file.
     #[must_use]
-    pub fn authority_key(&self) -> PathBuf {
-        self.path.join("authority.key")
-    }
-
-    /// The certificate authority's certificate, on voters.
-    #[must_use]
-    pub fn authority_certificate(&self) -> PathBuf {
-        self.path.join("authority.crt")
-    }
-
-    /// What pre-shared keys are derived from, on voters.
-    #[must_use]
-    pub fn federation_secret(&self) -> PathBuf {
-        self.path.join("federation.secret")
+    pub fn sealing_key(&self) -> PathBuf {
+        self.path.join("sealing.key")
     }
 
     /// The federation's state, on voters.

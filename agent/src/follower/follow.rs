@@ -283,9 +283,9 @@ mod tests {
         let uri = "spiffe://acme/cluster/home/node/home-1";
         let identity = hanse_client::Identity::from_uri(uri, None).unwrap();
         let key = KeyPair::generate().unwrap();
-        let authority = Authority::generate("acme".parse().unwrap()).unwrap();
+        let authority = Authority::generate("acme".parse().unwrap(), 1, 0).unwrap();
         let chain = authority
-            .certify_key(&identity, false, Duration::from_secs(60), &key)
+            .certify_key(&identity, false, 0, Duration::from_secs(60), &key)
             .unwrap();
         let section = |der: &Vec<u8>| hanse_client::credentials::pem_section("CERTIFICATE", der);
         let certificates: String = chain.iter().map(section).collect();

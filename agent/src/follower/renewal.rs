@@ -64,13 +64,15 @@ pub async fn run(
 pub fn renew_own(
     identity: &NodeIdentity,
     authority: &Authority,
+    now_unix_s: u64,
     lives: Duration,
     current: Credentials,
 ) -> anyhow::Result<Credentials> {
     if !until_renewal(&current, 0.0).is_zero() {
         return Ok(current);
     }
-    let chain = authority.certify_key(current.identity(), true, lives, identity.key())?;
+    let chain =
+        authority.certify_key(current.identity(), true, now_unix_s, lives, identity.key())?;
     Ok(identity.accept(&chain)?)
 }
 
@@ -106,9 +108,14 @@ async fn renew(
     let chain = match signer {
         Signer::Own(voter) => {
             let lives = voter.certificate_lifetime();
-            voter
-                .authority
-                .certify_key(current.identity(), true, lives, identity.key())?
+            let keys = voter.keys()?;
+            keys.authority.certify_key(
+                current.identity(),
+                true,
+                voter.now_unix_s(),
+                lives,
+                identity.key(),
+            )?
         }
         Signer::Federation(settings) => {
             let request = proto::EnrollRequest {
@@ -133,11 +140,11 @@ mod tests {
     fn credentials(lives_s: u64) -> (tempfile::TempDir, NodeIdentity, Authority, Credentials) {
         let parent = tempfile::tempdir().unwrap();
         let identity = NodeIdentity::open_or_generate(&DataFolder::new(parent.path())).unwrap();
-        let authority = Authority::generate("acme".parse().unwrap()).unwrap();
+        let authority = Authority::generate("acme".parse().unwrap(), 1, unix_now_s()).unwrap();
         let name = Identity::from_uri("spiffe://acme/cluster/c/node/n", None).unwrap();
         let lives = Duration::from_secs(lives_s);
         let chain = authority
-            .certify_key(&name, true, lives, identity.key())
+            .certify_key(&name, true, unix_now_s(), lives, identity.key())
             .unwrap();
         let credentials = identity.accept(&chain).unwrap();
         (parent, identity, authority, credentials)
@@ -169,10 +176,10 @@ mod tests {
         let (_parent, identity, authority, old) = credentials(1);
         let lives = Duration::from_secs(24 * 3600);
         let old_chain = old.chain().to_vec();
-        let new = renew_own(&identity, &authority, lives, old).unwrap();
+        let new = renew_own(&identity, &authority, unix_now_s(), lives, old).unwrap();
         assert_ne!(new.chain(), old_chain);
         let new_chain = new.chain().to_vec();
-        let kept = renew_own(&identity, &authority, lives, new).unwrap();
+        let kept = renew_own(&identity, &authority, unix_now_s(), lives, new).unwrap();
         assert_eq!(kept.chain(), new_chain);
     }
 }

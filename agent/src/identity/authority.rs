@@ -1,38 +1,36 @@
 //! The federation's certificate authority.
 //!
 //! It signs certificates and tokens. What a certificate says is decided here alone: of a request
-//! only the public key is taken, never a name or a purpose.
+//! only the public key is taken, never a name or a purpose. Its key lies in the federation's state,
+//! sealed to the voters, and in their memory: never in a file.
 
 use std::time::Duration;
 
-use hanse_client::credentials::pem_section;
 use hanse_client::{Fingerprint, Identity};
+use hanse_core::authority::AuthorityRequest;
 use hanse_core::name::FederationName;
+use hanse_core::secret::SealedSecret;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName,
     DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
     PKCS_ECDSA_P256_SHA256, PublicKeyData, SanType, SigningKey,
 };
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, CertificateSigningRequestDer};
+use rustls::pki_types::{CertificateDer, CertificateSigningRequestDer, PrivatePkcs8KeyDer};
 use time::OffsetDateTime;
-
-use super::unix_now_s;
-use crate::data::file::{self, MODE_PUBLIC, MODE_SECRET};
-use crate::data::{DataError, DataFolder};
 
 /// How long the authority itself lives.
 const AUTHORITY_LIFETIME_S: u64 = 10 * 365 * 24 * 3600;
-/// Certificates begin a little in the past, since clocks differ.
-pub const BACKDATE_S: u64 = 5 * 60;
+/// Certificates begin a little in the past, since clocks differ: by this, or by half their life.
+const BACKDATE_S: u64 = 5 * 60;
 /// The largest certificate request that is read.
 const REQUEST_LENGTH_MAX: usize = 16 << 10;
-/// The largest file that is read here.
-const FILE_LENGTH_MAX: u64 = 64 << 10;
+/// An authority may vouch for the one that follows it, and that one for nobody else.
+const AUTHORITIES_BELOW: u8 = 1;
 
 /// The federation's certificate authority with its key.
 pub struct Authority {
     federation: FederationName,
+    number: u32,
     certificate: CertificateDer<'static>,
     issuer: Issuer<'static, KeyPair>,
 }
@@ -46,72 +44,83 @@ pub enum AuthorityError {
     /// The machinery is.
     #[error("unable to sign a certificate: {0}")]
     Signing(#[from] rcgen::Error),
-    /// A file can't be read or written.
-    #[error(transparent)]
-    Data(#[from] DataError),
+    /// What the state holds is no authority.
+    #[error("the authority {0} in the federation's state is damaged")]
+    Damaged(u32),
 }
 
 impl Authority {
     /// Makes a new authority.
-    pub fn generate(federation: FederationName) -> Result<Self, AuthorityError> {
+    pub fn generate(
+        federation: FederationName,
+        number: u32,
+        now_unix_s: u64,
+    ) -> Result<Self, AuthorityError> {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-        params.distinguished_name = DistinguishedName::new();
-        params
-            .distinguished_name
-            .push(DnType::CommonName, format!("Hanse federation {federation}"));
-        (params.not_before, params.not_after) = lifetime(AUTHORITY_LIFETIME_S);
+        let params = parameters(&federation, number, AUTHORITIES_BELOW, now_unix_s);
         let certificate = params.self_signed(&key)?.der().clone();
-        let issuer = Issuer::new(params, key);
         Ok(Self {
             federation,
+            number,
+            certificate,
+            issuer: Issuer::new(params, key),
+        })
+    }
+
+    /// The authority of a certificate and a key in PKCS #8.
+    pub fn open(
+        federation: FederationName,
+        number: u32,
+        certificate: &[u8],
+        key: &[u8],
+    ) -> Result<Self, AuthorityError> {
+        let damaged = |_| AuthorityError::Damaged(number);
+        let key = PrivatePkcs8KeyDer::from(key);
+        let key = KeyPair::from_pkcs8_der_and_sign_algo(&key, &PKCS_ECDSA_P256_SHA256);
+        let certificate = CertificateDer::from(certificate.to_vec());
+        let issuer = Issuer::from_ca_cert_der(&certificate, key.map_err(damaged)?);
+        let issuer = issuer.map_err(damaged)?;
+        Ok(Self {
+            federation,
+            number,
             certificate,
             issuer,
         })
     }
 
-    /// Writes key and certificate.
-    pub fn write(&self, folder: &DataFolder) -> Result<(), DataError> {
-        let path = folder.authority_key();
-        file::write_atomically(
-            &path,
-            MODE_SECRET,
-            self.issuer.key().serialize_pem().as_bytes(),
-        )
-        .map_err(DataError::io("write", &path))?;
-        let path = folder.authority_certificate();
-        let pem = pem_section("CERTIFICATE", &self.certificate);
-        file::write_atomically(&path, MODE_PUBLIC, pem.as_bytes())
-            .map_err(DataError::io("write", &path))
+    /// The key in PKCS #8, to be sealed and never kept otherwise.
+    #[must_use]
+    pub fn secret(&self) -> Vec<u8> {
+        self.issuer.key().serialize_der()
     }
 
-    /// Reads key and certificate.
-    pub fn read(folder: &DataFolder, federation: FederationName) -> Result<Self, AuthorityError> {
-        let malformed = |path: &std::path::Path| {
-            DataError::Problem(format!(
-                "{} is damaged; restore it from a backup of this folder",
-                path.display()
-            ))
-        };
-        let path = folder.authority_key();
-        let pem =
-            file::read_bounded(&path, FILE_LENGTH_MAX).map_err(DataError::io("read", &path))?;
-        let key = std::str::from_utf8(&pem)
-            .ok()
-            .and_then(|pem| KeyPair::from_pem(pem).ok())
-            .ok_or_else(|| malformed(&path))?;
-        let path = folder.authority_certificate();
-        let pem =
-            file::read_bounded(&path, FILE_LENGTH_MAX).map_err(DataError::io("read", &path))?;
-        let certificate = CertificateDer::from_pem_slice(&pem).map_err(|_| malformed(&path))?;
-        let issuer = Issuer::from_ca_cert_der(&certificate, key).map_err(|_| malformed(&path))?;
-        Ok(Self {
-            federation,
-            certificate,
-            issuer,
-        })
+    /// Certifies the key of the authority that follows, so that whoever trusts this one is led to
+    /// that one.
+    pub fn vouch_for(&self, next: &Self, now_unix_s: u64) -> Result<Vec<u8>, AuthorityError> {
+        let params = parameters(&next.federation, next.number, 0, now_unix_s);
+        let certificate = params.signed_by(next.issuer.key(), &self.issuer)?;
+        Ok(certificate.der().to_vec())
+    }
+
+    /// The request that makes it known to the federation.
+    #[must_use]
+    pub fn introduction(
+        &self,
+        cross_certificate: Vec<u8>,
+        boxes: Vec<SealedSecret>,
+    ) -> AuthorityRequest {
+        AuthorityRequest::Introduce {
+            number: self.number,
+            certificate: self.certificate.to_vec(),
+            cross_certificate,
+            boxes,
+        }
+    }
+
+    /// Its number.
+    #[must_use]
+    pub fn number(&self) -> u32 {
+        self.number
     }
 
     /// The federation.
@@ -137,6 +146,7 @@ impl Authority {
         &self,
         identity: &Identity,
         serves: bool,
+        now_unix_s: u64,
         lives: Duration,
         request: &[u8],
     ) -> Result<Vec<Vec<u8>>, AuthorityError> {
@@ -148,7 +158,7 @@ impl Authority {
                 .map_err(|_| {
                     AuthorityError::Request("it is no PKCS #10 request that proves its key")
                 })?;
-        self.certify_key(identity, serves, lives, &request.public_key)
+        self.certify_key(identity, serves, now_unix_s, lives, &request.public_key)
     }
 
     /// Signs for the holder of a key.
@@ -156,6 +166,7 @@ impl Authority {
         &self,
         identity: &Identity,
         serves: bool,
+        now_unix_s: u64,
         lives: Duration,
         key: &impl PublicKeyData,
     ) -> Result<Vec<Vec<u8>>, AuthorityError> {
@@ -163,7 +174,7 @@ impl Authority {
             return Err(AuthorityError::Request("its key is not ECDSA P-256"));
         }
         let mut params = CertificateParams::default();
-        (params.not_before, params.not_after) = lifetime(lives.as_secs());
+        (params.not_before, params.not_after) = lifetime(now_unix_s, lives.as_secs());
         params.distinguished_name = DistinguishedName::new();
         match identity {
             Identity::Node { node, .. } => {
@@ -198,11 +209,6 @@ impl Authority {
     pub(super) fn sign(&self, text: &[u8]) -> Result<Vec<u8>, AuthorityError> {
         Ok(self.issuer.key().sign(text)?)
     }
-
-    /// The authority's public key, as an uncompressed point.
-    pub(super) fn public_key(&self) -> &[u8] {
-        self.issuer.key().public_key_raw()
-    }
 }
 
 impl std::fmt::Debug for Authority {
@@ -211,17 +217,42 @@ impl std::fmt::Debug for Authority {
     }
 }
 
-fn lifetime(lives_s: u64) -> (OffsetDateTime, OffsetDateTime) {
-    let now = unix_now_s();
+fn parameters(
+    federation: &FederationName,
+    number: u32,
+    authorities_below: u8,
+    now_unix_s: u64,
+) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(authorities_below));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    params.distinguished_name = DistinguishedName::new();
+    // Each has a name of its own, by which a chain finds its issuer.
+    let name = format!("Hanse federation {federation}, authority {number}");
+    params.distinguished_name.push(DnType::CommonName, name);
+    (params.not_before, params.not_after) = lifetime(now_unix_s, AUTHORITY_LIFETIME_S);
+    params
+}
+
+/// When a certificate was signed that is valid from and until these moments, in seconds since 1970.
+#[must_use]
+pub fn signed_unix_s(begins_unix_s: u64, ends_unix_s: u64) -> u64 {
+    // Dated back by half of what it lives from its signing on is by a third of the whole.
+    let whole_s = ends_unix_s.saturating_sub(begins_unix_s);
+    begins_unix_s.saturating_add(BACKDATE_S.min(whole_s / 3))
+}
+
+fn lifetime(now_unix_s: u64, lives_s: u64) -> (OffsetDateTime, OffsetDateTime) {
     let at = |unix_s: u64| {
         i64::try_from(unix_s)
             .ok()
             .and_then(|unix_s| OffsetDateTime::from_unix_timestamp(unix_s).ok())
             .unwrap_or(OffsetDateTime::UNIX_EPOCH)
     };
+    let backdate_s = BACKDATE_S.min(lives_s / 2);
     (
-        at(now.saturating_sub(BACKDATE_S)),
-        at(now.saturating_add(lives_s)),
+        at(now_unix_s.saturating_sub(backdate_s)),
+        at(now_unix_s.saturating_add(lives_s)),
     )
 }
 
@@ -230,13 +261,14 @@ mod tests {
     use super::*;
 
     const HOUR: Duration = Duration::from_secs(3600);
+    const NOW: u64 = 1_800_000_000;
 
     fn node() -> Identity {
         Identity::from_uri("spiffe://acme/cluster/home/node/home-1", None).unwrap()
     }
 
     fn authority() -> Authority {
-        Authority::generate("acme".parse().unwrap()).unwrap()
+        Authority::generate("acme".parse().unwrap(), 1, NOW).unwrap()
     }
 
     fn request(params: CertificateParams) -> Vec<u8> {
@@ -248,14 +280,15 @@ mod tests {
     }
 
     #[test]
-    fn an_authority_that_is_written_is_read_back() {
-        let folder = tempfile::tempdir().unwrap();
-        let folder = DataFolder::new(folder.path());
+    fn an_authority_is_opened_again_from_its_certificate_and_its_key() {
         let authority = authority();
-        authority.write(&folder).unwrap();
-        let read = Authority::read(&folder, "acme".parse().unwrap()).unwrap();
+        let certificate = authority.certificate().to_vec();
+        let name = authority.federation().clone();
+        let open = |key: &[u8]| Authority::open(name.clone(), 1, &certificate, key);
+        let read = open(&authority.secret()).unwrap();
         assert_eq!(read.fingerprint(), authority.fingerprint());
-        assert_eq!(read.public_key(), authority.public_key());
+        assert_eq!(read.secret(), authority.secret());
+        assert!(matches!(open(b"x"), Err(AuthorityError::Damaged(1))));
     }
 
     #[test]
@@ -267,7 +300,7 @@ mod tests {
             .distinguished_name
             .push(DnType::OrganizationalUnitName, "admin");
         let chain = authority()
-            .certify(&node(), false, HOUR, &request(params))
+            .certify(&node(), false, NOW, HOUR, &request(params))
             .unwrap();
         assert_eq!(Identity::from_certificate(&chain[0]).unwrap(), node());
     }
@@ -280,7 +313,7 @@ mod tests {
         );
         let request = request(CertificateParams::default());
         let chain = authority()
-            .certify(alex.as_ref().unwrap(), false, HOUR, &request)
+            .certify(alex.as_ref().unwrap(), false, NOW, HOUR, &request)
             .unwrap();
         assert_eq!(Identity::from_certificate(&chain[0]), alex);
     }
@@ -289,24 +322,9 @@ mod tests {
     fn garbage_is_refused_as_a_request() {
         for request in [vec![], vec![0; 10], vec![0x30; 20 << 10]] {
             let error = authority()
-                .certify(&node(), false, HOUR, &request)
+                .certify(&node(), false, NOW, HOUR, &request)
                 .unwrap_err();
             assert!(matches!(error, AuthorityError::Request(_)), "{error}");
         }
-    }
-
-    #[test]
-    fn a_damaged_file_is_named() {
-        let folder = tempfile::tempdir().unwrap();
-        let folder = DataFolder::new(folder.path());
-        authority().write(&folder).unwrap();
-        std::fs::write(folder.authority_key(), "x").unwrap();
-        let error = Authority::read(&folder, "acme".parse().unwrap())
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("authority.key") && error.contains("restore"),
-            "{error}"
-        );
     }
 }

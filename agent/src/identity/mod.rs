@@ -3,12 +3,18 @@
 //! A private key is born in the data folder that it stays in. Nothing here prints a key or a token.
 
 pub mod authority;
+pub mod keyring;
 pub mod node;
+pub mod sealing;
 pub mod token;
+pub mod trust;
 
 pub use authority::{Authority, AuthorityError};
+pub use keyring::{Keyring, KeyringError, Keys};
 pub use node::NodeIdentity;
+pub use sealing::SealingKeyPair;
 pub use token::{Token, TokenError};
+pub use trust::Trust;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -139,11 +139,11 @@ mod tests {
         let folder = DataFolder::new(folder.path());
         let node = NodeIdentity::open_or_generate(&folder).unwrap();
         let identity = Identity::from_uri("spiffe://acme/cluster/c/node/n", None).unwrap();
-        let authority = Authority::generate("acme".parse().unwrap()).unwrap();
+        let authority = Authority::generate("acme".parse().unwrap(), 1, 0).unwrap();
         let lives = Duration::from_secs(60);
         let other = KeyPair::generate().unwrap();
         let chain = authority
-            .certify_key(&identity, false, lives, &other)
+            .certify_key(&identity, false, 0, lives, &other)
             .unwrap();
         assert!(
             node.accept(&chain)
@@ -153,7 +153,7 @@ mod tests {
         );
         assert!(!folder.node_certificates().exists());
         let chain = authority
-            .certify(&identity, false, lives, &node.request().unwrap())
+            .certify(&identity, false, 0, lives, &node.request().unwrap())
             .unwrap();
         node.accept(&chain).unwrap();
         assert_eq!(node.credentials().unwrap().identity(), &identity);

@@ -15,6 +15,7 @@ use hanse_core::name::{ClusterName, FederationName};
 use serde::{Deserialize, Serialize};
 
 use super::authority::{Authority, AuthorityError};
+use super::trust::{Trust, TrustedAuthority};
 
 /// The kind and version that begins every token.
 const PREFIX: &str = "hanse1";
@@ -34,6 +35,10 @@ pub struct Claims {
     pub cluster: ClusterName,
     /// When it ends, in seconds since 1970.
     pub expires_unix_s: u64,
+    /// When it was made, in seconds since 1970; 0: not told. It is later than that when a joiner
+    /// reads it, whatever the joiner's clock says.
+    #[serde(default)]
+    pub issued_unix_s: u64,
     /// How many nodes it lets in.
     pub uses: u32,
     /// Whether it lets voters in.
@@ -65,8 +70,11 @@ pub enum TokenError {
     /// It belongs to another federation.
     #[error("this token is for the federation `{0}`, and this is another one")]
     Foreign(FederationName),
-    /// Its signature is not the authority's.
-    #[error("this token was not made by this federation, or it was altered")]
+    /// Its signature is not that of an authority that is trusted.
+    #[error(
+        "this token was not made by this federation, or it was altered, or the certificate \
+         authority has been replaced since; make a new one with `hanse token create`"
+    )]
     Forged,
     /// Its time is up.
     #[error("this token expired {0} s ago; make a new one with `hanse token create`")]
@@ -109,12 +117,15 @@ impl Token {
         )
     }
 
-    /// Whether the authority made it and its time is not up.
-    pub fn verify(&self, authority: &Authority, now_unix_s: u64) -> Result<&Claims, TokenError> {
-        if self.claims.federation != *authority.federation() {
+    /// Whether an authority that is trusted made it and its time is not up.
+    pub fn verify(&self, trust: &Trust, now_unix_s: u64) -> Result<&Claims, TokenError> {
+        if self.claims.federation != *trust.federation() {
             return Err(TokenError::Foreign(self.claims.federation.clone()));
         }
-        UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, authority.public_key())
+        let authority = trust.find(self.authority);
+        let public_key = authority.and_then(TrustedAuthority::public_key);
+        let public_key = public_key.ok_or(TokenError::Forged)?;
+        UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, public_key)
             .verify(&signed_text(&self.payload), &self.signature)
             .map_err(|_| TokenError::Forged)?;
         match now_unix_s.checked_sub(self.claims.expires_unix_s) {
@@ -173,7 +184,11 @@ mod tests {
     use super::*;
 
     fn authority(name: &str) -> Authority {
-        Authority::generate(name.parse().unwrap()).unwrap()
+        Authority::generate(name.parse().unwrap(), 1, 0).unwrap()
+    }
+
+    fn trust(authority: &Authority) -> Trust {
+        Trust::of_one(authority)
     }
 
     fn token(authority: &Authority) -> Token {
@@ -182,6 +197,7 @@ mod tests {
             federation: authority.federation().clone(),
             cluster: "home".parse().unwrap(),
             expires_unix_s: 1000,
+            issued_unix_s: 0,
             uses: 1,
             voter: false,
             authority: authority.fingerprint().to_string(),
@@ -195,7 +211,7 @@ mod tests {
         let acme = authority("acme");
         let token = token(&acme);
         let read: Token = format!(" {}\n", token.reveal()).parse().unwrap();
-        assert_eq!(read.verify(&acme, 999), Ok(token.claims()));
+        assert_eq!(read.verify(&trust(&acme), 999), Ok(token.claims()));
         assert_eq!(read.authority(), acme.fingerprint());
     }
 
@@ -203,16 +219,16 @@ mod tests {
     fn an_expired_a_foreign_and_a_forged_token_each_say_so() {
         let acme = authority("acme");
         assert_eq!(
-            token(&acme).verify(&acme, 1000),
+            token(&acme).verify(&trust(&acme), 1000),
             Err(TokenError::Expired(0))
         );
         let other = token(&authority("other"));
         assert!(matches!(
-            other.verify(&acme, 0),
+            other.verify(&trust(&acme), 0),
             Err(TokenError::Foreign(_))
         ));
         assert_eq!(
-            token(&authority("acme")).verify(&acme, 0),
+            token(&authority("acme")).verify(&trust(&acme), 0),
             Err(TokenError::Forged)
         );
     }
@@ -228,7 +244,7 @@ mod tests {
             claims,
             ..token.clone()
         };
-        assert_eq!(altered.verify(&acme, 0), Err(TokenError::Forged));
+        assert_eq!(altered.verify(&trust(&acme), 0), Err(TokenError::Forged));
     }
 
     #[test]
@@ -238,7 +254,7 @@ mod tests {
         for end in 0..text.len() - 1 {
             match text[..end].parse::<Token>() {
                 Err(error) => assert_eq!(error, TokenError::Malformed),
-                Ok(cut) => assert_eq!(cut.verify(&acme, 0), Err(TokenError::Forged)),
+                Ok(cut) => assert_eq!(cut.verify(&trust(&acme), 0), Err(TokenError::Forged)),
             }
         }
     }

@@ -8,7 +8,7 @@ use hanse_core::name::{ClusterName, NodeName};
 use hanse_core::state::FederationState;
 use x509_parser::parse_x509_certificate;
 
-use crate::identity::authority::BACKDATE_S;
+use crate::identity::authority::signed_unix_s;
 use crate::identity::identity_key;
 
 /// Who is at the other end of a connection.
@@ -103,13 +103,13 @@ impl Certificate {
             parse_x509_certificate(der).map_err(|_| "it is no certificate".to_owned())?;
         let validity = certificate.validity();
         let seconds = |time: x509_parser::time::ASN1Time| u64::try_from(time.timestamp());
+        let begins_unix_s = seconds(validity.not_before).unwrap_or(0);
+        let expires_unix_s = seconds(validity.not_after).unwrap_or(0);
         Ok(Self {
             identity,
             key: identity_key(certificate.public_key().raw),
-            issued_unix_s: seconds(validity.not_before)
-                .unwrap_or(0)
-                .saturating_add(BACKDATE_S),
-            expires_unix_s: seconds(validity.not_after).unwrap_or(0),
+            issued_unix_s: signed_unix_s(begins_unix_s, expires_unix_s),
+            expires_unix_s,
         })
     }
 

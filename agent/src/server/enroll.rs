@@ -12,13 +12,14 @@ use hanse_core::finding::{Finding, Path};
 use hanse_core::identities::IdentityKey;
 use hanse_core::key::PublicKey;
 use hanse_core::name::{MeshName, NodeName};
+use hanse_core::secret::{SealingKey, SealingKeyError};
 use tonic::Status;
 
 use super::authorize::Call;
 use super::caller::{Caller, Certificate};
 use super::voter::{Voter, invalid, unaudited};
 use crate::audit::Outcome;
-use crate::identity::{Token, TokenError, identity_key, unix_now_s};
+use crate::identity::{Token, TokenError, identity_key};
 
 /// The node that calls: it is enrolled as its certificate says, or the call was not admitted.
 pub(super) fn calling_node(caller: &Caller) -> Result<NodeName, Status> {
@@ -36,12 +37,13 @@ pub(super) async fn join(
         .node
         .parse()
         .map_err(|error| invalid(Path::of("node"), "Invalid name", &format!("{error}.")))?;
-    let now = unix_now_s();
+    let now = voter.now_unix_s();
+    let trust = voter.trust();
     let token: Result<Token, TokenError> = request.token.parse();
     let verified = token
         .as_ref()
         .map_err(Clone::clone)
-        .and_then(|t| t.verify(&voter.authority, now));
+        .and_then(|t| t.verify(&trust, now));
     let claims = match verified {
         Ok(claims) => claims.clone(),
         Err(error) => {
@@ -55,11 +57,16 @@ pub(super) async fn join(
         }
     };
     let advertise = read_advertise(&request.advertise)?.filter(|_| claims.voter);
+    let sealing_key = read_sealing_key(&request.sealing_key)?.filter(|_| claims.voter);
+    let boxes = match &sealing_key {
+        Some(key) => voter.seal_all_for(&node, key)?,
+        None => Vec::new(),
+    };
     // A joiner that lost the answer asks again with the same key and is let in once.
     let key = public_key_of(request)?;
     let id = request_id(&[claims.id.as_bytes(), node.as_str().as_bytes(), key]);
     let identity = Identity::Node {
-        federation: voter.authority.federation().clone(),
+        federation: voter.federation().clone(),
         cluster: claims.cluster.clone(),
         node: node.clone(),
     };
@@ -77,6 +84,8 @@ pub(super) async fn join(
             uses_max: claims.uses,
             expires_unix_s: claims.expires_unix_s,
         }),
+        sealing_key,
+        boxes,
     };
     voter
         .propose(caller, Call::Join, &object, &id, change)
@@ -205,9 +214,16 @@ fn certify(
     request: &proto::EnrollRequest,
 ) -> Result<proto::EnrollResponse, Status> {
     let lives = voter.certificate_lifetime();
-    let chain = voter
+    let keys = voter.keys()?;
+    let chain = keys
         .authority
-        .certify(identity, serves, lives, &request.certificate_request)
+        .certify(
+            identity,
+            serves,
+            voter.now_unix_s(),
+            lives,
+            &request.certificate_request,
+        )
         .map_err(|error| bad_request(&error))?;
     let member_cluster = match identity {
         Identity::Node { cluster, .. } => cluster.to_string(),
@@ -238,6 +254,19 @@ fn read_advertise(text: &str) -> Result<Option<Endpoint>, Status> {
             &format!("{error}."),
         )
     })
+}
+
+fn read_sealing_key(bytes: &[u8]) -> Result<Option<SealingKey>, Status> {
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    bytes
+        .try_into()
+        .map(Some)
+        .map_err(|error: SealingKeyError| {
+            let detail = format!("{error}.");
+            invalid(Path::of("sealing_key"), "Invalid sealing key", &detail)
+        })
 }
 
 /// The request's public key: a signature differs each time, the key doesn't.

@@ -86,6 +86,8 @@ mod tests {
         let mut inventory = Inventory::new("acme".parse().unwrap());
         for (name, voter) in [("a", false), ("b", true)] {
             let record = NodeRecord {
+                sealing_key: None,
+                certified_by: None,
                 cluster: "home".parse().unwrap(),
                 voter,
                 advertise: None,

@@ -14,8 +14,8 @@ use super::authorize::Call;
 use super::caller::Caller;
 use super::voter::{Voter, invalid, unaudited};
 use crate::audit::Outcome;
+use crate::identity::Token;
 use crate::identity::token::Claims;
-use crate::identity::{Token, unix_now_s};
 
 /// The longest life of a token.
 const TOKEN_TTL_MAX_S: u64 = 30 * 24 * 3600;
@@ -47,21 +47,24 @@ pub(super) async fn token(
     }
     let mut id = [0_u8; 16];
     rand::fill(&mut id).map_err(|_| Status::internal("the random generator failed"))?;
+    let keys = voter.keys()?;
+    let now_unix_s = voter.now_unix_s();
     let claims = Claims {
         id: id.iter().map(|byte| format!("{byte:02x}")).collect(),
-        federation: voter.authority.federation().clone(),
+        federation: voter.federation().clone(),
         cluster,
-        expires_unix_s: unix_now_s().saturating_add(wanted.ttl_s),
+        expires_unix_s: now_unix_s.saturating_add(wanted.ttl_s),
+        issued_unix_s: now_unix_s,
         uses: wanted.uses,
         voter: wanted.voter,
-        authority: voter.authority.fingerprint().to_string(),
+        authority: keys.authority.fingerprint().to_string(),
         endpoints: voter.endpoints(),
     };
     let object = format!(
         "token {} for member cluster `{}`",
         claims.id, claims.cluster
     );
-    let token = Token::sign(&voter.authority, claims)
+    let token = Token::sign(&keys.authority, claims)
         .map_err(|error| Status::internal(error.to_string()))?;
     voter
         .audit
@@ -87,21 +90,31 @@ pub(super) async fn user(
         .map_err(|error| invalid(Path::of("role"), "Invalid role", &format!("{error}.")))?;
     check_ttl(wanted.ttl_s, USER_LIFETIME_MAX_S)?;
     let state = voter.replica.read();
-    if state.identities().is_user_revoked(&name, unix_now_s()) {
+    if state
+        .identities()
+        .is_user_revoked(&name, voter.now_unix_s())
+    {
         // Only in the second of the revocation, or by a clock that was set back since.
         let reason = "credentials of this name were revoked just now; try again in a moment";
         return Err(Status::unavailable(reason));
     }
     let object = format!("credentials of `{name}` as {role}");
     let identity = Identity::User {
-        federation: voter.authority.federation().clone(),
+        federation: voter.federation().clone(),
         name,
         role,
     };
     let lives = Duration::from_secs(wanted.ttl_s);
     let certificate_chain = voter
+        .keys()?
         .authority
-        .certify(&identity, false, lives, &wanted.certificate_request)
+        .certify(
+            &identity,
+            false,
+            voter.now_unix_s(),
+            lives,
+            &wanted.certificate_request,
+        )
         .map_err(|error| {
             invalid(
                 Path::of("certificate_request"),

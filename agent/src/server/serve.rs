@@ -18,6 +18,7 @@ use super::service::Service;
 use super::tls::{self, TlsError};
 use super::voter::Voter;
 use crate::data::{DataError, DataFolder};
+use crate::identity::Trust;
 
 /// Calls at a time on one connection.
 const STREAMS_MAX: u32 = 64;
@@ -70,19 +71,28 @@ impl Server {
         let unix = listen::bind_unix(&socket)
             .await
             .map_err(DataError::io("listen on", &socket))?;
-        let first = tls::server_config(&credentials.borrow_and_update())?;
+        let mut trust = voter.trust();
+        let first = tls::server_config(&credentials.borrow_and_update(), &trust)?;
         let (configs, config) = watch::channel(first);
-        tokio::spawn(async move {
-            while credentials.changed().await.is_ok() {
-                match tls::server_config(&credentials.borrow_and_update()) {
-                    Ok(config) => {
-                        configs.send_replace(config);
+        let stop = voter.stop.clone();
+        tokio::spawn({
+            let (voter, stop) = (voter.clone(), stop.clone());
+            async move {
+                while let Some(Some(())) = stop
+                    .run_until_cancelled(changed(&voter, &mut trust, &mut credentials))
+                    .await
+                {
+                    match tls::server_config(&credentials.borrow_and_update(), &trust) {
+                        Ok(config) => {
+                            configs.send_replace(config);
+                        }
+                        Err(error) => {
+                            tracing::error!(%error, "the new certificate can't be served");
+                        }
                     }
-                    Err(error) => tracing::error!(%error, "the new certificate can't be served"),
                 }
             }
         });
-        let stop = voter.stop.clone();
         let sessions = voter.sessions.clone();
         let connections = listen::accept(tcp, unix, config, sessions, stop.clone());
         let api = ApiServer::new(Service(voter))
@@ -129,5 +139,26 @@ impl Server {
     /// Waits for the end of serving, told or not.
     pub async fn ended(&mut self) {
         let _ = (&mut self.task).await;
+    }
+}
+
+/// Waits for a new certificate of this voter, or for others to trust; none: nobody will tell.
+async fn changed(
+    voter: &Voter,
+    trust: &mut Arc<Trust>,
+    credentials: &mut watch::Receiver<Arc<Credentials>>,
+) -> Option<()> {
+    let mut states = voter.replica.changes();
+    loop {
+        states.mark_unchanged();
+        let now = voter.trust();
+        if now != *trust {
+            *trust = now;
+            return Some(());
+        }
+        tokio::select! {
+            changed = credentials.changed() => return changed.ok(),
+            changed = states.changed() => changed.ok()?,
+        }
     }
 }

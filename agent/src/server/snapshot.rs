@@ -72,9 +72,11 @@ fn assemble(voter: &Voter, version: u64, peers: &WantedPeers) -> proto::Snapshot
             node
         })
         .collect();
+    let trust = voter.trust();
+    let signing = trust.signing().map(|one| one.fingerprint.to_string());
     proto::SnapshotResponse {
-        federation: voter.authority.federation().to_string(),
-        ca_fingerprint: voter.authority.fingerprint().to_string(),
+        federation: voter.federation().to_string(),
+        ca_fingerprint: signing.unwrap_or_default(),
         revision: state.revision(),
         version,
         objects: convert::snapshot_objects(inventory),

@@ -9,6 +9,7 @@ use std::time::Duration;
 use hanse_client::Credentials;
 use hanse_client::Identity;
 use hanse_client::tls::{ALPN_HTTP2, provider};
+use hanse_core::authority::REJOIN_WINDOW_S;
 use hanse_core::name::FederationName;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::pki_types::{CertificateDer, UnixTime};
@@ -20,8 +21,10 @@ use rustls::{
     ServerConfig, SignatureScheme,
 };
 
+use crate::identity::Trust;
+
 /// How long after its end a node's certificate still serves to renew it.
-pub const REJOIN_WINDOW: Duration = Duration::from_secs(30 * 24 * 3600);
+pub const REJOIN_WINDOW: Duration = Duration::from_secs(REJOIN_WINDOW_S);
 
 /// TLS that can't be set up.
 #[derive(Debug, thiserror::Error)]
@@ -29,20 +32,31 @@ pub const REJOIN_WINDOW: Duration = Duration::from_secs(30 * 24 * 3600);
 pub struct TlsError(String);
 
 /// How a voter with these credentials serves.
-pub fn server_config(credentials: &Credentials) -> Result<Arc<ServerConfig>, TlsError> {
+///
+/// A voter that knows no authority yet goes by the one that let it in.
+pub fn server_config(
+    credentials: &Credentials,
+    trust: &Trust,
+) -> Result<Arc<ServerConfig>, TlsError> {
     let fail = |error: &dyn std::fmt::Display| TlsError(error.to_string());
+    let mut authorities: Vec<_> = trust.iter().map(|one| one.certificate.clone()).collect();
+    if authorities.is_empty() {
+        authorities.push(credentials.authority().clone());
+    }
     let mut roots = RootCertStore::empty();
-    roots
-        .add(credentials.authority().clone())
-        .map_err(|error| fail(&error))?;
+    for authority in &authorities {
+        roots.add(authority.clone()).map_err(|error| fail(&error))?;
+    }
     let inner = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider())
         .allow_unauthenticated()
         .build()
         .map_err(|error| fail(&error))?;
     let federation = credentials.identity().federation().clone();
     let mut chain = credentials.chain().to_vec();
-    // Joiners know the authority by its fingerprint only, and look for it here.
-    chain.push(credentials.authority().clone());
+    // Who trusts only an older authority is led to the one that signed.
+    chain.extend(trust.cross_certificates().cloned());
+    // Joiners know an authority by its fingerprint only, and look for it here.
+    chain.extend(authorities);
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&TLS13])
         .map_err(|error| fail(&error))?
@@ -145,12 +159,12 @@ mod tests {
     const LIFE_S: u64 = 100;
 
     fn check(uri: &str, later_s: u64) -> bool {
-        let authority = Authority::generate("acme".parse().unwrap()).unwrap();
+        let authority = Authority::generate("acme".parse().unwrap(), 1, unix_now_s()).unwrap();
         let identity = Identity::from_uri(uri, Some(hanse_client::Role::Admin)).unwrap();
         let key = KeyPair::generate().unwrap();
         let lives = Duration::from_secs(LIFE_S);
         let chain = authority
-            .certify_key(&identity, false, lives, &key)
+            .certify_key(&identity, false, unix_now_s(), lives, &key)
             .unwrap();
         let mut roots = RootCertStore::empty();
         roots.add(authority.certificate().clone()).unwrap();

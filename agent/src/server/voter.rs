@@ -10,7 +10,9 @@ use hanse_core::endpoint::Endpoint;
 use hanse_core::finding::{Finding, Path};
 use hanse_core::inventory::Inventory;
 use hanse_core::mesh::{NodePlan, plan};
-use hanse_core::name::NodeName;
+use hanse_core::name::{FederationName, NodeName};
+use hanse_core::secret::{SealedSecret, SealingKey};
+use hanse_core::state::FederationState;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
@@ -23,8 +25,7 @@ use super::statuses::Statuses;
 use super::streams::Streams;
 use crate::audit::{Audit, AuditError, Files, Outcome};
 use crate::data::{DataFolder, Settings};
-use crate::identity::Authority;
-use crate::preshared::PresharedKeys;
+use crate::identity::{Keyring, KeyringError, Keys, SealingKeyPair, Trust, unix_now_s};
 use crate::store::{Committed, Disk, ProposeError, Replica};
 
 /// The longest request id.
@@ -35,8 +36,6 @@ const REQUEST_ID_LENGTH_MAX: usize = 64;
 pub struct Voter {
     /// Its own node.
     pub node: NodeName,
-    /// The federation's authority.
-    pub authority: Authority,
     /// The state.
     pub replica: Replica,
     /// What nodes reported.
@@ -51,7 +50,8 @@ pub struct Voter {
     pub sessions: Sessions,
     /// Ends streams and waiting calls.
     pub stop: CancellationToken,
-    preshared_keys: PresharedKeys,
+    federation: FederationName,
+    keyring: Keyring,
     own_endpoints: Vec<Endpoint>,
 }
 
@@ -62,8 +62,9 @@ impl Voter {
         settings: &Settings,
         stop: CancellationToken,
     ) -> anyhow::Result<Arc<Self>> {
-        let authority = Authority::read(folder, settings.federation.clone())?;
-        let preshared_keys = PresharedKeys::read(folder)?;
+        let federation = settings.federation.clone();
+        let pair = SealingKeyPair::open(folder)?;
+        let keyring = Keyring::new(federation.clone(), settings.node.clone(), pair);
         let (disk, state) = Disk::open(&folder.state(), &settings.federation)?;
         let replica = Replica::start(disk, state)?;
         let audit = Audit::open(folder.path(), settings.audit.clone())
@@ -72,7 +73,6 @@ impl Voter {
         tokio::spawn(sessions.clone().run(stop.clone()));
         let voter = Arc::new(Self {
             node: settings.node.clone(),
-            authority,
             replica,
             statuses: Statuses::default(),
             streams: Streams::default(),
@@ -80,13 +80,53 @@ impl Voter {
             audit_files: Files::new(folder.path()),
             sessions,
             stop,
-            preshared_keys,
+            federation,
+            keyring,
             own_endpoints: settings.endpoints.clone(),
         });
         voter.statuses.watch(voter.replica.read().inventory());
         tokio::spawn(voter.clone().follow_commits());
         tokio::spawn(health::watch(voter.clone()));
         Ok(voter)
+    }
+
+    /// The federation's name.
+    #[must_use]
+    pub fn federation(&self) -> &FederationName {
+        &self.federation
+    }
+
+    /// What time it is for the federation, in seconds since 1970.
+    #[must_use]
+    pub fn now_unix_s(&self) -> u64 {
+        unix_now_s()
+    }
+
+    /// Whom the federation trusts to name others.
+    #[must_use]
+    pub fn trust(&self) -> Arc<Trust> {
+        self.keyring.trust(self.replica.read().inventory())
+    }
+
+    /// The keys with which the federation signs; they change when an authority is replaced.
+    pub fn keys(&self) -> Result<Arc<Keys>, Status> {
+        self.keys_of(&self.replica.read())
+    }
+
+    /// All secrets of the federation, sealed to a new voter: what the request that lets it in
+    /// carries. Secrets that come later are sealed to it by the leader.
+    pub fn seal_all_for(
+        &self,
+        node: &NodeName,
+        key: &SealingKey,
+    ) -> Result<Vec<SealedSecret>, Status> {
+        let state = self.replica.read();
+        let sealed = self.keyring.seal_all_for(&state, node, key);
+        sealed.map_err(|error| locked(&error))
+    }
+
+    fn keys_of(&self, state: &FederationState) -> Result<Arc<Keys>, Status> {
+        self.keyring.keys(state).map_err(|error| locked(&error))
     }
 
     /// Who calls, if the caller may. Refusals are noted.
@@ -172,8 +212,10 @@ impl Voter {
     /// What a node must have.
     #[must_use]
     pub fn plan(&self, inventory: &Inventory, node: &NodeName) -> Option<NodePlan> {
+        // Without the keys there is no plan: one without pre-shared keys would part the meshes.
+        let keys = self.keys().ok()?;
         plan::plan(inventory, node, &|mesh, a, b| {
-            Some(self.preshared_keys.of(mesh, a, b))
+            Some(keys.preshared.of(mesh, a, b))
         })
     }
 
@@ -219,6 +261,11 @@ impl Voter {
 /// What is answered while the audit log can't be written. It may pass, so callers try again.
 pub(super) fn unaudited(error: AuditError) -> Status {
     Status::unavailable(error.to_string())
+}
+
+/// A voter that can't open the federation's secrets can't do what needs them; another one can.
+fn locked(error: &KeyringError) -> Status {
+    Status::unavailable(format!("this voter can't act for the federation: {error}"))
 }
 
 /// A refusal that concerns the request itself.

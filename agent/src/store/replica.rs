@@ -244,6 +244,8 @@ mod tests {
             advertise: None,
             identity_key: None,
             token: None,
+            sealing_key: None,
+            boxes: Vec::new(),
         }
     }
 

@@ -11,7 +11,7 @@ fn enroll(token: &str, node: &str, certificate_request: Vec<u8>) -> proto::Enrol
         token: token.to_owned(),
         node: node.to_owned(),
         certificate_request,
-        advertise: String::new(),
+        ..Default::default()
     }
 }
 
@@ -21,6 +21,7 @@ fn claims(authority: &Authority, expires_unix_s: u64) -> Claims {
         federation: authority.federation().clone(),
         cluster: "home".parse().unwrap(),
         expires_unix_s,
+        issued_unix_s: 0,
         uses: 1,
         voter: false,
         authority: authority.fingerprint().to_string(),
@@ -64,7 +65,8 @@ async fn a_node_comes_in_by_a_token_for_a_cluster_that_is_not_declared_yet() {
 #[tokio::test]
 async fn every_bad_token_has_a_sentence_of_its_own() {
     let federation = Federation::start().await;
-    let own = &federation.voter.authority;
+    let keys = federation.voter.keys().unwrap();
+    let own = &keys.authority;
     let later = unix_now_s() + 3600;
     let sign = |authority: &Authority, claims| Token::sign(authority, claims).unwrap().reveal();
 
@@ -75,14 +77,14 @@ async fn every_bad_token_has_a_sentence_of_its_own() {
     );
     let expired = sign(own, claims(own, unix_now_s() - 5));
     assert!(reason(&federation, &expired).await.contains("expired"));
-    let other = Authority::generate("other".parse().unwrap()).unwrap();
+    let other = Authority::generate("other".parse().unwrap(), 1, later).unwrap();
     let foreign = sign(&other, claims(&other, later));
     assert!(
         reason(&federation, &foreign)
             .await
             .contains("for the federation `other`")
     );
-    let impostor = Authority::generate(FEDERATION.parse().unwrap()).unwrap();
+    let impostor = Authority::generate(FEDERATION.parse().unwrap(), 1, later).unwrap();
     let forged = sign(&impostor, claims(own, later));
     assert!(
         reason(&federation, &forged)
@@ -171,7 +173,7 @@ async fn a_token_is_used_up_over_a_restart() {
 #[tokio::test]
 async fn a_joiner_trusts_only_the_authority_that_its_token_names() {
     let federation = Federation::start().await;
-    let impostor = Authority::generate(FEDERATION.parse().unwrap()).unwrap();
+    let impostor = Authority::generate(FEDERATION.parse().unwrap(), 1, unix_now_s()).unwrap();
     let endpoints = [federation.endpoint.clone()];
     let name = FEDERATION.parse().unwrap();
     let refused = Client::connect_pinned(&endpoints, impostor.fingerprint(), &name).await;

@@ -74,6 +74,8 @@ async fn a_reader_that_asks_for_what_is_forgotten_is_told_from_where_on_it_is_co
             advertise: None,
             identity_key: None,
             token: None,
+            sealing_key: None,
+            boxes: Vec::new(),
         };
         let replica = federation.voter.replica.clone();
         async move { replica.propose(number.to_string(), request).await.unwrap() }

@@ -125,7 +125,7 @@ impl Federation {
     }
 
     pub(crate) async fn joiner(&self) -> Client {
-        let authority = self.voter.authority.fingerprint();
+        let authority = self.voter.trust().signing().unwrap().fingerprint;
         let federation = FEDERATION.parse().unwrap();
         let endpoints = [self.endpoint.clone()];
         let client = Client::connect_pinned(&endpoints, authority, &federation)
@@ -162,7 +162,7 @@ impl Federation {
             token: self.token(cluster, 1).await,
             certificate_request: identity.request().unwrap(),
             node: node.to_owned(),
-            advertise: String::new(),
+            ..Default::default()
         };
         let response = self.joiner().await.enroll(request).await.unwrap();
         let credentials = identity.accept(&response.certificate_chain).unwrap();
@@ -177,10 +177,11 @@ impl Federation {
             name,
             role,
         };
-        let chain = self
-            .voter
+        let keys = self.voter.keys().unwrap();
+        let now_unix_s = self.voter.now_unix_s();
+        let chain = keys
             .authority
-            .certify_key(&identity, false, HOUR, &key)
+            .certify_key(&identity, false, now_unix_s, HOUR, &key)
             .unwrap();
         bundle(&chain, &key)
     }

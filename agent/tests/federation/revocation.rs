@@ -228,10 +228,17 @@ async fn a_stream_ends_with_its_certificate_and_the_node_may_renew_on_the_same_c
     let (folder, credentials) = federation.join("berlin", "berlin-1").await;
     let identity = NodeIdentity::open(&folder).unwrap();
     let lives = Duration::from_secs(2);
-    let chain = federation
-        .voter
+    let keys = federation.voter.keys().unwrap();
+    let now_unix_s = federation.voter.now_unix_s();
+    let chain = keys
         .authority
-        .certify_key(credentials.identity(), false, lives, identity.key())
+        .certify_key(
+            credentials.identity(),
+            false,
+            now_unix_s,
+            lives,
+            identity.key(),
+        )
         .unwrap();
     let client = federation.client(&bundle(&chain, identity.key())).await;
     let ended = end_of(client.follow(0).await.unwrap()).await;

@@ -28,6 +28,8 @@ async fn a_snapshot_of_a_thousand_nodes_fits_with_and_without_what_they_see() {
             advertise: None,
             identity_key: None,
             token: None,
+            sealing_key: None,
+            boxes: Vec::new(),
         };
         let replica = federation.voter.replica.clone();
         async move { replica.propose(name(number), request).await.unwrap() }

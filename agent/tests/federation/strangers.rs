@@ -18,7 +18,8 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 /// Credentials that an authority of the same name signed, with the real authority to trust.
 fn forged(federation: &Federation) -> hanse_client::Credentials {
-    let impostor = Authority::generate(FEDERATION.parse().unwrap()).unwrap();
+    let now_unix_s = federation.voter.now_unix_s();
+    let impostor = Authority::generate(FEDERATION.parse().unwrap(), 1, now_unix_s).unwrap();
     let name = "root".parse().unwrap();
     let federation_name = FEDERATION.parse().unwrap();
     let root = Identity::User {
@@ -27,11 +28,19 @@ fn forged(federation: &Federation) -> hanse_client::Credentials {
         role: Role::Admin,
     };
     let key = KeyPair::generate().unwrap();
-    let chain = impostor.certify_key(&root, false, HOUR, &key).unwrap();
+    let chain = impostor
+        .certify_key(&root, false, now_unix_s, HOUR, &key)
+        .unwrap();
     bundle(
         &[
             chain[0].clone(),
-            federation.voter.authority.certificate().to_vec(),
+            federation
+                .voter
+                .keys()
+                .unwrap()
+                .authority
+                .certificate()
+                .to_vec(),
         ],
         &key,
     )
@@ -70,9 +79,11 @@ async fn credentials_that_have_ended_are_told_what_to_do() {
         role: Role::Admin,
     };
     let key = KeyPair::generate().unwrap();
-    let authority = &federation.voter.authority;
-    let chain = authority
-        .certify_key(&identity, false, Duration::ZERO, &key)
+    let keys = federation.voter.keys().unwrap();
+    let now_unix_s = federation.voter.now_unix_s();
+    let chain = keys
+        .authority
+        .certify_key(&identity, false, now_unix_s, Duration::ZERO, &key)
         .unwrap();
     let endpoints = [federation.endpoint.clone()];
     let refused = loop {

@@ -198,6 +198,8 @@ fn read_node(
         meshes: meshes.into_iter().collect::<Option<_>>()?,
         enrolled_revision: node.enrolled_revision,
         health: health?,
+        sealing_key: None,
+        certified_by: None,
     };
     Some((name?, record))
 }

@@ -305,6 +305,8 @@ pub(crate) fn inventory() -> impl Strategy<Value = Inventory> {
                 enrolled_revision,
                 meshes,
                 health,
+                sealing_key: None,
+                certified_by: None,
             },
         );
     let retired = btree_map(name(), btree_set(address(), 0..3), 0..3);

@@ -154,6 +154,8 @@ mod tests {
             advertise: None,
             identity_key: Some([key; 32].into()),
             token: None,
+            sealing_key: None,
+            boxes: Vec::new(),
         })
     }
 
@@ -257,6 +259,8 @@ mod tests {
                 advertise: None,
                 identity_key: Some([1; 32].into()),
                 token: None,
+                sealing_key: None,
+                boxes: Vec::new(),
             })
             .unwrap();
         for refused in [

@@ -121,6 +121,8 @@ fn a_token_lets_in_as_many_as_it_says_and_a_taken_name_nobody() {
             advertise: None,
             identity_key: None,
             token: Some(token),
+            sealing_key: None,
+            boxes: Vec::new(),
         })
     };
     join("n1").unwrap();

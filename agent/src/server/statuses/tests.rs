@@ -8,6 +8,8 @@ fn inventory(nodes: &[&str]) -> Inventory {
     let mut inventory = Inventory::new("acme".parse().unwrap());
     for node in nodes {
         let record = NodeRecord {
+            sealing_key: None,
+            certified_by: None,
             cluster: "home".parse().unwrap(),
             voter: node.starts_with("voter"),
             advertise: None,
