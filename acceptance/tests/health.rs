@@ -108,6 +108,7 @@ fn a_site_with_limits_offers_no_more_and_tells_what_breaks_them() -> Result<()> 
     assert!(node["capacity"]["age_ms"].is_u64(), "{node}");
     let status = federation.operator.hanse(["status"])?.success()?.stdout;
     assert!(status.contains("raise the limit"), "{status}");
+    assert!(status.contains("memory ≤ 1MiB, CPUs ≤ 1"), "{status}");
     Ok(())
 }
 

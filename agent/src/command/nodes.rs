@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use comfy_table::{Cell, Color};
 use hanse_client::{Snapshot, convert, figures_age_ms, proto};
-use hanse_core::capacity::{Capacity, Room};
+use hanse_core::capacity::{Capacity, Offer, Room};
 use hanse_core::health::Health;
 use hanse_core::object::member_cluster::ResourceLimits;
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ const EXAMPLE: &str = "\
 Example:
   hanse nodes --endpoints 203.0.113.7:7443 --credentials admin.pem";
 
-const HEADING: [&str; 10] = [
+const HEADING: [&str; 11] = [
     "NODE",
     "MEMBER CLUSTER",
     "HEALTH",
@@ -27,6 +27,7 @@ const HEADING: [&str; 10] = [
     "LOAD",
     "MEMORY FREE",
     "DISK FREE",
+    "OFFERS",
     "FIGURES",
 ];
 
@@ -120,11 +121,19 @@ fn row(node: &proto::Node) -> Vec<Cell> {
         load.unwrap_or_default().into(),
         room(has.memory).unwrap_or_default().into(),
         room(has.disk).unwrap_or_default().into(),
+        has.offer.map(offer_text).unwrap_or_default().into(),
         figures_age_ms(node)
             .map(|age_ms| format!("{} old", output::age(age_ms)))
             .unwrap_or_default()
             .into(),
     ]
+}
+
+/// What is left for workloads within the limits of the node's member cluster.
+fn offer_text(offer: Offer) -> String {
+    let memory = output::bytes(offer.memory_bytes);
+    let disk = output::bytes(offer.disk_bytes);
+    format!("{} CPU, {memory}, {disk}", offer.cpus)
 }
 
 fn capacity(node: &proto::Node) -> Option<Capacity> {
@@ -160,7 +169,7 @@ fn to_json(snapshot: &Snapshot, node: &proto::Node) -> Value {
     })
 }
 
-fn limits_to_json(limits: &ResourceLimits) -> Value {
+pub(super) fn limits_to_json(limits: &ResourceLimits) -> Value {
     json!({
         "max_memory": limits.max_memory,
         "max_storage": limits.max_storage,

@@ -6,9 +6,11 @@ use std::time::Duration;
 use clap::Args;
 use hanse_client::{Snapshot, complaints, proto};
 use hanse_core::health::{Health, NodeHealth};
+use hanse_core::object::MemberCluster;
 use serde_json::{Value, json};
 
 use super::connection::Connection;
+use super::nodes::limits_to_json;
 use super::output;
 
 const EXAMPLE: &str = "\
@@ -54,11 +56,21 @@ fn to_json(snapshot: &Snapshot) -> Value {
             "since_unix_s": health.since_unix_s,
         })
     });
+    let sites = inventory.clusters.iter();
+    let limits: BTreeMap<_, _> = sites
+        .clone()
+        .filter_map(|(name, site)| Some((name, limits_to_json(site.spec.limits.as_ref()?))))
+        .collect();
+    let capabilities: BTreeMap<_, _> = sites
+        .map(|(name, site)| (name, &site.spec.capabilities))
+        .collect();
     json!({
         "federation": inventory.name(),
         "ca_fingerprint": response.ca_fingerprint,
         "revision": response.revision,
         "member_clusters": inventory.clusters.keys().collect::<Vec<_>>(),
+        "limits": limits,
+        "capabilities": capabilities,
         "vpn_meshes": inventory.meshes.keys().collect::<Vec<_>>(),
         "nodes": response.nodes.len(),
         "nodes_live": live,
@@ -78,6 +90,12 @@ fn text(snapshot: &Snapshot) -> String {
         "member clusters".to_owned(),
         inventory.clusters.len().to_string(),
     ]);
+    for (name, site) in &inventory.clusters {
+        let terms = terms(&site.spec);
+        if !terms.is_empty() {
+            table.add_row([format!("  {name}"), terms]);
+        }
+    }
     table.add_row(["VPN meshes".to_owned(), inventory.meshes.len().to_string()]);
     let nodes = format!("{live} of {} live", response.nodes.len());
     table.add_row([
@@ -97,6 +115,25 @@ fn text(snapshot: &Snapshot) -> String {
         text.push_str(&problem);
     }
     text
+}
+
+/// What a member cluster can do and how much each of its nodes gives; empty: nothing special.
+fn terms(site: &MemberCluster) -> String {
+    let limits = site.limits.clone().unwrap_or_default();
+    let bounds = [
+        ("memory", limits.max_memory.map(|size| size.to_string())),
+        ("storage", limits.max_storage.map(|size| size.to_string())),
+        ("CPUs", limits.max_cpus.map(|cpus| cpus.to_string())),
+    ];
+    let bounds = bounds
+        .into_iter()
+        .filter_map(|(what, bound)| Some(format!("{what} ≤ {}", bound?)));
+    site.capabilities
+        .iter()
+        .cloned()
+        .chain(bounds)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn by_health(snapshot: &Snapshot) -> BTreeMap<&'static str, usize> {
