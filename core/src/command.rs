@@ -140,6 +140,31 @@ pub struct Entry {
     pub command: Command,
 }
 
+/// Entries that were decided one after the other on the same state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Batch {
+    /// The revision of the state that they were decided on. On any other they do nothing: a leader
+    /// that knew less than it thought must decide again.
+    pub base_revision: u64,
+    /// What was decided, in order; never empty.
+    pub entries: Vec<Entry>,
+}
+
+/// What became of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It stands; the state is at this revision now.
+    Applied {
+        /// The revision of the last entry.
+        revision: u64,
+    },
+    /// It was decided on another state and did nothing.
+    Stale {
+        /// The revision that the state is at.
+        revision: u64,
+    },
+}
+
 /// What was decided, with all its effects.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

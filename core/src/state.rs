@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use crate::authority::AuthorityChange;
-use crate::command::{AddressChange, Command, Entry, Event, TokenUse};
+use crate::command::{AddressChange, Batch, Command, Entry, Event, Outcome, TokenUse};
 use crate::health::NodeHealth;
 use crate::history::{Happened, History};
 use crate::identities::{Identities, IdentityKey, NodeStanding};
@@ -118,6 +118,21 @@ impl FederationState {
     pub fn committed_at(&self, request_id: &str) -> Option<u64> {
         let found = self.requests.iter().find(|(id, _)| id == request_id);
         found.map(|(_, revision)| *revision)
+    }
+
+    /// Applies a committed batch, if this is the state that it was decided on.
+    pub fn apply_batch(&mut self, batch: &Batch) -> Outcome {
+        if batch.base_revision != self.revision {
+            return Outcome::Stale {
+                revision: self.revision,
+            };
+        }
+        for entry in &batch.entries {
+            self.apply(entry);
+        }
+        Outcome::Applied {
+            revision: self.revision,
+        }
     }
 
     /// Applies a committed entry. The revision rises by one, whatever the entry holds.
