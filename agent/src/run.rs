@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::data::{DataFolder, Settings};
 use crate::follower::renewal::{self, Signer};
-use crate::follower::{Follower, Hands};
+use crate::follower::{Follower, Hands, Voters};
 use crate::identity::NodeIdentity;
 use crate::notify;
 use crate::server::{Server, Voter};
@@ -46,23 +46,24 @@ where
         None => None,
     };
     let (credentials, credentials_watch) = watch::channel(Arc::<Credentials>::new(current));
-    let mut endpoints = settings.endpoints.clone();
+    let mut voters = Voters::learning(folder.clone(), settings.endpoints.clone());
     let mut server = None;
     if let Some((voter, listen)) = &voter {
         let started =
             Server::start(voter.clone(), &folder, *listen, credentials_watch.clone()).await?;
         // The voter's own agent needs nobody else's network.
-        endpoints = vec![reachable(started.address())?];
+        voters = Voters::fixed(vec![reachable(started.address())?]);
         tracing::info!(address = %started.address(), "serving the federation's API");
         server = Some(started);
     }
+    let voters = Arc::new(voters);
     let signer = match voter {
         Some((voter, _)) => Signer::Own(voter),
-        None => Signer::Federation(Box::new(settings.clone())),
+        None => Signer::Federation(voters.clone()),
     };
     let hands = Arc::new(start_hands().await?);
     let mut renewing = tokio::spawn(renewal::run(identity, signer, credentials, stop.clone()));
-    let follower = Follower::new(folder, endpoints, credentials_watch, hands.clone());
+    let follower = Follower::new(folder, voters, credentials_watch, hands.clone());
     let mut following = tokio::spawn(follower.run(stop.clone()));
     notify::ready();
     tracing::info!(node = %settings.node, federation = %settings.federation, "agent ready");

@@ -300,9 +300,8 @@ impl Client {
     /// caller's to see.
     pub async fn follow(
         &self,
-        from_revision: u64,
+        request: proto::FollowRequest,
     ) -> Result<Streaming<proto::FollowEvent>, ClientError> {
-        let request = proto::FollowRequest { from_revision };
         let mut api = self.api.clone();
         api.follow(request)
             .await

@@ -112,6 +112,12 @@ impl DataFolder {
         self.path.join("plan.bin")
     }
 
+    /// Where the federation said that its voters are.
+    #[must_use]
+    pub fn voters(&self) -> PathBuf {
+        self.path.join("voters.txt")
+    }
+
     /// Where a voter serves programs of this machine.
     #[must_use]
     pub fn socket(&self) -> PathBuf {

@@ -2,6 +2,7 @@
 //! does. Read cheaply, a few files each time, since it goes into every report.
 
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use hanse_client::convert::capacity_to_proto;
@@ -181,6 +182,11 @@ impl Gauge {
             disk_bytes: walked.1,
         }
     }
+}
+
+/// The gauge that a follower and its reporter share.
+pub(super) fn lock(gauge: &Mutex<Option<Gauge>>) -> MutexGuard<'_, Option<Gauge>> {
+    gauge.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a rate is a rough figure")]

@@ -1,28 +1,24 @@
 //! The loop: connect, take plans, report; connect again when the connection is lost.
 
 use std::future::pending;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
-use hanse_client::convert;
 use hanse_client::proto::{self, follow_event::Event};
-use hanse_client::{Client, ClientError, Credentials};
-use hanse_core::endpoint::Endpoint;
-use hanse_dataplane::Observation;
-use rand::Rng as _;
+use hanse_client::{Client, Credentials};
+use hanse_core::mesh::PlanDigest;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::capacity::{Gauge, Measurement};
+use super::capacity::Gauge;
 use super::hands::Hands;
-use super::{plan_file, report};
+use super::held::{Held, Unusable};
+use super::pace::Pace;
+use super::reporter::Reporter;
+use super::voters::Voters;
+use super::{capacity, plan_file, report};
 use crate::data::{DataError, DataFolder};
 
-/// The first pause before connecting again; it doubles up to the longest.
-const PAUSE_FIRST: Duration = Duration::from_millis(200);
-const PAUSE_MAX: Duration = Duration::from_secs(10);
-/// Observations that come together are reported together.
-const DEBOUNCE: Duration = Duration::from_millis(100);
 /// How often to report before a plan says so, and the bounds of what a plan may say.
 const REPORT_INTERVAL_DEFAULT: Duration = Duration::from_secs(5);
 const REPORT_INTERVAL_MIN: Duration = Duration::from_millis(200);
@@ -31,15 +27,19 @@ const REPORT_INTERVAL_MAX: Duration = Duration::from_secs(3600);
 /// Follows the node's plan.
 pub struct Follower<H> {
     folder: DataFolder,
-    endpoints: Vec<Endpoint>,
+    voters: Arc<Voters>,
     credentials: watch::Receiver<Arc<Credentials>>,
     hands: Arc<H>,
     gauge: Arc<Mutex<Option<Gauge>>>,
     boot_id: String,
     /// The plan that is in the data plane's hands.
-    plan: Option<proto::NodePlan>,
+    held: Option<Held>,
     /// Whether it is in the file too.
     is_kept: bool,
+    /// Whether a difference did not fit: the next plan must be a whole one.
+    wants_whole: bool,
+    /// Whether this agent and the voter read plans alike.
+    takes_changes: bool,
 }
 
 impl<H: Hands> Follower<H> {
@@ -47,7 +47,7 @@ impl<H: Hands> Follower<H> {
     #[must_use]
     pub fn new(
         folder: DataFolder,
-        endpoints: Vec<Endpoint>,
+        voters: Arc<Voters>,
         credentials: watch::Receiver<Arc<Credentials>>,
         hands: Arc<H>,
     ) -> Self {
@@ -55,18 +55,26 @@ impl<H: Hands> Follower<H> {
         let boot_id = report::boot_id();
         let mut follower = Self {
             folder,
-            endpoints,
+            voters,
             credentials,
             hands,
             gauge,
             boot_id,
-            plan: None,
+            held: None,
             is_kept: false,
+            wants_whole: false,
+            takes_changes: true,
         };
         match plan_file::read(&follower.folder) {
             Ok(Some(plan)) => {
                 tracing::info!(revision = plan.revision, "going by the plan that was kept");
-                follower.is_kept = follower.take(plan);
+                match Held::whole(&plan) {
+                    Ok(held) => {
+                        follower.put_into_effect(held);
+                        follower.is_kept = true;
+                    }
+                    Err(error) => tracing::warn!(%error, "unable to go by it"),
+                }
             }
             Ok(None) => {}
             Err(error) => tracing::warn!(%error, "unable to go by the plan that was kept"),
@@ -76,41 +84,34 @@ impl<H: Hands> Follower<H> {
 
     /// Follows until `stop`.
     pub async fn run(mut self, stop: CancellationToken) {
-        let mut pause = PAUSE_FIRST;
+        let mut pace = Pace::new();
         loop {
-            let before = self.plan.as_ref().map(|plan| plan.revision);
+            let began = Instant::now();
             let Some(ended) = stop.run_until_cancelled(self.follow_once()).await else {
                 return;
             };
+            let pause = pace.after(began.elapsed());
             match ended {
                 Ok(()) => tracing::info!("connecting again with the new certificate"),
                 Err(error) => tracing::warn!(
                     error = format!("{error:#}"),
+                    pause_ms = pause.as_millis(),
                     "the federation is out of reach"
                 ),
             }
-            if self.plan.as_ref().map(|plan| plan.revision) != before {
-                pause = PAUSE_FIRST;
-            }
-            let jittered = pause.mul_f64(rand::rng().random_range(0.5..1.0));
-            if stop
-                .run_until_cancelled(tokio::time::sleep(jittered))
-                .await
-                .is_none()
-            {
+            let pause = tokio::time::sleep(pause);
+            if stop.run_until_cancelled(pause).await.is_none() {
                 return;
             }
-            pause = (pause * 2).min(PAUSE_MAX);
         }
     }
 
     /// One connection's life. Ends well only for a new certificate.
     async fn follow_once(&mut self) -> anyhow::Result<()> {
         let credentials = self.credentials.borrow_and_update().clone();
-        let client = Client::connect(&self.endpoints, &credentials).await?;
+        let client = Client::connect(&self.voters.to_try(), &credentials).await?;
         let client = client.with_patience(Duration::ZERO);
-        let from_revision = self.plan.as_ref().map_or(0, |plan| plan.revision);
-        let mut events = client.follow(from_revision).await?;
+        let mut events = client.follow(self.request()).await?;
         tracing::info!("following the federation");
         let (interval, intervals) = watch::channel(self.report_interval());
         let reporter = Reporter {
@@ -126,15 +127,10 @@ impl<H: Hands> Follower<H> {
             tokio::select! {
                 event = events.message() => {
                     let event = event.map_err(|status| hanse_client::client::failure(&status))?;
-                    let event = event.and_then(|event| event.event);
-                    match event {
-                        Some(Event::Plan(plan)) => self.keep(plan),
-                        Some(Event::UnchangedUntilRevision(revision)) => {
-                            self.hands.acknowledge(revision);
-                        }
-                        None => anyhow::bail!("the voter ended the stream"),
-                    }
-                    interval.send_replace(self.report_interval());
+                    let event = event.ok_or_else(|| anyhow::anyhow!("the voter ended the stream"))?;
+                    self.take(event)?;
+                    let now = self.report_interval();
+                    interval.send_if_modified(|before| std::mem::replace(before, now) != now);
                 }
                 error = &mut reporting => return Err(error.into()),
                 () = renewed(&mut self.credentials) => return Ok(()),
@@ -142,112 +138,108 @@ impl<H: Hands> Follower<H> {
         }
     }
 
-    /// Puts a plan that came into effect, and on the disk.
-    fn keep(&mut self, plan: proto::NodePlan) {
-        tracing::info!(revision = plan.revision, "a plan came");
-        let contents = |plan: &proto::NodePlan| proto::NodePlan {
-            revision: 0,
-            ..plan.clone()
-        };
-        let is_new = self.plan.as_ref().map(contents) != Some(contents(&plan));
-        let revision = plan.revision;
-        if !self.take(plan) {
-            return;
-        }
-        // Only a plan that says something new is worth the write.
-        self.is_kept &= !is_new;
-        let unkept = self.plan.as_ref().filter(|_| !self.is_kept);
-        match unkept.map(|plan| plan_file::write(&self.folder, plan)) {
-            Some(Err(error)) => log_unkept(revision, &error),
-            Some(Ok(())) => self.is_kept = true,
-            None => {}
+    /// What is asked for: what is other than in the plan that is here.
+    fn request(&self) -> proto::FollowRequest {
+        let held = self.held.as_ref().filter(|_| !self.wants_whole);
+        let digest = held.map(|held| PlanDigest::of(&held.plan).to_bytes().to_vec());
+        proto::FollowRequest {
+            from_revision: held.map_or(0, |held| held.revision),
+            plan_digest: digest.unwrap_or_default(),
+            takes_changes: self.takes_changes,
         }
     }
 
-    /// Hands a plan over; a plan that can't be understood changes nothing.
-    fn take(&mut self, plan: proto::NodePlan) -> bool {
-        match convert::node_plan_from_proto(&plan) {
-            Ok(read) => {
-                if let Some(gauge) = lock(&self.gauge).as_mut() {
-                    gauge.set_bounds(read.cluster, read.limits);
-                }
-                self.hands.set_plan(plan.revision, read.meshes);
-                self.plan = Some(plan);
-                true
-            }
-            Err(findings) => {
-                let reason = findings
-                    .first()
-                    .map(ToString::to_string)
-                    .unwrap_or_default();
-                tracing::error!(%reason, "the plan can't be understood; the last one stays");
-                false
-            }
+    /// Takes what a voter sends. An error: the node needs a whole plan instead.
+    fn take(&mut self, event: proto::FollowEvent) -> Result<(), Unusable> {
+        if let Some(voters) = &event.voters {
+            self.voters.learn(&voters.endpoints);
         }
+        match event.event {
+            Some(Event::Plan(plan)) => {
+                let compacted = event.compacted;
+                tracing::info!(revision = plan.revision, compacted, "a plan came");
+                self.wants_whole = false;
+                match Held::whole(&plan) {
+                    Ok(held) => {
+                        self.compare_readings(&held, &event.plan_digest);
+                        self.keep(held);
+                    }
+                    Err(error) => tracing::error!(%error, "the last plan stays"),
+                }
+                Ok(())
+            }
+            Some(Event::Change(change)) => {
+                let changed = match &self.held {
+                    Some(held) => held.changed(&change, &event.plan_digest),
+                    None => Err(Unusable::Misfit("there is none".to_owned())),
+                };
+                self.wants_whole = changed.is_err();
+                let held = changed?;
+                tracing::info!(revision = held.revision, "a change of the plan came");
+                self.keep(held);
+                Ok(())
+            }
+            Some(Event::UnchangedUntilRevision(revision)) => {
+                self.acknowledge(revision);
+                Ok(())
+            }
+            // Something that a newer voter says and that is not of a plan.
+            None => Ok(()),
+        }
+    }
+
+    /// A voter of another version may mean more by a plan than this agent reads. Then a difference
+    /// never has the right digest, and whole plans must do.
+    fn compare_readings(&mut self, held: &Held, digest: &[u8]) {
+        if PlanDigest::from_bytes(digest).is_some_and(|it| it != PlanDigest::of(&held.plan)) {
+            tracing::warn!(
+                "the voter reads plans otherwise; only whole ones are taken from now on"
+            );
+            self.takes_changes = false;
+        }
+    }
+
+    /// Puts a plan that came into effect, and on the disk.
+    fn keep(&mut self, held: Held) {
+        let is_same = |before: &Held| {
+            before.plan == held.plan && before.report_interval_ms == held.report_interval_ms
+        };
+        // Only a plan that says something new is worth the write.
+        self.is_kept &= self.held.as_ref().is_some_and(is_same);
+        let revision = held.revision;
+        let plan = (!self.is_kept).then(|| held.to_proto());
+        self.put_into_effect(held);
+        let Some(plan) = plan else {
+            return;
+        };
+        // At once, although it waits for the disk: whoever stops the agent finds it written.
+        match plan_file::write(&self.folder, &plan) {
+            Ok(()) => self.is_kept = true,
+            Err(error) => log_unkept(revision, &error),
+        }
+    }
+
+    fn put_into_effect(&mut self, held: Held) {
+        if let Some(gauge) = capacity::lock(&self.gauge).as_mut() {
+            gauge.set_bounds(held.plan.cluster.clone(), held.plan.limits.clone());
+        }
+        self.hands.set_plan(held.revision, held.plan.meshes.clone());
+        self.held = Some(held);
+    }
+
+    fn acknowledge(&mut self, revision: u64) {
+        if let Some(held) = &mut self.held {
+            held.revision = revision;
+        }
+        self.hands.acknowledge(revision);
     }
 
     fn report_interval(&self) -> Duration {
-        match self.plan.as_ref().map(|plan| plan.report_interval_ms) {
+        match self.held.as_ref().map(|held| held.report_interval_ms) {
             None | Some(0) => REPORT_INTERVAL_DEFAULT,
             Some(interval_ms) => Duration::from_millis(interval_ms.into())
                 .clamp(REPORT_INTERVAL_MIN, REPORT_INTERVAL_MAX),
         }
-    }
-}
-
-/// Reports at intervals and on news.
-struct Reporter {
-    client: Client,
-    observations: watch::Receiver<Observation>,
-    intervals: watch::Receiver<Duration>,
-    gauge: Arc<Mutex<Option<Gauge>>>,
-    boot_id: String,
-}
-
-impl Reporter {
-    /// Ends only with an error.
-    async fn run(mut self) -> ClientError {
-        loop {
-            let observation = self.observations.borrow_and_update().clone();
-            let measured = self.measure().await;
-            let now = SystemTime::now();
-            let status = report::status(&observation, measured, &self.boot_id, now);
-            if let Err(error) = self.client.report(status).await {
-                return error;
-            }
-            let interval = *self.intervals.borrow_and_update();
-            let deadline = tokio::time::sleep(interval);
-            tokio::select! {
-                () = deadline => {}
-                Ok(()) = self.intervals.changed() => {}
-                () = news(&mut self.observations, &observation) => {
-                    tokio::time::sleep(DEBOUNCE).await;
-                }
-            }
-        }
-    }
-
-    async fn measure(&self) -> Measurement {
-        let gauge = self.gauge.clone();
-        let measured =
-            tokio::task::spawn_blocking(move || lock(&gauge).as_mut().map(Gauge::measure));
-        measured.await.ok().flatten().unwrap_or_default()
-    }
-}
-
-fn lock(gauge: &Mutex<Option<Gauge>>) -> MutexGuard<'_, Option<Gauge>> {
-    gauge.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Waits for an observation that is worth a report of its own.
-async fn news(observations: &mut watch::Receiver<Observation>, told: &Observation) {
-    let news = observations
-        .wait_for(|seen| report::is_news(told, seen))
-        .await
-        .is_ok();
-    if !news {
-        // The data plane is gone: nothing new will come.
-        pending::<()>().await;
     }
 }
 
@@ -264,6 +256,9 @@ fn log_unkept(revision: u64, error: &DataError) {
 
 #[cfg(test)]
 mod tests {
+    use hanse_client::convert;
+    use hanse_core::mesh::NodeDifference;
+    use hanse_dataplane::Observation;
     use rcgen::KeyPair;
 
     use super::*;
@@ -293,22 +288,68 @@ mod tests {
         Arc::new(Credentials::from_pem("test", pem.as_bytes()).unwrap())
     }
 
+    fn follower(folder: &DataFolder) -> Follower<Idle> {
+        let (_sender, credentials) = watch::channel(credentials());
+        let voters = Arc::new(Voters::fixed(Vec::new()));
+        Follower::new(folder.clone(), voters, credentials, Arc::new(Idle))
+    }
+
+    fn plan(revision: u64) -> proto::NodePlan {
+        proto::NodePlan {
+            revision,
+            node: "home-1".into(),
+            member_cluster: "home".into(),
+            ..Default::default()
+        }
+    }
+
+    fn event(event: Event, digest: Vec<u8>) -> proto::FollowEvent {
+        proto::FollowEvent {
+            event: Some(event),
+            plan_digest: digest,
+            ..Default::default()
+        }
+    }
+
     #[test]
     fn a_plan_that_could_not_be_kept_is_kept_when_it_comes_again() {
         let parent = tempfile::tempdir().unwrap();
         let folder = DataFolder::new(parent.path());
-        let (_sender, credentials) = watch::channel(credentials());
-        let mut follower = Follower::new(folder.clone(), Vec::new(), credentials, Arc::new(Idle));
-        let plan = proto::NodePlan {
-            revision: 7,
-            node: "home-1".into(),
-            member_cluster: "home".into(),
-            ..Default::default()
-        };
+        let mut follower = follower(&folder);
         std::fs::create_dir(folder.plan()).unwrap();
-        follower.keep(plan.clone());
+        follower.keep(Held::whole(&plan(7)).unwrap());
         std::fs::remove_dir(folder.plan()).unwrap();
-        follower.keep(plan.clone());
-        assert_eq!(plan_file::read(&folder).unwrap(), Some(plan));
+        follower.keep(Held::whole(&plan(7)).unwrap());
+        assert_eq!(plan_file::read(&folder).unwrap(), Some(plan(7)));
+    }
+
+    #[test]
+    fn a_difference_that_does_not_fit_changes_nothing_and_makes_the_node_ask_for_a_whole_plan() {
+        let parent = tempfile::tempdir().unwrap();
+        let mut follower = follower(&DataFolder::new(parent.path()));
+        let whole = event(Event::Plan(plan(7)), Vec::new());
+        follower.take(whole.clone()).unwrap();
+        let request = follower.request();
+        assert!(request.takes_changes && request.plan_digest.len() == 16);
+        assert_eq!(request.from_revision, 7);
+        let before = follower.held.clone();
+        let change = convert::plan_change_to_proto(&NodeDifference::default(), 7, 8, 0);
+        let change = event(Event::Change(change), vec![1; 16]);
+        follower.take(change).unwrap_err();
+        assert_eq!(follower.held, before);
+        let request = follower.request();
+        assert!(request.takes_changes && request.plan_digest.is_empty());
+        follower.take(whole).unwrap();
+        assert_eq!(follower.request().from_revision, 7);
+    }
+
+    #[test]
+    fn from_a_voter_that_reads_plans_otherwise_only_whole_ones_are_taken() {
+        let parent = tempfile::tempdir().unwrap();
+        let mut follower = follower(&DataFolder::new(parent.path()));
+        let newer = event(Event::Plan(plan(7)), vec![1; 16]);
+        follower.take(newer).unwrap();
+        assert!(follower.held.is_some(), "it counts all the same");
+        assert!(!follower.request().takes_changes);
     }
 }

@@ -7,10 +7,15 @@
 pub mod capacity;
 pub mod follow;
 pub mod hands;
+pub mod held;
+mod pace;
 pub mod plan_file;
 pub mod renewal;
 pub mod report;
+mod reporter;
 mod usage;
+pub mod voters;
 
 pub use follow::Follower;
 pub use hands::Hands;
+pub use voters::Voters;

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use x509_parser::parse_x509_certificate;
 
-use crate::data::Settings;
+use super::voters::Voters;
 use crate::identity::{Authority, NodeIdentity, unix_now_s};
 use crate::server::Voter;
 
@@ -21,7 +21,7 @@ const SLEEP_MAX: Duration = Duration::from_secs(3600);
 /// Who signs.
 pub enum Signer {
     /// Some voter, over the network.
-    Federation(Box<Settings>),
+    Federation(Arc<Voters>),
     /// This voter itself.
     Own(Arc<Voter>),
 }
@@ -117,13 +117,12 @@ async fn renew(
                 identity.key(),
             )?
         }
-        Signer::Federation(settings) => {
+        Signer::Federation(voters) => {
             let request = proto::EnrollRequest {
                 certificate_request: identity.request()?,
-                node: settings.node.to_string(),
                 ..Default::default()
             };
-            let client = Client::connect(&settings.endpoints, current).await?;
+            let client = Client::connect(&voters.to_try(), current).await?;
             client.enroll(request).await?.certificate_chain
         }
     };

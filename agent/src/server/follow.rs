@@ -1,89 +1,207 @@
 //! A node's own plan, now and whenever it changes.
 //!
-//! Nothing is queued for a node that is slow: it gets the newest plan when it can take one, and
-//! one that takes none for a while is cut off and comes again.
+//! A node that has a plan gets what is other in it, as long as the voter remembers that plan; else
+//! a whole one. Nothing is worked out before the connection can take it, so a slow node skips what
+//! it was too slow for.
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use futures::stream;
 use hanse_client::convert;
 use hanse_client::proto::{self, follow_event::Event};
-use hanse_core::mesh::NodePlan;
+use hanse_core::mesh::{NodeDifference, NodePlan, PlanDigest, SiteTerms};
 use hanse_core::name::NodeName;
-use hanse_core::state::FederationState;
-use tokio::sync::mpsc;
+use tokio::sync::watch;
 use tokio_stream::Stream;
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
+use super::followers::FollowerPlace;
+use super::plans::Frame;
+use super::session::Session;
+use super::streams::Held;
 use super::voter::Voter;
+use crate::preshared::PresharedKeys;
 
-/// How long a node may take to take a plan.
-const SEND_TIMEOUT: Duration = Duration::from_secs(10);
+/// One node's stream.
+struct Following {
+    voter: Arc<Voter>,
+    node: NodeName,
+    frames: watch::Receiver<Arc<Frame>>,
+    place: FollowerPlace,
+    request: proto::FollowRequest,
+    sent: Option<Sent>,
+    is_over: bool,
+    _held: Held,
+}
 
-type Sender = mpsc::Sender<Result<proto::FollowEvent, Status>>;
+/// What the node has once it has taken what was sent.
+struct Sent {
+    revision: u64,
+    digest: PlanDigest,
+    terms: SiteTerms,
+    /// Of the secret from which the plan's keys are made.
+    mark: [u8; 32],
+    report_interval_ms: u32,
+    voters: Arc<[String]>,
+}
 
 /// Follows a node's plan until the node goes or the voter stops.
 pub(super) fn follow(
     voter: Arc<Voter>,
     node: NodeName,
+    session: Option<Session>,
+    request: proto::FollowRequest,
 ) -> impl Stream<Item = Result<proto::FollowEvent, Status>> + Send {
-    let (sender, receiver) = mpsc::channel(1);
-    let held = voter.streams.hold(node.clone());
-    tokio::spawn(async move {
-        let _held = held;
-        let closed = sender.clone();
-        tokio::select! {
-            () = send_plans(&voter, &node, &sender) => {}
-            () = closed.closed() => {}
-            () = voter.stop.cancelled() => {}
-        }
-    });
-    ReceiverStream::new(receiver)
+    let following = Following {
+        frames: voter.frames.clone(),
+        place: voter.followers.enter(node.clone(), session),
+        _held: voter.streams.hold(node.clone()),
+        voter,
+        node,
+        request,
+        sent: None,
+        is_over: false,
+    };
+    stream::unfold(following, |mut following| async move {
+        let next = following.next().await?;
+        following.is_over = next.is_err();
+        Some((next, following))
+    })
 }
 
-async fn send_plans(voter: &Voter, node: &NodeName, sender: &Sender) {
-    let mut changes = voter.replica.changes();
-    let mut sent: Option<(NodePlan, u32)> = None;
-    loop {
-        let state = changes.borrow_and_update().clone();
-        let Some(event) = next_event(voter, &state, node, &mut sent) else {
+impl Following {
+    async fn next(&mut self) -> Option<Result<proto::FollowEvent, Status>> {
+        self.place.taken();
+        if self.is_over {
+            return None;
+        }
+        if self.sent.is_some() {
+            tokio::select! {
+                changed = self.frames.changed() => changed.ok()?,
+                () = self.voter.stop.cancelled() => return None,
+                () = self.place.superseded() => {
+                    let reason = "this node follows by another connection";
+                    return Some(Err(Status::aborted(reason)));
+                }
+            }
+        }
+        let frame = self.frames.borrow_and_update().clone();
+        let Some(terms) = frame.terms(&self.node) else {
             // The node is out: the guard ends the stream, and says why.
-            sender.closed().await;
-            return;
+            self.voter.stop.cancelled().await;
+            return None;
         };
-        let event = proto::FollowEvent { event: Some(event) };
-        if sender.send_timeout(Ok(event), SEND_TIMEOUT).await.is_err() {
-            tracing::info!(%node, "a follower takes nothing and is cut off");
-            return;
+        // Without the keys there is no plan: one without pre-shared keys would part the meshes.
+        let keys = match self.voter.keys() {
+            Ok(keys) => keys,
+            Err(status) => return Some(Err(status)),
+        };
+        let (event, turn) = match self.later_event(&frame, &keys.preshared, terms) {
+            Some(event) => (event, None),
+            None => {
+                let turn = self.place.turn().await;
+                (self.whole_event(&frame, &keys.preshared)?, turn)
+            }
+        };
+        self.place.hand_out(turn);
+        Some(Ok(event))
+    }
+
+    /// What is other than what was sent last; none: a whole plan must be made.
+    fn later_event(
+        &mut self,
+        frame: &Frame,
+        keys: &PresharedKeys,
+        terms: SiteTerms,
+    ) -> Option<proto::FollowEvent> {
+        let mark = keys.mark();
+        let sent = self.sent.as_ref().filter(|sent| sent.mark == mark)?;
+        let base_revision = sent.revision;
+        let changes = frame.changes_since(base_revision)?;
+        let (mut difference, mut digest) = (NodeDifference::default(), sent.digest);
+        for change in changes.iter() {
+            let preshared_key = &|mesh: &_, a: &_, b: &_| Some(keys.of(mesh, a, b));
+            change.add_to(&self.node, preshared_key, &mut difference, &mut digest);
         }
-        if changes.changed().await.is_err() {
-            return;
+        if sent.terms != terms {
+            digest.replace_terms(&sent.terms, &terms);
+            difference.terms = Some(terms.clone());
+        }
+        let is_same = difference.is_empty() && sent.report_interval_ms == frame.report_interval_ms;
+        let event = if is_same {
+            Event::UnchangedUntilRevision(frame.revision)
+        } else if self.request.takes_changes {
+            Event::Change(change_message(&difference, base_revision, frame))
+        } else {
+            return None;
+        };
+        Some(self.finish(event, digest, (terms, mark), frame))
+    }
+
+    /// What the node needs that says which plan it has, or that has none.
+    fn whole_event(&mut self, frame: &Frame, keys: &PresharedKeys) -> Option<proto::FollowEvent> {
+        let preshared_key = &|mesh: &_, a: &_, b: &_| Some(keys.of(mesh, a, b));
+        let plan = frame.plan(&self.node, preshared_key)?;
+        let digest = PlanDigest::of(&plan);
+        let is_first = self.sent.is_none();
+        let known = PlanDigest::from_bytes(&self.request.plan_digest)
+            .filter(|_| is_first && self.request.takes_changes);
+        let base_revision = self.request.from_revision;
+        let difference = known.and_then(|known| {
+            if known == digest {
+                return Some(NodeDifference::default());
+            }
+            let base = frame.plan_at(base_revision, &self.node, preshared_key)?;
+            (PlanDigest::of(&base) == known).then(|| NodeDifference::between(&base, &plan))
+        });
+        let takes_changes = self.request.takes_changes;
+        let compacted = takes_changes && difference.is_none() && (known.is_some() || !is_first);
+        let event = match difference {
+            Some(difference) => Event::Change(change_message(&difference, base_revision, frame)),
+            None => Event::Plan(plan_message(&plan, frame)),
+        };
+        let event = self.finish(event, digest, (plan.terms(), keys.mark()), frame);
+        Some(proto::FollowEvent { compacted, ..event })
+    }
+
+    fn finish(
+        &mut self,
+        event: Event,
+        digest: PlanDigest,
+        (terms, mark): (SiteTerms, [u8; 32]),
+        frame: &Frame,
+    ) -> proto::FollowEvent {
+        let told = self.sent.take().map(|sent| sent.voters);
+        let is_told = told.is_some_and(|told| told == frame.voters);
+        self.sent = Some(Sent {
+            revision: frame.revision,
+            digest,
+            terms,
+            mark,
+            report_interval_ms: frame.report_interval_ms,
+            voters: frame.voters.clone(),
+        });
+        let endpoints = || frame.voters.to_vec();
+        proto::FollowEvent {
+            event: Some(event),
+            plan_digest: digest.to_bytes().to_vec(),
+            voters: (!is_told).then(|| proto::VoterEndpoints {
+                endpoints: endpoints(),
+            }),
+            compacted: false,
         }
     }
 }
 
-/// The plan if it differs from the one that was sent last; none: there is no such node.
-fn next_event(
-    voter: &Voter,
-    state: &FederationState,
-    node: &NodeName,
-    sent: &mut Option<(NodePlan, u32)>,
-) -> Option<Event> {
-    let plan = voter.plan(state.inventory(), node)?;
-    let check_interval = state
-        .inventory()
-        .federation
-        .spec
-        .health
-        .check_interval
-        .value();
-    let report_interval_ms = u32::try_from(check_interval.as_millis()).unwrap_or(u32::MAX);
-    let next = (plan, report_interval_ms);
-    if sent.as_ref() == Some(&next) {
-        return Some(Event::UnchangedUntilRevision(state.revision()));
-    }
-    let message = convert::node_plan_to_proto(&next.0, state.revision(), report_interval_ms);
-    *sent = Some(next);
-    Some(Event::Plan(message))
+fn change_message(
+    difference: &NodeDifference,
+    base_revision: u64,
+    frame: &Frame,
+) -> proto::PlanChange {
+    let interval_ms = frame.report_interval_ms;
+    convert::plan_change_to_proto(difference, base_revision, frame.revision, interval_ms)
+}
+
+fn plan_message(plan: &NodePlan, frame: &Frame) -> proto::NodePlan {
+    convert::node_plan_to_proto(plan, frame.revision, frame.report_interval_ms)
 }

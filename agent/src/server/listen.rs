@@ -185,7 +185,7 @@ impl Gate {
         let (session, seat) = self.sessions.open(caller);
         let mut connection = Connection {
             stream: Stream::Tls(Box::new(stream)),
-            end: Some(Box::pin(farewell(session.refused()))),
+            end: Some(Box::pin(ended(session.refused(), session.is_cut()))),
             session,
             allowance_bytes: None,
             _permit: permit,
@@ -244,10 +244,16 @@ impl Gate {
     }
 }
 
-/// Ends a while after the caller may do nothing any more.
-async fn farewell(refused: impl Future<Output = Standing>) {
-    refused.await;
-    tokio::time::sleep(FAREWELL).await;
+/// Ends when the connection is cut, and a while after the caller may do nothing any more.
+async fn ended(refused: impl Future<Output = Standing>, cut: impl Future<Output = ()>) {
+    let farewell = async {
+        refused.await;
+        tokio::time::sleep(FAREWELL).await;
+    };
+    tokio::select! {
+        () = farewell => {}
+        () = cut => {}
+    }
 }
 
 impl Connected for Connection {

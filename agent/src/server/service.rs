@@ -15,6 +15,7 @@ use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 
 use super::authorize::Call;
+use super::session::Session;
 use super::voter::{Voter, invalid};
 use super::{audit, enroll, events, follow, issue, node, snapshot, user};
 
@@ -129,7 +130,8 @@ impl Api for Service {
     ) -> Result<Response<Self::FollowStream>, Status> {
         let caller = self.0.admit(&request, Call::Follow).await?;
         let node = enroll::calling_node(&caller)?;
-        let stream = follow::follow(self.0.clone(), node);
+        let session = request.extensions().get::<Session>().cloned();
+        let stream = follow::follow(self.0.clone(), node, session, request.into_inner());
         Ok(Response::new(Box::pin(stream)))
     }
 

@@ -32,6 +32,7 @@ pub struct Sessions {
 pub struct Session {
     caller: Caller,
     standing: watch::Receiver<Standing>,
+    cut: CancellationToken,
 }
 
 /// A connection's place among the open ones, given back when dropped.
@@ -69,7 +70,15 @@ impl Sessions {
             open: self.open.clone(),
             number,
         };
-        (Session { caller, standing }, seat)
+        let cut = CancellationToken::new();
+        (
+            Session {
+                caller,
+                standing,
+                cut,
+            },
+            seat,
+        )
     }
 
     /// What a caller may act as at this moment.
@@ -129,6 +138,16 @@ impl Session {
     pub fn changed(&self) -> impl Future<Output = Standing> + Send + use<> {
         let before = self.standing();
         until(self.standing.clone(), move |standing| standing != before)
+    }
+
+    /// Hangs up.
+    pub fn cut(&self) {
+        self.cut.cancel();
+    }
+
+    /// Waits until somebody hangs up.
+    pub fn is_cut(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.cut.clone().cancelled_owned()
     }
 
     /// Waits until the caller may do nothing any more.

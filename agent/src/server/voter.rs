@@ -8,18 +8,19 @@ use hanse_core::admission::{Refusal, RefusalKind};
 use hanse_core::command::Request;
 use hanse_core::endpoint::Endpoint;
 use hanse_core::finding::{Finding, Path};
-use hanse_core::inventory::Inventory;
-use hanse_core::mesh::{NodePlan, plan};
 use hanse_core::name::{FederationName, NodeName};
 use hanse_core::secret::{SealedSecret, SealingKey};
 use hanse_core::state::FederationState;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use super::authorize::{self, Call};
 use super::caller::{Caller, Standing};
+use super::followers::Followers;
 use super::guard::Excuse;
 use super::health;
+use super::plans::{self, Frame};
 use super::session::{Session, Sessions};
 use super::statuses::Statuses;
 use super::streams::Streams;
@@ -48,6 +49,10 @@ pub struct Voter {
     pub audit_files: Files,
     /// Who is connected.
     pub sessions: Sessions,
+    /// Who follows.
+    pub followers: Followers,
+    /// What plans are made from.
+    pub frames: watch::Receiver<Arc<Frame>>,
     /// Ends streams and waiting calls.
     pub stop: CancellationToken,
     federation: FederationName,
@@ -71,6 +76,10 @@ impl Voter {
             .map_err(crate::data::DataError::io("open", &folder.audit()))?;
         let sessions = Sessions::new(replica.changes());
         tokio::spawn(sessions.clone().run(stop.clone()));
+        let followers = Followers::default();
+        tokio::spawn(followers.clone().run(stop.clone()));
+        let own_endpoints = settings.endpoints.clone();
+        let frames = plans::start(replica.changes(), own_endpoints.clone(), stop.clone());
         let voter = Arc::new(Self {
             node: settings.node.clone(),
             replica,
@@ -79,10 +88,12 @@ impl Voter {
             audit,
             audit_files: Files::new(folder.path()),
             sessions,
+            followers,
+            frames,
             stop,
             federation,
             keyring,
-            own_endpoints: settings.endpoints.clone(),
+            own_endpoints,
         });
         voter.statuses.watch(voter.replica.read().inventory());
         tokio::spawn(voter.clone().follow_commits());
@@ -207,16 +218,6 @@ impl Voter {
     #[must_use]
     pub fn is_leader(&self) -> bool {
         true
-    }
-
-    /// What a node must have.
-    #[must_use]
-    pub fn plan(&self, inventory: &Inventory, node: &NodeName) -> Option<NodePlan> {
-        // Without the keys there is no plan: one without pre-shared keys would part the meshes.
-        let keys = self.keys().ok()?;
-        plan::plan(inventory, node, &|mesh, a, b| {
-            Some(keys.preshared.of(mesh, a, b))
-        })
     }
 
     /// Where voters can be reached.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hanse_agent::data::DataFolder;
-use hanse_agent::follower::{Follower, Hands};
+use hanse_agent::follower::{Follower, Hands, Voters};
 use hanse_agent::run::run;
 use hanse_client::{Credentials, proto};
 use hanse_core::key::PublicKey;
@@ -95,8 +95,8 @@ fn follow(
     let hands = Notebook::new(key);
     let (sender, receiver) = watch::channel(Arc::new(credentials));
     let stop = CancellationToken::new();
-    let endpoints = vec![federation.endpoint.clone()];
-    let follower = Follower::new(folder, endpoints, receiver, hands.clone());
+    let voters = Arc::new(Voters::fixed(vec![federation.endpoint.clone()]));
+    let follower = Follower::new(folder, voters, receiver, hands.clone());
     tokio::spawn(follower.run(stop.clone()));
     Running {
         hands,

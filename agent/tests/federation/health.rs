@@ -60,7 +60,7 @@ async fn a_silent_node_is_suspect_while_its_stream_is_open_then_down_and_each_is
     be_quick(&admin).await;
     let (node, _) = client_of(&federation, "a").await;
     let mut events = admin.events(1, true).await.unwrap();
-    let stream = node.follow(0).await.unwrap();
+    let stream = node.follow(Default::default()).await.unwrap();
     node.report(proto::NodeStatus::default()).await.unwrap();
 
     let suspect = becomes(&federation, "a", Health::Suspect).await;

@@ -47,7 +47,7 @@ async fn a_revoked_node_is_out_at_once_on_its_open_connection_and_on_every_new_o
     let federation = Federation::start().await;
     let (folder, credentials) = federation.join("berlin", "berlin-1").await;
     let open = federation.client(&credentials).await;
-    let stream = open.follow(0).await.unwrap();
+    let stream = open.follow(Default::default()).await.unwrap();
     let admin = federation.admin().await;
     admin.revoke_node(&name("berlin-1"), "one").await.unwrap();
     let ended = end_of(stream).await;
@@ -55,7 +55,7 @@ async fn a_revoked_node_is_out_at_once_on_its_open_connection_and_on_every_new_o
     for client in [open, federation.client(&credentials).await] {
         let said = reason(client.report(proto::NodeStatus::default()).await);
         assert!(said.contains("hanse node remove"), "{said}");
-        assert!(reason(client.follow(0).await).contains("was revoked"));
+        assert!(reason(client.follow(Default::default()).await).contains("was revoked"));
         assert!(reason(renew(&client, &folder).await).contains("was revoked"));
         assert!(reason(client.leave("bye").await).contains("was revoked"));
     }
@@ -86,7 +86,12 @@ async fn the_others_lose_a_revoked_node_with_the_same_commit() {
             .await
             .unwrap();
     }
-    let mut stream = federation.client(&b).await.follow(0).await.unwrap();
+    let mut stream = federation
+        .client(&b)
+        .await
+        .follow(Default::default())
+        .await
+        .unwrap();
     let mut peers_at = async |revision: u64| loop {
         let event = stream.message().await.unwrap().unwrap().event.unwrap();
         if let proto::follow_event::Event::Plan(plan) = event
@@ -109,7 +114,7 @@ async fn the_old_certificate_of_a_node_that_was_removed_and_enrolled_anew_is_wor
     let federation = Federation::start().await;
     let (_, old) = federation.join("berlin", "berlin-1").await;
     let open = federation.client(&old).await;
-    let stream = open.follow(0).await.unwrap();
+    let stream = open.follow(Default::default()).await.unwrap();
     let admin = federation.admin().await;
     admin
         .remove_node(&name("berlin-1"), false, "one")
@@ -118,10 +123,15 @@ async fn the_old_certificate_of_a_node_that_was_removed_and_enrolled_anew_is_wor
     assert!(end_of(stream).await.to_string().contains("not enrolled"));
     let (_, new) = federation.join_as("berlin", "berlin-1", "again").await;
     for client in [open, federation.client(&old).await] {
-        let said = reason(client.follow(0).await);
+        let said = reason(client.follow(Default::default()).await);
         assert!(said.contains("with another key"), "{said}");
     }
-    federation.client(&new).await.follow(0).await.unwrap();
+    federation
+        .client(&new)
+        .await
+        .follow(Default::default())
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -155,7 +165,7 @@ async fn a_node_that_leaves_gets_an_answer_and_nothing_after_it() {
     let federation = Federation::start().await;
     let (_, credentials) = federation.join("berlin", "berlin-1").await;
     let node = federation.client(&credentials).await;
-    let stream = node.follow(0).await.unwrap();
+    let stream = node.follow(Default::default()).await.unwrap();
     let revision = node.leave("bye").await.unwrap();
     assert_eq!(revision, federation.voter.replica.read().revision());
     end_of(stream).await;
@@ -241,7 +251,7 @@ async fn a_stream_ends_with_its_certificate_and_the_node_may_renew_on_the_same_c
         )
         .unwrap();
     let client = federation.client(&bundle(&chain, identity.key())).await;
-    let ended = end_of(client.follow(0).await.unwrap()).await;
+    let ended = end_of(client.follow(Default::default()).await.unwrap()).await;
     assert!(ended.to_string().contains("renew it"), "{ended}");
     let said = reason(client.report(proto::NodeStatus::default()).await);
     assert!(said.contains("renew it"), "{said}");

@@ -122,7 +122,10 @@ async fn whoever_shows_no_certificate_can_only_join() {
         matches!(refused, Err(ClientError::Unauthenticated { .. })),
         "{refused:?}"
     );
-    let refused = stranger.follow(0).await.map(|_| ());
+    let refused = stranger
+        .follow(proto::FollowRequest::default())
+        .await
+        .map(|_| ());
     assert!(
         matches!(refused, Err(ClientError::Unauthenticated { .. })),
         "{refused:?}"

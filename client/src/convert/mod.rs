@@ -12,6 +12,7 @@ pub mod inventory;
 pub mod member_cluster;
 pub mod object;
 pub mod plan;
+pub mod plan_change;
 pub mod vpn_mesh;
 
 pub use capacity::{capacity_from_proto, capacity_to_proto};
@@ -24,6 +25,7 @@ pub use object::{
 pub use plan::{
     mesh_plan_from_proto, mesh_plan_to_proto, node_plan_from_proto, node_plan_to_proto,
 };
+pub use plan_change::{plan_change_from_proto, plan_change_to_proto};
 
 #[cfg(test)]
 pub(crate) mod strategies;

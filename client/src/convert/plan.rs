@@ -102,7 +102,7 @@ fn peer_to_proto(peer: &PeerPlan) -> proto::PeerPlan {
     }
 }
 
-fn target_to_proto(target: &ProbeTarget) -> proto::ProbeTarget {
+pub(super) fn target_to_proto(target: &ProbeTarget) -> proto::ProbeTarget {
     proto::ProbeTarget {
         node: target.node.to_string(),
         public_key: target.public_key.as_bytes().to_vec(),
@@ -110,7 +110,11 @@ fn target_to_proto(target: &ProbeTarget) -> proto::ProbeTarget {
     }
 }
 
-fn read_mesh(collector: &mut Collector, path: &Path, plan: &proto::MeshPlan) -> Option<MeshPlan> {
+pub(super) fn read_mesh(
+    collector: &mut Collector,
+    path: &Path,
+    plan: &proto::MeshPlan,
+) -> Option<MeshPlan> {
     let at = |name| path.clone().attribute(name);
     let mesh = collector.parse(at("mesh"), "name", &plan.mesh);
     let interface = collector.parse(at("interface"), "interface name", &plan.interface);
@@ -151,7 +155,11 @@ fn read_mesh(collector: &mut Collector, path: &Path, plan: &proto::MeshPlan) -> 
     })
 }
 
-fn read_peer(collector: &mut Collector, path: &Path, peer: &proto::PeerPlan) -> Option<PeerPlan> {
+pub(super) fn read_peer(
+    collector: &mut Collector,
+    path: &Path,
+    peer: &proto::PeerPlan,
+) -> Option<PeerPlan> {
     let at = |name| path.clone().attribute(name);
     let node = collector.parse(at("node"), "name", &peer.node);
     let public_key = collector.public_key(at("public_key"), &peer.public_key);
@@ -183,7 +191,7 @@ fn read_peer(collector: &mut Collector, path: &Path, peer: &proto::PeerPlan) -> 
     })
 }
 
-fn read_target(
+pub(super) fn read_target(
     collector: &mut Collector,
     path: &Path,
     target: &proto::ProbeTarget,

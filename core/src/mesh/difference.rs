@@ -4,22 +4,36 @@
 //! it was made for it yields the newer one, and applied to any other a [`Misfit`] or a plan with
 //! another digest.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::plan::{MeshPlan, NodePlan, PeerPlan, ProbeTarget};
 use crate::cidr::Cidr;
 use crate::endpoint::Endpoint;
+use crate::inventory::Inventory;
 use crate::key::{PresharedKey, PublicKey};
-use crate::name::{MeshName, NodeName};
+use crate::name::{ClusterName, MeshName, NodeName};
+use crate::object::member_cluster::ResourceLimits;
 use crate::object::vpn_mesh::InterfaceName;
 
 /// What is other in a node's plan.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NodeDifference {
+    /// What the member cluster says, if any of it changed.
+    pub terms: Option<SiteTerms>,
     /// The meshes that the node leaves.
     pub meshes_removed: Vec<MeshName>,
     /// The meshes that are new or changed.
     pub meshes: Vec<MeshDifference>,
+}
+
+/// What a member cluster says of its nodes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SiteTerms {
+    /// What it allows Hanse there.
+    pub limits: ResourceLimits,
+    /// What it can do, in agreed words.
+    pub capabilities: BTreeSet<String>,
 }
 
 /// What is other in one mesh of a plan.
@@ -114,6 +128,7 @@ impl NodeDifference {
             (!difference.is_empty()).then_some(difference)
         });
         Self {
+            terms: (before.terms() != after.terms()).then(|| after.terms()),
             meshes_removed: meshes_removed.map(|mesh| mesh.mesh.clone()).collect(),
             meshes: meshes.collect(),
         }
@@ -122,7 +137,7 @@ impl NodeDifference {
     /// Whether nothing is other.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.meshes.is_empty() && self.meshes_removed.is_empty()
+        self.terms.is_none() && self.meshes.is_empty() && self.meshes_removed.is_empty()
     }
 
     /// The plan after this difference.
@@ -132,6 +147,10 @@ impl NodeDifference {
     /// It was made for another plan.
     pub fn apply(&self, plan: &NodePlan) -> Result<NodePlan, Misfit> {
         let mut plan = plan.clone();
+        if let Some(terms) = self.terms.clone() {
+            plan.limits = terms.limits;
+            plan.capabilities = terms.capabilities;
+        }
         for mesh in &self.meshes_removed {
             take(&mut plan.meshes, mesh, |other| &other.mesh)
                 .ok_or_else(|| Misfit(format!("mesh `{mesh}`")))?;
@@ -149,6 +168,20 @@ impl NodeDifference {
             difference.apply(mesh)?;
         }
         Ok(plan)
+    }
+}
+
+impl SiteTerms {
+    /// What a member cluster says; the defaults while it is not declared.
+    #[must_use]
+    pub fn of(inventory: &Inventory, cluster: &ClusterName) -> Self {
+        let Some(stored) = inventory.clusters.get(cluster) else {
+            return Self::default();
+        };
+        Self {
+            limits: stored.spec.limits.clone().unwrap_or_default(),
+            capabilities: stored.spec.capabilities.clone(),
+        }
     }
 }
 
@@ -305,6 +338,17 @@ impl SetDifference {
             }
         }
         Ok(())
+    }
+}
+
+impl NodePlan {
+    /// What the member cluster says.
+    #[must_use]
+    pub fn terms(&self) -> SiteTerms {
+        SiteTerms {
+            limits: self.limits.clone(),
+            capabilities: self.capabilities.clone(),
+        }
     }
 }
 

@@ -9,10 +9,11 @@ use std::net::IpAddr;
 
 use siphasher::sip128::{Hasher128 as _, SipHasher13};
 
-use super::difference::{MeshHead, PeerHead};
+use super::difference::{MeshHead, PeerHead, SiteTerms};
 use super::plan::{MeshPlan, NodePlan, ProbeTarget};
 use crate::cidr::Cidr;
-use crate::name::{ClusterName, MeshName, NodeName};
+use crate::name::{MeshName, NodeName};
+use crate::object::member_cluster::ResourceLimits;
 
 /// The length on the wire.
 pub const DIGEST_LENGTH: usize = 16;
@@ -23,6 +24,7 @@ pub struct PlanDigest(u128);
 
 /// One thing that a plan says.
 pub(super) enum Fact<'a> {
+    Terms(&'a SiteTerms),
     Mesh(&'a MeshHead),
     Route(&'a MeshName, &'a Cidr),
     Peer(&'a MeshName, &'a NodeName, &'a PeerHead),
@@ -34,20 +36,21 @@ impl PlanDigest {
     /// The digest of a plan.
     #[must_use]
     pub fn of(plan: &NodePlan) -> Self {
-        let mut digest = Self::of_node(&plan.node, &plan.cluster);
+        let mut writer = Writer::new(0);
+        writer.text(plan.node.as_str());
+        writer.text(plan.cluster.as_str());
+        let mut digest = Self(writer.finish());
+        digest.add(&Fact::Terms(&plan.terms()));
         for mesh in &plan.meshes {
             digest.add_mesh(mesh);
         }
         digest
     }
 
-    /// The digest of the plan of a node that takes part in nothing.
-    #[must_use]
-    pub fn of_node(node: &NodeName, cluster: &ClusterName) -> Self {
-        let mut writer = Writer::new(0);
-        writer.text(node.as_str());
-        writer.text(cluster.as_str());
-        Self(writer.finish())
+    /// The member cluster says something else.
+    pub fn replace_terms(&mut self, before: &SiteTerms, after: &SiteTerms) {
+        self.subtract(&Fact::Terms(before));
+        self.add(&Fact::Terms(after));
     }
 
     /// One more mesh.
@@ -66,12 +69,6 @@ impl PlanDigest {
         for target in &plan.probe_targets {
             self.add(&Fact::ProbeTarget(mesh, target));
         }
-    }
-
-    /// The digest after a change of it.
-    #[must_use]
-    pub fn plus(self, change: Self) -> Self {
-        Self(self.0.wrapping_add(change.0))
     }
 
     pub(super) fn minus(self, change: Self) -> Self {
@@ -102,6 +99,21 @@ impl PlanDigest {
 impl Fact<'_> {
     fn digest(&self) -> u128 {
         match self {
+            Self::Terms(terms) => {
+                let ResourceLimits {
+                    max_memory,
+                    max_storage,
+                    max_cpus,
+                } = &terms.limits;
+                let mut writer = Writer::new(6);
+                for size in [max_memory, max_storage] {
+                    writer.optional(size.as_ref().map(|size| size.bytes()));
+                }
+                writer.optional(max_cpus.map(u64::from));
+                writer.number(terms.capabilities.len() as u64);
+                terms.capabilities.iter().for_each(|word| writer.text(word));
+                writer.finish()
+            }
             Self::Mesh(head) => {
                 let mut writer = Writer::new(1);
                 writer.text(head.mesh.as_str());
@@ -169,6 +181,11 @@ impl Writer {
 
     fn number(&mut self, number: u64) {
         self.0.write(&number.to_le_bytes());
+    }
+
+    fn optional(&mut self, number: Option<u64>) {
+        self.number(number.is_some().into());
+        self.number(number.unwrap_or(0));
     }
 
     fn bytes(&mut self, bytes: &[u8]) {

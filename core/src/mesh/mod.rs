@@ -10,7 +10,7 @@ mod proved_pairs;
 pub mod topology;
 
 pub use change::MeshChange;
-pub use difference::NodeDifference;
+pub use difference::{NodeDifference, SiteTerms};
 pub use digest::PlanDigest;
 pub use plan::{MeshPlan, NodePlan, PeerPlan, ProbeTarget};
 pub use proved_pairs::PROVE_ALL_PAIRS_NODES_MAX as PEERS_REPORTED_ALL_MAX;

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use super::difference::MeshHead;
+use super::difference::{MeshHead, SiteTerms};
 use super::proved_pairs::ProvedPairs;
 use super::topology::Topology;
 use crate::cidr::Cidr;
@@ -115,14 +115,16 @@ pub fn plan(
             mesh_plan(&topology, node, preshared_key)
         })
         .collect();
-    let site = inventory.clusters.get(&record.cluster);
-    let site = site.map(|stored| &stored.spec);
+    let SiteTerms {
+        limits,
+        capabilities,
+    } = SiteTerms::of(inventory, &record.cluster);
     Some(NodePlan {
         node: node.clone(),
         cluster: record.cluster.clone(),
         meshes,
-        limits: site.and_then(|s| s.limits.clone()).unwrap_or_default(),
-        capabilities: site.map(|s| s.capabilities.clone()).unwrap_or_default(),
+        limits,
+        capabilities,
     })
 }
 

@@ -12,7 +12,7 @@ use crate::cidr::Cidr;
 use crate::endpoint::Endpoint;
 use crate::inventory::Inventory;
 use crate::key::PublicKey;
-use crate::name::{ClusterName, NodeName};
+use crate::name::{ClusterName, NAME_LENGTH_MAX, NodeName};
 use crate::object::federation;
 use crate::object::vpn_mesh::MeshShape;
 use crate::object::{MeshSite, VpnMesh};
@@ -24,7 +24,7 @@ pub struct Topology {
     pub(super) shape: MeshShape,
     /// In the order of their names.
     pub(super) members: Vec<Arc<Member>>,
-    pub(super) sites: BTreeMap<ClusterName, Site>,
+    pub(super) sites: Arc<BTreeMap<ClusterName, Site>>,
     /// The sites' gateways, in the order of their names.
     pub(super) gateways: Vec<usize>,
     hub: Option<usize>,
@@ -115,7 +115,36 @@ impl Topology {
             Some(_) | None => Arc::new(mesh.clone()),
         };
         let shape = shape_of(inventory, &mesh);
-        Self::assembled(mesh, shape, members, hub)
+        let mut topology = Self::assembled(mesh, shape, members, hub);
+        if let Some(before) = before.filter(|before| before.sites == topology.sites) {
+            topology.sites = before.sites.clone();
+        }
+        topology
+    }
+
+    /// Roughly what it takes of memory that it does not share with the one before.
+    #[must_use]
+    pub fn weight_bytes(&self, before: Option<&Self>) -> usize {
+        const POINTER: usize = size_of::<usize>();
+        let is_fresh = |member: &&Arc<Member>| {
+            let at = before.and_then(|before| Some((before, before.position(&member.name)?)));
+            at.is_none_or(|(before, at)| !Arc::ptr_eq(&before.members[at], member))
+        };
+        let texts = 4 * NAME_LENGTH_MAX;
+        let member = |member: &Arc<Member>| {
+            size_of::<Member>() + texts + size_of_val(member.routes.as_slice())
+        };
+        let members: usize = self.members.iter().filter(is_fresh).map(member).sum();
+        let mut bytes = members + (self.members.len() + self.gateways.len()) * POINTER;
+        if before.is_none_or(|before| !Arc::ptr_eq(&before.sites, &self.sites)) {
+            bytes += self.sites.len() * (size_of::<Site>() + texts) + self.members.len() * POINTER;
+        }
+        if before.is_none_or(|before| !Arc::ptr_eq(&before.mesh, &self.mesh)) {
+            let sites = self.mesh.sites.values();
+            let entries = sites.map(|site| site.node_endpoints.len() + site.routes.len() + 1);
+            bytes += entries.sum::<usize>() * (size_of::<MeshSite>() + texts);
+        }
+        bytes
     }
 
     fn assembled(
@@ -148,7 +177,7 @@ impl Topology {
             mesh,
             shape,
             members,
-            sites,
+            sites: Arc::new(sites),
             gateways,
             hub: None,
             is_disjoint,

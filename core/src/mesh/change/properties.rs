@@ -31,6 +31,7 @@ enum Step {
     PresharedKeys(bool),
     Site(usize, bool),
     Pools(bool),
+    Terms(usize, bool),
     Mesh(bool),
 }
 
@@ -55,6 +56,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         1 => any::<bool>().prop_map(Step::PresharedKeys),
         2 => (site(), any::<bool>()).prop_map(|(site, on)| Step::Site(site, on)),
         1 => any::<bool>().prop_map(Step::Pools),
+        1 => (site(), any::<bool>()).prop_map(|(site, on)| Step::Terms(site, on)),
         1 => any::<bool>().prop_map(Step::Mesh),
     ]
 }
@@ -157,6 +159,11 @@ fn take(federation: &mut Builder, step: &Step) {
             };
             mesh.address_pools = pools.iter().map(|pool| pool.parse().unwrap()).collect();
         }),
+        Step::Terms(site, on) => {
+            let mut cluster = cluster(site_name(*site).as_str());
+            cluster.capabilities = on.then(|| "cache".to_owned()).into_iter().collect();
+            let _ = federation.try_declare(Object::MemberCluster(cluster));
+        }
         Step::Mesh(true) => {
             let mut mesh = mesh(&["10.0.0.0/24", "fd00::/64"]);
             let sites = (0..SITES).map(|n| (site_name(n), crate::testing::dialable_site(n + 1)));
@@ -219,6 +226,10 @@ fn check(
         };
         let mut difference = NodeDifference::default();
         let mut digest = PlanDigest::of(older);
+        if older.terms() != newer.terms() {
+            digest.replace_terms(&older.terms(), &newer.terms());
+            difference.terms = Some(newer.terms());
+        }
         change.add_to(&newer.node, &pair_key, &mut difference, &mut digest);
         let applied = difference.apply(older).unwrap();
         prop_assert_eq!(&applied, newer);
