@@ -1,8 +1,15 @@
 //! Compiles the .proto files with protox, so that no `protoc` is needed.
 
+use std::path::Path;
+use std::{env, fs};
+
+use prost::Message as _;
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=hanse");
     let descriptors = protox::compile(["hanse/v1/api.proto"], ["."])?;
+    let described = Path::new(&env::var("OUT_DIR")?).join("descriptors.bin");
+    fs::write(described, descriptors.encode_to_vec())?;
     tonic_prost_build::configure()
         .build_transport(false)
         .btree_map(".")

@@ -35,6 +35,34 @@ const HEADERS_LIMIT_BYTES: u32 = 64 << 10;
 /// The longest path of a Unix socket on Linux, with its terminating zero.
 const SOCKET_PATH_LENGTH_MAX: usize = 108;
 
+/// What a voter's TLS says of certificates that it doesn't take, and what that means.
+const REFUSALS: [(AlertDescription, &str); 6] = [
+    (
+        AlertDescription::CertificateExpired,
+        "the certificate has ended, or its time has not come by the voter's clock",
+    ),
+    (
+        AlertDescription::UnknownCA,
+        "another authority signed the certificate (UnknownCA); is it of another federation?",
+    ),
+    (
+        AlertDescription::DecryptError,
+        "another authority of the same name signed the certificate; is it of another federation?",
+    ),
+    (
+        AlertDescription::AccessDenied,
+        "the certificate is of another federation",
+    ),
+    (
+        AlertDescription::CertificateUnknown,
+        "the certificate names nobody of a federation",
+    ),
+    (
+        AlertDescription::UnsupportedCertificate,
+        "the certificate is not for callers",
+    ),
+];
+
 /// One endpoint that was tried in vain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attempt {
@@ -168,17 +196,12 @@ pub(crate) fn unreachable_from(error: &(dyn std::error::Error + 'static)) -> Opt
 pub(crate) fn refused_from(error: &(dyn std::error::Error + 'static)) -> Option<ClientError> {
     let words = deepest(error);
     let is = |alert| words == rustls::Error::AlertReceived(alert).to_string();
-    let reason = if is(AlertDescription::CertificateExpired) {
-        "the certificate has ended; make new ones with `hanse credentials issue` where there are \
-         valid ones, or on a voter with --data-dir"
-    } else if is(AlertDescription::UnknownCA) {
-        "another authority signed them (UnknownCA); are they of another federation?"
-    } else {
-        return None;
-    };
-    Some(ClientError::Unauthenticated {
-        reason: reason.to_owned(),
-    })
+    let (_, reason) = REFUSALS.iter().find(|(alert, _)| is(*alert))?;
+    let reason = format!(
+        "{reason}; make new ones with `hanse credentials issue` where there are valid ones, or on \
+         a voter with --data-dir"
+    );
+    Some(ClientError::Unauthenticated { reason })
 }
 
 /// The innermost reason of an error.

@@ -2,6 +2,9 @@
 //!
 //! The `.proto` files beside this crate are the documentation of every message.
 
+/// Every message and call, as a `FileDescriptorSet`: so that a test can go through all of them.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+
 /// The API between agents, providers, people and the federation, version 1.
 pub mod hanse {
     /// Version 1.

@@ -62,7 +62,7 @@ pub struct Connection {
     /// How much the caller may still send; none: as much as it likes.
     allowance_bytes: Option<usize>,
     _permit: OwnedSemaphorePermit,
-    _share: Option<Share>,
+    share: Option<Share>,
     _seat: Seat,
 }
 
@@ -189,18 +189,22 @@ impl Gate {
             session,
             allowance_bytes: None,
             _permit: permit,
-            _share: None,
+            share: None,
             _seat: seat,
         };
-        match connection.session.standing() {
-            Standing::Node | Standing::ExpiredNode | Standing::User(_) => {}
-            Standing::Anonymous | Standing::Refused(_) => {
-                let taken = self.anonymous.take(address.ip());
-                let share = taken.ok_or("too many callers without a certificate that counts")?;
-                connection._share = Some(share);
+        let counts = match connection.session.standing() {
+            Standing::Node | Standing::ExpiredNode | Standing::User(_) => true,
+            Standing::Refused(_) => false,
+            Standing::Anonymous => {
                 connection.end = Some(Box::pin(tokio::time::sleep(ANONYMOUS_STAY)));
-                connection.allowance_bytes = Some(ANONYMOUS_BYTES_MAX);
+                false
             }
+        };
+        if !counts {
+            let taken = self.anonymous.take(address.ip());
+            let share = taken.ok_or("too many callers without a certificate that counts")?;
+            connection.share = Some(share);
+            connection.allowance_bytes = Some(ANONYMOUS_BYTES_MAX);
         }
         Ok(connection)
     }
@@ -234,7 +238,7 @@ impl Gate {
                 end: None,
                 allowance_bytes: None,
                 _permit: permit,
-                _share: None,
+                share: None,
                 _seat: seat,
             };
             if self.sender.send(Ok(connection)).await.is_err() {

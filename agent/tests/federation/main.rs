@@ -1,6 +1,10 @@
 //! A voter, served on the loopback, and programs that talk to it. One property, one test.
 
-#![expect(clippy::unwrap_used, reason = "what a test takes for granted ends it")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "what a test takes for granted ends it"
+)]
 
 mod audit;
 mod crash;
@@ -9,7 +13,11 @@ mod events;
 mod following;
 mod harness;
 mod health;
+mod identities;
 mod objects;
+mod papers;
 mod revocation;
 mod sizes;
+mod stage;
 mod strangers;
+mod wire;
