@@ -28,7 +28,7 @@ const HEADING: [&str; 11] = [
     "MEMORY FREE",
     "DISK FREE",
     "OFFERS",
-    "FIGURES",
+    "FIGURES' AGE",
 ];
 
 /// Shows the nodes.
@@ -123,7 +123,7 @@ fn row(node: &proto::Node) -> Vec<Cell> {
         room(has.disk).unwrap_or_default().into(),
         has.offer.map(offer_text).unwrap_or_default().into(),
         figures_age_ms(node)
-            .map(|age_ms| format!("{} old", output::age(age_ms)))
+            .map(output::age)
             .unwrap_or_default()
             .into(),
     ]

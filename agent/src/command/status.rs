@@ -106,7 +106,7 @@ fn text(snapshot: &Snapshot) -> String {
     for (node, health) in unwell(snapshot) {
         let since = output::since(health.since_unix_s);
         text.push_str(&format!(
-            "\n! {node}: {} since {since}: {}",
+            "\n! {node}: {} ({since}): {}",
             health.state, health.reason
         ));
     }
