@@ -22,7 +22,7 @@ Stop the agent first. The node says goodbye to the federation, takes its meshes 
 everything in the folder, keys included. Run it again if it is interrupted.
 
 Example:
-  systemctl stop hanse
+  systemctl stop hanse-agent
   hanse leave --data-dir /var/lib/hanse";
 
 /// How long taking the meshes down may take.

@@ -54,7 +54,9 @@ impl Nodes {
         if self.json {
             let nodes = snapshot.response.nodes.iter();
             let nodes: Vec<Value> = nodes.map(|node| to_json(&snapshot, node)).collect();
-            return output::print_json(&json!({ "nodes": nodes }));
+            let revoked = snapshot.response.revoked_nodes.iter();
+            let revoked: Vec<Value> = revoked.map(revoked_to_json).collect();
+            return output::print_json(&json!({ "nodes": nodes, "revoked": revoked }));
         }
         output::print(&text(&snapshot))
     }
@@ -85,8 +87,22 @@ fn text(snapshot: &Snapshot) -> String {
             ));
         }
     }
+    for node in &snapshot.response.revoked_nodes {
+        let name = &node.name;
+        reasons.push(format!(
+            "! {name}: revoked; `hanse node remove {name}` frees the name"
+        ));
+    }
     let lines = std::iter::once(output::lines(&table)).chain(reasons);
     lines.collect::<Vec<_>>().join("\n")
+}
+
+fn revoked_to_json(node: &proto::RevokedNode) -> Value {
+    json!({
+        "name": node.name,
+        "member_cluster": node.member_cluster,
+        "revision": node.revision,
+    })
 }
 
 fn row(node: &proto::Node) -> Vec<Cell> {
