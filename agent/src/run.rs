@@ -6,14 +6,15 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use hanse_client::Credentials;
+use hanse_client::{Clock, Credentials};
 use hanse_core::endpoint::Endpoint;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock::FollowerClock;
 use crate::data::{DataFolder, Settings};
-use crate::follower::renewal::{self, Signer};
-use crate::follower::{Follower, Hands, Voters};
+use crate::follower::renewal::{self, Renewal, Signer};
+use crate::follower::{Follower, Hands, Known, Voters};
 use crate::identity::NodeIdentity;
 use crate::notify;
 use crate::server::{Server, Voter};
@@ -40,12 +41,22 @@ where
             let lives = voter.certificate_lifetime();
             let now_unix_s = voter.now_unix_s();
             let keys = voter.keys()?;
-            current = renewal::renew_own(&identity, &keys.authority, now_unix_s, lives, current)?;
+            let signer = (&keys.authority, &voter.trust().to_proto());
+            current = renewal::renew_own(&identity, signer, now_unix_s, lives, current)?;
             Some((voter, listen))
         }
         None => None,
     };
     let (credentials, credentials_watch) = watch::channel(Arc::<Credentials>::new(current));
+    let clock: Arc<dyn Clock> = match &voter {
+        Some((voter, _)) => voter.clock.clone(),
+        None => Arc::new(FollowerClock::start(&folder, 0)),
+    };
+    let known = Known {
+        credentials: credentials_watch.clone(),
+        clock: clock.clone(),
+        trust: watch::channel(None).0,
+    };
     let mut voters = Voters::learning(folder.clone(), settings.endpoints.clone());
     let mut server = None;
     if let Some((voter, listen)) = &voter {
@@ -62,8 +73,15 @@ where
         None => Signer::Federation(voters.clone()),
     };
     let hands = Arc::new(start_hands().await?);
-    let mut renewing = tokio::spawn(renewal::run(identity, signer, credentials, stop.clone()));
-    let follower = Follower::new(folder, voters, credentials_watch, hands.clone());
+    let renewal = Renewal {
+        identity,
+        signer,
+        clock,
+        trust: known.trust.subscribe(),
+        credentials,
+    };
+    let mut renewing = tokio::spawn(renewal.run(stop.clone()));
+    let follower = Follower::new(folder, voters, known, hands.clone());
     let mut following = tokio::spawn(follower.run(stop.clone()));
     notify::ready();
     tracing::info!(node = %settings.node, federation = %settings.federation, "agent ready");

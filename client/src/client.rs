@@ -5,6 +5,7 @@
 //! twice.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::rand;
@@ -18,6 +19,7 @@ use prost::Message as _;
 use tonic::transport::Channel;
 use tonic::{Status, Streaming};
 
+use crate::clock::{Clock, Timed, WallClock};
 use crate::connect::{self, MESSAGE_LIMIT_BYTES, deepest, refused_from, unreachable_from};
 use crate::convert;
 use crate::credentials::Credentials;
@@ -41,7 +43,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// A connection to a federation. Cheap to clone; it connects again by itself.
 #[derive(Debug, Clone)]
 pub struct Client {
-    api: ApiClient<Channel>,
+    api: ApiClient<Timed>,
     patience: Duration,
 }
 
@@ -71,11 +73,20 @@ impl Client {
         endpoints: &[Endpoint],
         credentials: &Credentials,
     ) -> Result<Self, ClientError> {
-        let tls = tls::client_config(credentials)
+        Self::connect_by(endpoints, credentials, Arc::new(WallClock)).await
+    }
+
+    /// The same, by a clock of one's own: it judges the voters' certificates, and it learns the
+    /// time from their answers.
+    pub async fn connect_by(
+        endpoints: &[Endpoint],
+        credentials: &Credentials,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, ClientError> {
+        let tls = tls::client_config(credentials, clock.clone())
             .map_err(|error| ClientError::Configuration(error.to_string()))?;
-        Ok(Self::over(
-            connect::to_voters(endpoints.to_vec(), tls).await?,
-        ))
+        let channel = connect::to_voters(endpoints.to_vec(), tls).await?;
+        Ok(Self::over(channel, clock))
     }
 
     /// Connects without credentials to a voter of the federation whose authority is known by its
@@ -84,17 +95,18 @@ impl Client {
         endpoints: &[Endpoint],
         authority: Fingerprint,
         federation: &FederationName,
+        clock: Arc<dyn Clock>,
     ) -> Result<Self, ClientError> {
-        let tls = tls::joiner_config(authority, federation.clone())
+        let tls = tls::joiner_config(authority, federation.clone(), clock.clone())
             .map_err(|error| ClientError::Configuration(error.to_string()))?;
-        Ok(Self::over(
-            connect::to_voters(endpoints.to_vec(), tls).await?,
-        ))
+        let channel = connect::to_voters(endpoints.to_vec(), tls).await?;
+        Ok(Self::over(channel, clock))
     }
 
     /// Connects to the agent on this machine, as its owner.
     pub async fn connect_local(socket: &Path) -> Result<Self, ClientError> {
-        Ok(Self::over(connect::to_local(socket).await?))
+        let channel = connect::to_local(socket).await?;
+        Ok(Self::over(channel, Arc::new(WallClock)))
     }
 
     /// Connects as `HANSE_ENDPOINTS` and `HANSE_CREDENTIALS` say.
@@ -357,8 +369,9 @@ impl Client {
         })
     }
 
-    fn over(channel: Channel) -> Self {
-        let api = ApiClient::new(channel).max_decoding_message_size(MESSAGE_LIMIT_BYTES);
+    fn over(channel: Channel, clock: Arc<dyn Clock>) -> Self {
+        let api = ApiClient::new(Timed::new(channel, clock))
+            .max_decoding_message_size(MESSAGE_LIMIT_BYTES);
         Self {
             api,
             patience: PATIENCE_DEFAULT,
@@ -386,7 +399,7 @@ impl Client {
     /// Makes a call, again and again while its failure may pass and patience lasts.
     pub(crate) async fn repeat<T, F>(
         &self,
-        call: impl Fn(ApiClient<Channel>) -> F,
+        call: impl Fn(ApiClient<Timed>) -> F,
     ) -> Result<T, ClientError>
     where
         F: Future<Output = Result<tonic::Response<T>, Status>>,

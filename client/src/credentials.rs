@@ -8,18 +8,21 @@ use std::path::Path;
 use rustls::pki_types::pem::{PemObject, SectionKind};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::sign::CertifiedKey;
+use x509_parser::certificate::X509Certificate;
 use x509_parser::parse_x509_certificate;
 
-use crate::fingerprint::Fingerprint;
 use crate::spiffe::{Identity, IdentityError};
 use crate::tls;
 
 /// The largest bundle that is read.
 const BUNDLE_LENGTH_MAX: usize = 256 << 10;
+/// The most authorities of one federation: while one follows another there are two.
+const AUTHORITIES_MAX: usize = 8;
 
 /// Who a program is, and whom it trusts.
 pub struct Credentials {
-    authority: CertificateDer<'static>,
+    /// The one that signed first.
+    authorities: Vec<CertificateDer<'static>>,
     chain: Vec<CertificateDer<'static>>,
     key: PrivatePkcs8KeyDer<'static>,
     identity: Identity,
@@ -49,7 +52,7 @@ enum Problem {
     ManyKeys,
     #[error("it has no certificate of a certificate authority")]
     NoAuthority,
-    #[error("it has more than one certificate authority")]
+    #[error("it has more than {AUTHORITIES_MAX} certificate authorities")]
     ManyAuthorities,
     #[error("it has a certificate authority but no certificate of the holder")]
     NoCertificate,
@@ -92,11 +95,21 @@ impl Credentials {
             return Err(Problem::TooLarge);
         }
         let (mut authorities, mut chain, mut keys) = (Vec::new(), Vec::new(), Vec::new());
+        let mut between = Vec::new();
         for section in <(SectionKind, Vec<u8>)>::pem_slice_iter(pem) {
             let (kind, der) = section.map_err(|_| Problem::NotPem)?;
             match kind {
-                SectionKind::Certificate if is_authority(&der)? => authorities.push(der),
-                SectionKind::Certificate => chain.push(CertificateDer::from(der)),
+                SectionKind::Certificate => {
+                    let sort = match sort(&der)? {
+                        Sort::Authority => &mut authorities,
+                        Sort::Between => &mut between,
+                        Sort::Holder => &mut chain,
+                    };
+                    let der = CertificateDer::from(der);
+                    if !sort.contains(&der) {
+                        sort.push(der);
+                    }
+                }
                 SectionKind::PrivateKey => keys.push(PrivatePkcs8KeyDer::from(der)),
                 SectionKind::EcPrivateKey | SectionKind::RsaPrivateKey => {
                     return Err(Problem::NotPkcs8);
@@ -110,13 +123,19 @@ impl Credentials {
         if keys.len() > 1 {
             return Err(Problem::ManyKeys);
         }
-        if authorities.len() > 1 {
+        if authorities.len() > AUTHORITIES_MAX || between.len() > AUTHORITIES_MAX {
             return Err(Problem::ManyAuthorities);
         }
         let key = keys.pop().ok_or(Problem::NoKey)?;
-        let authority = authorities.pop().ok_or(Problem::NoAuthority)?;
+        if authorities.is_empty() {
+            return Err(Problem::NoAuthority);
+        }
         let leaf = chain.first().ok_or(Problem::NoCertificate)?;
         let identity = Identity::from_certificate(leaf).map_err(Problem::Identity)?;
+        let issuer = name_of(leaf, |leaf| leaf.issuer().as_raw().to_vec());
+        authorities
+            .sort_by_key(|der| name_of(der, |one| one.subject().as_raw().to_vec()) != issuer);
+        chain.extend(between);
         CertifiedKey::from_der(
             chain.clone(),
             PrivateKeyDer::from(key.clone_key()),
@@ -124,7 +143,7 @@ impl Credentials {
         )
         .map_err(|_| Problem::OtherKey)?;
         Ok(Self {
-            authority: authority.into(),
+            authorities,
             chain,
             key,
             identity,
@@ -134,8 +153,8 @@ impl Credentials {
     /// The bundle as text. It holds the private key: write it where only its owner reads.
     #[must_use]
     pub fn to_pem(&self) -> String {
-        let mut text = pem_section("CERTIFICATE", &self.authority);
-        for certificate in &self.chain {
+        let mut text = String::new();
+        for certificate in self.authorities.iter().chain(&self.chain) {
             text.push_str(&pem_section("CERTIFICATE", certificate));
         }
         text.push_str(&pem_section("PRIVATE KEY", self.key.secret_pkcs8_der()));
@@ -148,19 +167,33 @@ impl Credentials {
         &self.identity
     }
 
-    /// The authority that signed, in DER.
+    /// The authorities that are trusted, in DER; never empty, and the one that signed comes first
+    /// if it is among them.
     #[must_use]
-    pub fn authority(&self) -> &CertificateDer<'static> {
-        &self.authority
+    pub fn authorities(&self) -> &[CertificateDer<'static>] {
+        &self.authorities
     }
 
-    /// The authority's fingerprint.
+    /// Whether an authority signed the holder's certificate, going by its name.
     #[must_use]
-    pub fn authority_fingerprint(&self) -> Fingerprint {
-        Fingerprint::of(&self.authority)
+    pub fn is_signed_by(&self, authority: &[u8]) -> bool {
+        let issuer = self.chain.first();
+        let issuer = issuer.and_then(|leaf| name_of(leaf, |leaf| leaf.issuer().as_raw().to_vec()));
+        issuer.is_some() && issuer == name_of(authority, |one| one.subject().as_raw().to_vec())
     }
 
-    /// The holder's certificate and what stands between it and the authority, in DER.
+    /// When the holder's certificate begins and ends, in seconds since 1970.
+    #[must_use]
+    pub fn validity_unix_s(&self) -> Option<(u64, u64)> {
+        let (_, leaf) = parse_x509_certificate(self.chain.first()?).ok()?;
+        let validity = leaf.validity();
+        let begins = u64::try_from(validity.not_before.timestamp()).ok()?;
+        let ends = u64::try_from(validity.not_after.timestamp()).ok()?;
+        Some((begins, ends))
+    }
+
+    /// The holder's certificate, then what leads from an older authority to the one that signed it,
+    /// in DER.
     #[must_use]
     pub fn chain(&self) -> &[CertificateDer<'static>] {
         &self.chain
@@ -193,10 +226,30 @@ pub fn pem_section(label: &str, der: &[u8]) -> String {
     text
 }
 
-fn is_authority(der: &[u8]) -> Result<bool, Problem> {
+/// What a certificate in a bundle is for.
+enum Sort {
+    /// It signed itself: an authority to trust.
+    Authority,
+    /// An authority that another one vouches for.
+    Between,
+    /// The holder's.
+    Holder,
+}
+
+fn sort(der: &[u8]) -> Result<Sort, Problem> {
     let (_, certificate) =
         parse_x509_certificate(der).map_err(|_| Problem::MalformedCertificate)?;
-    Ok(certificate.is_ca())
+    let signs_itself = certificate.issuer().as_raw() == certificate.subject().as_raw();
+    Ok(match certificate.is_ca() {
+        false => Sort::Holder,
+        true if signs_itself => Sort::Authority,
+        true => Sort::Between,
+    })
+}
+
+fn name_of(der: &[u8], name: impl Fn(&X509Certificate<'_>) -> Vec<u8>) -> Option<Vec<u8>> {
+    let (_, certificate) = parse_x509_certificate(der).ok()?;
+    Some(name(&certificate))
 }
 
 #[cfg(test)]
@@ -219,10 +272,31 @@ mod tests {
     }
 
     #[test]
+    fn a_bundle_may_hold_the_authority_that_follows_and_what_vouches_for_it() {
+        let (old, new) = (Authority::new("old"), Authority::new("new"));
+        let bundle = new.issue(&user_uri("acme"), Some("admin"), false);
+        let cross = old.vouch_for(&new);
+        let pem = format!(
+            "{}{}{}",
+            pem_section("CERTIFICATE", &old.certificate()),
+            pem_section("CERTIFICATE", &cross),
+            bundle.to_pem()
+        );
+        let read = Credentials::from_pem("x", pem.as_bytes()).unwrap();
+        assert_eq!(read.authorities(), [new.certificate(), old.certificate()]);
+        assert_eq!(read.chain(), [bundle.chain()[0].clone(), cross]);
+        assert!(read.is_signed_by(&new.certificate()));
+        assert!(!read.is_signed_by(&old.certificate()) && !read.is_signed_by(b"x"));
+        let written = read.to_pem();
+        let again = Credentials::from_pem("x", written.as_bytes()).unwrap();
+        assert_eq!(again.to_pem(), written);
+    }
+
+    #[test]
     fn an_error_names_the_bundle_and_what_is_missing() {
         let acme = Authority::new("acme");
         let bundle = acme.issue(&user_uri("acme"), Some("admin"), false);
-        let authority = pem_section("CERTIFICATE", bundle.authority());
+        let authority = pem_section("CERTIFICATE", &bundle.authorities()[0]);
         let leaf = pem_section("CERTIFICATE", &bundle.chain()[0]);
         let key = pem_section("PRIVATE KEY", bundle.key.secret_pkcs8_der());
         let other = acme.issue(&user_uri("acme"), Some("admin"), false);

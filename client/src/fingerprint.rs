@@ -24,6 +24,14 @@ impl Fingerprint {
     }
 }
 
+impl Fingerprint {
+    /// Its bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
 impl FromStr for Fingerprint {
     type Err = FingerprintError;
 

@@ -6,6 +6,7 @@
 
 mod audit;
 pub mod client;
+pub mod clock;
 mod complaints;
 mod connect;
 pub mod convert;
@@ -20,6 +21,7 @@ pub mod spiffe;
 pub mod tls;
 
 pub use client::{Applied, Client, Snapshot};
+pub use clock::{Clock, Reading, WallClock};
 pub use complaints::{complaints, figures_age_ms};
 pub use connect::{Attempt, MESSAGE_LIMIT_BYTES, with_socket_path};
 pub use credentials::{Credentials, CredentialsError};

@@ -31,6 +31,8 @@ pub struct FederationState {
     history: History,
     #[serde(default, skip_serializing_if = "Secrets::is_empty")]
     secrets: Secrets,
+    #[serde(default)]
+    decided_unix_s: u64,
 }
 
 /// How often a token was used.
@@ -54,6 +56,7 @@ impl FederationState {
             identities: Identities::default(),
             history: History::default(),
             secrets: Secrets::default(),
+            decided_unix_s: 0,
         }
     }
 
@@ -67,6 +70,12 @@ impl FederationState {
     #[must_use]
     pub fn inventory(&self) -> &Inventory {
         &self.inventory
+    }
+
+    /// When the latest entry was decided, in seconds since 1970: it is not earlier now.
+    #[must_use]
+    pub fn decided_unix_s(&self) -> u64 {
+        self.decided_unix_s
     }
 
     /// The federation's secrets, sealed to those who are entitled to them.
@@ -143,6 +152,7 @@ impl FederationState {
         }
         self.requests
             .push_back((entry.request_id.clone(), self.revision));
+        self.decided_unix_s = self.decided_unix_s.max(entry.at_unix_s);
         let events = self.take_effect(entry);
         self.secrets.keep_to_voters(&self.inventory);
         for event in &events {

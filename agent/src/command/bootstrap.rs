@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -17,9 +18,10 @@ use hanse_core::secret::SecretName;
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PublicKeyData as _};
 
 use super::output;
+use crate::clock::wall_ms;
 use crate::data::file::{self, MODE_SECRET};
 use crate::data::{DataFolder, Settings};
-use crate::identity::{Authority, Keyring, NodeIdentity, SealingKeyPair, identity_key, unix_now_s};
+use crate::identity::{Authority, Keyring, NodeIdentity, SealingKeyPair, identity_key};
 use crate::preshared::PresharedKeys;
 use crate::store::{Disk, ProposeError, Replica};
 
@@ -85,7 +87,7 @@ impl Bootstrap {
         let advertise = self.advertise()?;
         let folder = DataFolder::new(&self.data_dir);
         let _lock = folder.begin()?;
-        let now_unix_s = unix_now_s();
+        let now_unix_s = wall_ms() / 1000;
         let authority = Authority::generate(self.federation.clone(), FIRST_AUTHORITY, now_unix_s)?;
         let node = NodeIdentity::open_or_generate(&folder)?;
         let identity = Identity::Node {
@@ -96,7 +98,8 @@ impl Bootstrap {
         let lives = Federation::defaults(self.federation.clone())
             .certificate_lifetime
             .value();
-        node.accept(&authority.certify_key(&identity, true, now_unix_s, lives, node.key())?)?;
+        let chain = authority.certify_key(&identity, true, now_unix_s, lives, node.key())?;
+        node.accept(&chain, None)?;
         let key = identity_key(&node.key().subject_public_key_info());
         let requests = self.first_requests(&folder, &advertise, &authority, key)?;
         self.make_state(&folder, requests).await?;
@@ -179,7 +182,7 @@ impl Bootstrap {
     ) -> anyhow::Result<()> {
         Disk::create(&folder.state(), &self.federation)?;
         let (disk, state) = Disk::open(&folder.state(), &self.federation)?;
-        let replica = Replica::start(disk, state)?;
+        let replica = Replica::start(disk, state, Arc::new(|| wall_ms() / 1000))?;
         let mut made = Ok(());
         for (id, request) in requests {
             made = propose(&replica, id, request).await;

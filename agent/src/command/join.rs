@@ -4,6 +4,7 @@ use std::io::Read as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -14,6 +15,7 @@ use hanse_core::name::NodeName;
 use tokio::io::AsyncReadExt as _;
 
 use super::output;
+use crate::clock::FollowerClock;
 use crate::data::{DataFolder, Settings};
 use crate::identity::{NodeIdentity, SealingKeyPair, Token};
 
@@ -96,8 +98,11 @@ impl Join {
         let folder = DataFolder::new(&self.data_dir);
         let _lock = folder.begin()?;
         let identity = NodeIdentity::open_or_generate(&folder)?;
+        // Whatever this machine's clock says, it is later than when the token was made.
+        let clock = Arc::new(FollowerClock::start(&folder, claims.issued_unix_s));
+        let authority = token.authority();
         let client =
-            Client::connect_pinned(&endpoints, token.authority(), &claims.federation).await?;
+            Client::connect_pinned(&endpoints, authority, &claims.federation, clock).await?;
         let advertise = self.advertise.clone().map(String::from);
         let advertise = advertise.or(self.listen.map(|listen| listen.to_string()));
         let request = proto::EnrollRequest {
@@ -108,7 +113,7 @@ impl Join {
             sealing_key: self.sealing_key(&folder)?,
         };
         let response = client.enroll(request).await.context("unable to join")?;
-        let credentials = identity.accept(&response.certificate_chain)?;
+        let credentials = identity.accept(&response.certificate_chain, response.trust.as_ref())?;
         let Identity::Node {
             federation,
             cluster,

@@ -5,15 +5,17 @@
 //! a word, and only by force.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
 use hanse_client::client::request_id;
-use hanse_client::{Client, ClientError, Credentials, proto};
+use hanse_client::{Client, ClientError, Clock, Credentials, proto};
 use hanse_dataplane::{Config, Dataplane};
 
 use super::output;
+use crate::clock::FollowerClock;
 use crate::data::{DataFolder, Settings};
 use crate::identity::NodeIdentity;
 
@@ -92,7 +94,7 @@ impl Leave {
         }
         let identity = NodeIdentity::open(folder)?;
         let credentials = identity.credentials()?;
-        let error = match leave(settings, &identity, &credentials).await {
+        let error = match leave(folder, settings, &identity, &credentials).await {
             Ok(()) => return Ok(Goodbye::Heard),
             Err(error) => error,
         };
@@ -120,13 +122,15 @@ impl Leave {
 
 /// Leaves, with a fresh certificate where the old one has ended.
 async fn leave(
+    folder: &DataFolder,
     settings: &Settings,
     identity: &NodeIdentity,
     credentials: &Credentials,
 ) -> Result<(), ClientError> {
     let unable = |error: &dyn std::fmt::Display| ClientError::Configuration(error.to_string());
     let id = request_id()?;
-    let client = Client::connect(&settings.endpoints, credentials).await?;
+    let clock: Arc<dyn Clock> = Arc::new(FollowerClock::start(folder, 0));
+    let client = Client::connect_by(&settings.endpoints, credentials, clock.clone()).await?;
     match client.leave(&id).await {
         Err(ClientError::Unauthenticated { .. }) => {}
         other => return other.map(|_| ()),
@@ -138,9 +142,9 @@ async fn leave(
     };
     let renewed = client.enroll(request).await?;
     let renewed = identity
-        .accept(&renewed.certificate_chain)
+        .accept(&renewed.certificate_chain, renewed.trust.as_ref())
         .map_err(|error| unable(&error))?;
-    let client = Client::connect(&settings.endpoints, &renewed).await?;
+    let client = Client::connect_by(&settings.endpoints, &renewed, clock).await?;
     client.leave(&id).await.map(|_| ())
 }
 

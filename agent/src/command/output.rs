@@ -83,7 +83,7 @@ pub fn since(unix_s: u64) -> String {
     if unix_s == 0 {
         return "ever".to_owned();
     }
-    let age_s = crate::identity::unix_now_s().saturating_sub(unix_s);
+    let age_s = (crate::clock::wall_ms() / 1000).saturating_sub(unix_s);
     match age_s {
         0 => "now".to_owned(),
         _ => format!("{} ago", age(age_s.saturating_mul(1000))),

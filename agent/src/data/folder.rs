@@ -81,7 +81,14 @@ impl DataFolder {
         self.path.join("node.key")
     }
 
-    /// The authority's certificate and the node's own.
+    /// The certificates of the authorities that the node trusts, and by which they vouch for each
+    /// other.
+    #[must_use]
+    pub fn authorities(&self) -> PathBuf {
+        self.path.join("authorities.crt")
+    }
+
+    /// The node's own certificate.
     #[must_use]
     pub fn node_certificates(&self) -> PathBuf {
         self.path.join("node.crt")
@@ -116,6 +123,12 @@ impl DataFolder {
     #[must_use]
     pub fn voters(&self) -> PathBuf {
         self.path.join("voters.txt")
+    }
+
+    /// The last known time.
+    #[must_use]
+    pub fn clock(&self) -> PathBuf {
+        self.path.join("clock.json")
     }
 
     /// Where a voter serves programs of this machine.

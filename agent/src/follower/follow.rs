@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use hanse_client::proto::{self, follow_event::Event};
-use hanse_client::{Client, Credentials};
+use hanse_client::{Client, Clock, Credentials};
 use hanse_core::mesh::PlanDigest;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -24,11 +24,22 @@ const REPORT_INTERVAL_DEFAULT: Duration = Duration::from_secs(5);
 const REPORT_INTERVAL_MIN: Duration = Duration::from_millis(200);
 const REPORT_INTERVAL_MAX: Duration = Duration::from_secs(3600);
 
+/// What is known of who the node is, whom it trusts and what time it is.
+#[derive(Debug, Clone)]
+pub struct Known {
+    /// The newest credentials.
+    pub credentials: watch::Receiver<Arc<Credentials>>,
+    /// By which certificates are judged.
+    pub clock: Arc<dyn Clock>,
+    /// Where to say whom the federation trusts.
+    pub trust: watch::Sender<Option<proto::TrustBundle>>,
+}
+
 /// Follows the node's plan.
 pub struct Follower<H> {
     folder: DataFolder,
     voters: Arc<Voters>,
-    credentials: watch::Receiver<Arc<Credentials>>,
+    identity: Known,
     hands: Arc<H>,
     gauge: Arc<Mutex<Option<Gauge>>>,
     boot_id: String,
@@ -45,18 +56,13 @@ pub struct Follower<H> {
 impl<H: Hands> Follower<H> {
     /// A follower, with the plan that was kept last in effect already.
     #[must_use]
-    pub fn new(
-        folder: DataFolder,
-        voters: Arc<Voters>,
-        credentials: watch::Receiver<Arc<Credentials>>,
-        hands: Arc<H>,
-    ) -> Self {
+    pub fn new(folder: DataFolder, voters: Arc<Voters>, identity: Known, hands: Arc<H>) -> Self {
         let gauge = Arc::new(Mutex::new(Gauge::new(folder.clone())));
         let boot_id = report::boot_id();
         let mut follower = Self {
             folder,
             voters,
-            credentials,
+            identity,
             hands,
             gauge,
             boot_id,
@@ -108,8 +114,9 @@ impl<H: Hands> Follower<H> {
 
     /// One connection's life. Ends well only for a new certificate.
     async fn follow_once(&mut self) -> anyhow::Result<()> {
-        let credentials = self.credentials.borrow_and_update().clone();
-        let client = Client::connect(&self.voters.to_try(), &credentials).await?;
+        let credentials = self.identity.credentials.borrow_and_update().clone();
+        let clock = self.identity.clock.clone();
+        let client = Client::connect_by(&self.voters.to_try(), &credentials, clock).await?;
         let client = client.with_patience(Duration::ZERO);
         let mut events = client.follow(self.request()).await?;
         tracing::info!("following the federation");
@@ -117,6 +124,8 @@ impl<H: Hands> Follower<H> {
         let reporter = Reporter {
             client,
             observations: self.hands.observe(),
+            credentials: self.identity.credentials.clone(),
+            clock: self.identity.clock.clone(),
             intervals,
             gauge: self.gauge.clone(),
             boot_id: self.boot_id.clone(),
@@ -133,7 +142,7 @@ impl<H: Hands> Follower<H> {
                     interval.send_if_modified(|before| std::mem::replace(before, now) != now);
                 }
                 error = &mut reporting => return Err(error.into()),
-                () = renewed(&mut self.credentials) => return Ok(()),
+                () = renewed(&mut self.identity.credentials, &credentials) => return Ok(()),
             }
         }
     }
@@ -153,6 +162,9 @@ impl<H: Hands> Follower<H> {
     fn take(&mut self, event: proto::FollowEvent) -> Result<(), Unusable> {
         if let Some(voters) = &event.voters {
             self.voters.learn(&voters.endpoints);
+        }
+        if let Some(trust) = &event.trust {
+            self.identity.trust.send_replace(Some(trust.clone()));
         }
         match event.event {
             Some(Event::Plan(plan)) => {
@@ -243,8 +255,11 @@ impl<H: Hands> Follower<H> {
     }
 }
 
-async fn renewed(credentials: &mut watch::Receiver<Arc<Credentials>>) {
-    if credentials.changed().await.is_err() {
+/// Waits for another certificate than the one that a connection was made with. Other authorities to
+/// trust are no reason to connect again.
+async fn renewed(credentials: &mut watch::Receiver<Arc<Credentials>>, current: &Credentials) {
+    let is_new = |seen: &Arc<Credentials>| seen.chain().first() != current.chain().first();
+    if credentials.wait_for(is_new).await.is_err() {
         pending::<()>().await;
     }
     credentials.mark_changed();
@@ -291,7 +306,12 @@ mod tests {
     fn follower(folder: &DataFolder) -> Follower<Idle> {
         let (_sender, credentials) = watch::channel(credentials());
         let voters = Arc::new(Voters::fixed(Vec::new()));
-        Follower::new(folder.clone(), voters, credentials, Arc::new(Idle))
+        let known = Known {
+            credentials,
+            clock: Arc::new(hanse_client::WallClock),
+            trust: watch::channel(None).0,
+        };
+        Follower::new(folder.clone(), voters, known, Arc::new(Idle))
     }
 
     fn plan(revision: u64) -> proto::NodePlan {

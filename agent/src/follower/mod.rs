@@ -16,6 +16,6 @@ mod reporter;
 mod usage;
 pub mod voters;
 
-pub use follow::Follower;
+pub use follow::{Follower, Known};
 pub use hands::Hands;
 pub use voters::Voters;

@@ -1,22 +1,30 @@
-//! A fresh certificate in good time, used without a restart.
+//! A fresh certificate in good time, used without a restart; and whom to trust, as the federation
+//! says.
+//!
+//! A certificate is renewed at two thirds of its life, and soon after another authority began to
+//! sign. When that is, the federation's clock says, never the system's.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use hanse_client::{Client, Credentials, proto};
+use hanse_client::{Client, Clock, Credentials, Reading, proto};
 use rand::Rng as _;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use x509_parser::parse_x509_certificate;
 
 use super::voters::Voters;
-use crate::identity::{Authority, NodeIdentity, unix_now_s};
+use crate::identity::{Authority, NodeIdentity};
 use crate::server::Voter;
 
-/// The pause after an attempt, whether or not it failed.
-const RETRY_PAUSE: Duration = Duration::from_secs(30);
-/// The longest sleep: a clock that was set is noticed within it.
+/// The longest pause after an attempt, whether or not it failed. Short-lived certificates leave
+/// less time.
+const RETRY_PAUSE_MAX: Duration = Duration::from_secs(30);
+const RETRY_PAUSE_MIN: Duration = Duration::from_millis(500);
+const RETRIES_PER_LIFE: u32 = 20;
+/// The longest sleep.
 const SLEEP_MAX: Duration = Duration::from_secs(3600);
+/// Over how much time nodes spread their renewals after another authority began to sign.
+const ROTATION_SPREAD_MAX: Duration = Duration::from_secs(60);
 
 /// Who signs.
 pub enum Signer {
@@ -26,36 +34,117 @@ pub enum Signer {
     Own(Arc<Voter>),
 }
 
-/// Renews until `stop`.
-pub async fn run(
-    identity: NodeIdentity,
-    signer: Signer,
-    credentials: watch::Sender<Arc<Credentials>>,
-    stop: CancellationToken,
-) {
-    loop {
-        let current = credentials.borrow().clone();
-        let jitter = rand::rng().random_range(0.0..0.1);
-        if until_renewal(&current, jitter).is_zero() {
-            match renew(&identity, &signer, &current).await {
-                Ok(renewed) => {
-                    tracing::info!("the certificate was renewed");
-                    credentials.send_replace(Arc::new(renewed));
+/// Keeps a node's credentials good.
+pub struct Renewal {
+    /// The node's key and certificate.
+    pub identity: NodeIdentity,
+    /// Who signs.
+    pub signer: Signer,
+    /// By which it is told when it is time.
+    pub clock: Arc<dyn Clock>,
+    /// Whom the federation trusts, as it is told.
+    pub trust: watch::Receiver<Option<proto::TrustBundle>>,
+    /// Where the newest credentials go.
+    pub credentials: watch::Sender<Arc<Credentials>>,
+}
+
+impl Renewal {
+    /// Renews until `stop`.
+    pub async fn run(mut self, stop: CancellationToken) {
+        // Drawn once for each certificate, so that nodes that joined together part for good.
+        let mut jitter = Jitter::draw();
+        // When the certificate is to be given up for one of another authority.
+        let mut moves_at: Option<tokio::time::Instant> = None;
+        loop {
+            self.adopt();
+            let current = self.credentials.borrow().clone();
+            moves_at = match (self.is_signed_by_another(&current), moves_at) {
+                (false, _) => None,
+                (true, Some(at)) => Some(at),
+                (true, None) => {
+                    let spread = ROTATION_SPREAD_MAX.min(life(&current) / 10);
+                    Some(tokio::time::Instant::now() + spread.mul_f64(jitter.rotation))
                 }
-                Err(error) => tracing::warn!(
-                    error = format!("{error:#}"),
-                    "unable to renew the certificate"
-                ),
+            };
+            let mut left = until_renewal(&current, self.clock.reading(), jitter.renewal);
+            if let Some(at) = moves_at {
+                left = left.min(at.saturating_duration_since(tokio::time::Instant::now()));
+            }
+            if left.is_zero() {
+                match self.renew(&current).await {
+                    Ok(renewed) => {
+                        tracing::info!("the certificate was renewed");
+                        self.credentials.send_replace(Arc::new(renewed));
+                        jitter = Jitter::draw();
+                        moves_at = None;
+                    }
+                    Err(error) => tracing::warn!(
+                        error = format!("{error:#}"),
+                        "unable to renew the certificate"
+                    ),
+                }
+                let renewed = self.credentials.borrow().clone();
+                left = until_renewal(&renewed, self.clock.reading(), jitter.renewal);
+            }
+            let pause = until_next_look(left, life(&current));
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(pause) => {}
+                Ok(()) = self.trust.changed() => {}
             }
         }
-        let pause = until_next_look(until_renewal(&credentials.borrow(), jitter));
-        if stop
-            .run_until_cancelled(tokio::time::sleep(pause))
-            .await
-            .is_none()
-        {
+    }
+
+    /// Trusts whom the federation says, from the disk to the next connection.
+    fn adopt(&mut self) {
+        if !self.trust.has_changed().unwrap_or(false) {
             return;
         }
+        let Some(trust) = self.trust.borrow_and_update().clone() else {
+            return;
+        };
+        match self.identity.trust(&trust) {
+            Ok(credentials) => {
+                let current = self.credentials.borrow().clone();
+                let is_new = current.authorities() != credentials.authorities()
+                    || current.chain() != credentials.chain();
+                if is_new {
+                    tracing::info!("the federation trusts other authorities");
+                    self.credentials.send_replace(Arc::new(credentials));
+                }
+            }
+            Err(error) => tracing::error!(%error, "unable to trust whom the federation says"),
+        }
+    }
+
+    /// Whether the authority that signs now is another than the one that signed the certificate.
+    fn is_signed_by_another(&self, current: &Credentials) -> bool {
+        let trust = self.trust.borrow();
+        let signing = trust.as_ref().and_then(|trust| trust.authorities.first());
+        signing.is_some_and(|signing| !current.is_signed_by(signing))
+    }
+
+    async fn renew(&self, current: &Credentials) -> anyhow::Result<Credentials> {
+        let (chain, trust) = match &self.signer {
+            Signer::Own(voter) => {
+                let (now_unix_s, lives) = (voter.now_unix_s(), voter.certificate_lifetime());
+                let (name, key) = (current.identity(), self.identity.key());
+                let authority = &voter.keys()?.authority;
+                let chain = authority.certify_key(name, true, now_unix_s, lives, key)?;
+                (chain, Some(voter.trust().to_proto()))
+            }
+            Signer::Federation(voters) => {
+                let request = proto::EnrollRequest {
+                    certificate_request: self.identity.request()?,
+                    ..Default::default()
+                };
+                let clock = self.clock.clone();
+                let client = Client::connect_by(&voters.to_try(), current, clock).await?;
+                let response = client.enroll(request).await?;
+                (response.certificate_chain, response.trust)
+            }
+        };
+        Ok(self.identity.accept(&chain, trust.as_ref())?)
     }
 }
 
@@ -63,70 +152,61 @@ pub async fn run(
 /// to serve again without anybody's help.
 pub fn renew_own(
     identity: &NodeIdentity,
-    authority: &Authority,
+    (authority, trust): (&Authority, &proto::TrustBundle),
     now_unix_s: u64,
     lives: Duration,
     current: Credentials,
 ) -> anyhow::Result<Credentials> {
-    if !until_renewal(&current, 0.0).is_zero() {
+    let reading = Reading::Now(now_unix_s.saturating_mul(1000));
+    let is_own = current.is_signed_by(authority.certificate());
+    if is_own && !until_renewal(&current, reading, 0.0).is_zero() {
         return Ok(current);
     }
     let chain =
         authority.certify_key(current.identity(), true, now_unix_s, lives, identity.key())?;
-    Ok(identity.accept(&chain)?)
+    Ok(identity.accept(&chain, Some(trust))?)
+}
+
+/// What keeps nodes from doing the same at the same time; each from 0 to 1, or a tenth.
+struct Jitter {
+    renewal: f64,
+    rotation: f64,
+}
+
+impl Jitter {
+    fn draw() -> Self {
+        let mut random = rand::rng();
+        Self {
+            renewal: random.random_range(0.0..0.1),
+            rotation: random.random_range(0.0..1.0),
+        }
+    }
 }
 
 /// How long the certificate is still good: two thirds of its life, less some jitter, so that nodes
 /// that joined together don't renew together.
-fn until_renewal(credentials: &Credentials, jitter: f64) -> Duration {
-    let Some((begin_s, end_s)) = credentials.chain().first().and_then(|leaf| validity(leaf)) else {
+fn until_renewal(credentials: &Credentials, reading: Reading, jitter: f64) -> Duration {
+    let Some((begins_s, _)) = credentials.validity_unix_s() else {
         return Duration::ZERO;
     };
-    let life = Duration::from_secs(end_s.saturating_sub(begin_s));
-    let renew_s = begin_s.saturating_add(life.mul_f64((2.0 / 3.0) - jitter).as_secs());
-    Duration::from_secs(renew_s.saturating_sub(unix_now_s()))
+    let share = life(credentials).mul_f64((2.0 / 3.0) - jitter);
+    let share_ms = u64::try_from(share.as_millis()).unwrap_or(u64::MAX);
+    let renews_ms = begins_s.saturating_mul(1000).saturating_add(share_ms);
+    Duration::from_millis(renews_ms.saturating_sub(reading.earliest_ms()))
 }
 
-fn validity(der: &[u8]) -> Option<(u64, u64)> {
-    let (_, certificate) = parse_x509_certificate(der).ok()?;
-    let validity = certificate.validity();
-    let seconds = |time: x509_parser::time::ASN1Time| u64::try_from(time.timestamp()).ok();
-    Some((seconds(validity.not_before)?, seconds(validity.not_after)?))
+fn life(credentials: &Credentials) -> Duration {
+    let validity = credentials.validity_unix_s();
+    validity.map_or(Duration::ZERO, |(begins_s, ends_s)| {
+        Duration::from_secs(ends_s.saturating_sub(begins_s))
+    })
 }
 
-/// When to look again whether it is time. Never at once: by a clock that runs far ahead of the
-/// federation's, even a new certificate is due.
-fn until_next_look(until_renewal: Duration) -> Duration {
-    until_renewal.clamp(RETRY_PAUSE, SLEEP_MAX)
-}
-
-async fn renew(
-    identity: &NodeIdentity,
-    signer: &Signer,
-    current: &Credentials,
-) -> anyhow::Result<Credentials> {
-    let chain = match signer {
-        Signer::Own(voter) => {
-            let lives = voter.certificate_lifetime();
-            let keys = voter.keys()?;
-            keys.authority.certify_key(
-                current.identity(),
-                true,
-                voter.now_unix_s(),
-                lives,
-                identity.key(),
-            )?
-        }
-        Signer::Federation(voters) => {
-            let request = proto::EnrollRequest {
-                certificate_request: identity.request()?,
-                ..Default::default()
-            };
-            let client = Client::connect(&voters.to_try(), current).await?;
-            client.enroll(request).await?.certificate_chain
-        }
-    };
-    Ok(identity.accept(&chain)?)
+/// When to look again whether it is time. Never at once: an attempt that failed is repeated after a
+/// pause.
+fn until_next_look(left: Duration, life: Duration) -> Duration {
+    let pause = (life / RETRIES_PER_LIFE).clamp(RETRY_PAUSE_MIN, RETRY_PAUSE_MAX);
+    left.clamp(pause, SLEEP_MAX)
 }
 
 #[cfg(test)]
@@ -136,49 +216,92 @@ mod tests {
     use super::*;
     use crate::data::DataFolder;
 
-    fn credentials(lives_s: u64) -> (tempfile::TempDir, NodeIdentity, Authority, Credentials) {
+    const NOW_S: u64 = 1_800_000_000;
+    const DAY_S: u64 = 24 * 3600;
+
+    struct Node {
+        _parent: tempfile::TempDir,
+        identity: NodeIdentity,
+        authority: Authority,
+        credentials: Credentials,
+    }
+
+    fn authority(number: u32) -> Authority {
+        Authority::generate("acme".parse().unwrap(), number, NOW_S).unwrap()
+    }
+
+    fn node(lives_s: u64) -> Node {
         let parent = tempfile::tempdir().unwrap();
         let identity = NodeIdentity::open_or_generate(&DataFolder::new(parent.path())).unwrap();
-        let authority = Authority::generate("acme".parse().unwrap(), 1, unix_now_s()).unwrap();
+        let authority = authority(1);
         let name = Identity::from_uri("spiffe://acme/cluster/c/node/n", None).unwrap();
         let lives = Duration::from_secs(lives_s);
-        let chain = authority
-            .certify_key(&name, true, unix_now_s(), lives, identity.key())
-            .unwrap();
-        let credentials = identity.accept(&chain).unwrap();
-        (parent, identity, authority, credentials)
+        let chain = authority.certify_key(&name, true, NOW_S, lives, identity.key());
+        let credentials = identity.accept(&chain.unwrap(), None).unwrap();
+        Node {
+            _parent: parent,
+            identity,
+            authority,
+            credentials,
+        }
+    }
+
+    fn left(node: &Node, at_s: u64, jitter: f64) -> u64 {
+        until_renewal(&node.credentials, Reading::Now(at_s * 1000), jitter).as_secs()
     }
 
     #[test]
     fn a_certificate_is_renewed_at_two_thirds_of_its_life() {
-        let (_parent, _, _, credentials) = credentials(24 * 3600);
-        let left = until_renewal(&credentials, 0.0).as_secs();
+        let node = node(DAY_S);
         // It began five minutes ago.
-        let expected = (24 * 3600 + 300) * 2 / 3 - 300;
-        assert!(left.abs_diff(expected) < 10, "{left}");
-        assert!(until_renewal(&credentials, 0.1).as_secs() < left);
+        assert_eq!(left(&node, NOW_S, 0.0), (DAY_S + 300) * 2 / 3 - 300);
+        assert!(left(&node, NOW_S, 0.1) < left(&node, NOW_S, 0.0));
+        assert_eq!(left(&node, NOW_S + DAY_S, 0.0), 0);
     }
 
     #[test]
-    fn a_clock_that_runs_far_ahead_makes_no_storm_of_renewals() {
-        // By such a clock every certificate is due at its birth.
-        assert_eq!(until_next_look(Duration::ZERO), RETRY_PAUSE);
-        assert_eq!(
-            until_next_look(Duration::from_secs(60)),
-            Duration::from_secs(60)
-        );
-        assert_eq!(until_next_look(Duration::MAX), SLEEP_MAX);
+    fn a_certificate_of_seconds_is_renewed_before_it_ends_with_time_for_more_than_one_attempt() {
+        for lives_s in 4..60 {
+            let node = node(lives_s);
+            let latest = left(&node, NOW_S, 0.0);
+            let pause = until_next_look(Duration::ZERO, life(&node.credentials)).as_secs();
+            assert!(latest + 2 * pause < lives_s, "{lives_s}: {latest}");
+        }
     }
 
     #[test]
-    fn a_voter_with_an_old_certificate_signs_itself_a_new_one_and_else_keeps_it() {
-        let (_parent, identity, authority, old) = credentials(1);
-        let lives = Duration::from_secs(24 * 3600);
-        let old_chain = old.chain().to_vec();
-        let new = renew_own(&identity, &authority, unix_now_s(), lives, old).unwrap();
-        assert_ne!(new.chain(), old_chain);
-        let new_chain = new.chain().to_vec();
-        let kept = renew_own(&identity, &authority, unix_now_s(), lives, new).unwrap();
-        assert_eq!(kept.chain(), new_chain);
+    fn an_attempt_is_never_repeated_at_once_and_no_sleep_is_for_ever() {
+        let day = Duration::from_secs(DAY_S);
+        assert_eq!(until_next_look(Duration::ZERO, day), RETRY_PAUSE_MAX);
+        assert_eq!(until_next_look(Duration::MAX, day), SLEEP_MAX);
+    }
+
+    #[test]
+    fn a_voter_signs_itself_anew_what_is_old_or_another_authoritys_and_else_keeps_what_it_has() {
+        let Node {
+            _parent,
+            identity,
+            authority: own,
+            credentials,
+        } = node(DAY_S);
+        let lives = Duration::from_secs(DAY_S);
+        let renew = |authority: &Authority, at_s: u64| {
+            let current = identity.credentials().unwrap();
+            let trust = proto::TrustBundle {
+                authorities: vec![authority.certificate().to_vec()],
+                ..Default::default()
+            };
+            let signer = (authority, &trust);
+            let renewed = renew_own(&identity, signer, at_s, lives, current).unwrap();
+            renewed.chain()[0].clone()
+        };
+        let first = credentials.chain()[0].clone();
+        assert_eq!(renew(&own, NOW_S), first);
+        let second = renew(&own, NOW_S + DAY_S);
+        assert_ne!(second, first);
+        let other = authority(2);
+        let third = renew(&other, NOW_S + DAY_S);
+        assert_ne!(third, second);
+        assert_eq!(renew(&other, NOW_S + DAY_S), third);
     }
 }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
-use hanse_client::proto;
+use hanse_client::{Credentials, Fingerprint, proto};
 use hanse_core::mesh::PEERS_REPORTED_ALL_MAX;
 use hanse_core::wireguard::HANDSHAKE_FRESH_MAX;
 use hanse_dataplane::{MeshObservation, Observation, PeerObservation};
@@ -36,6 +36,7 @@ pub fn status(
         problems: problems(observation.problems.iter().chain(&measured.breaches)),
         // Of a voter, and its own to say.
         followers: Vec::new(),
+        trusted_authorities: Vec::new(),
     }
 }
 
@@ -57,6 +58,15 @@ fn essence(observation: &Observation) -> Observation {
         peer.last_handshake = peer.last_handshake.map(|_| SystemTime::UNIX_EPOCH);
     }
     essence
+}
+
+/// Whom the node trusts, for the wire: the one that signed its certificate comes first.
+#[must_use]
+pub fn trusted(credentials: &Credentials) -> Vec<Vec<u8>> {
+    let authorities = credentials.authorities().iter();
+    authorities
+        .map(|der| Fingerprint::of(der).as_bytes().to_vec())
+        .collect()
 }
 
 /// The kernel's id of this boot; empty where there is none.

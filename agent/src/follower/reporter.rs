@@ -7,7 +7,7 @@ use std::future::pending;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use hanse_client::{Client, ClientError, proto};
+use hanse_client::{Client, ClientError, Clock, Credentials, proto};
 use hanse_dataplane::Observation;
 use rand::Rng as _;
 use tokio::sync::watch;
@@ -28,6 +28,8 @@ const RETRY_PAUSE_MAX: Duration = Duration::from_secs(2);
 pub(super) struct Reporter {
     pub(super) client: Client,
     pub(super) observations: watch::Receiver<Observation>,
+    pub(super) credentials: watch::Receiver<Arc<Credentials>>,
+    pub(super) clock: Arc<dyn Clock>,
     pub(super) intervals: watch::Receiver<Duration>,
     pub(super) gauge: Arc<Mutex<Option<Gauge>>>,
     pub(super) boot_id: String,
@@ -41,7 +43,9 @@ impl Reporter {
             let observation = self.observations.borrow_and_update().clone();
             let measured = self.measure().await;
             let now = SystemTime::now();
-            let status = report::status(&observation, measured, &self.boot_id, now);
+            let mut status = report::status(&observation, measured, &self.boot_id, now);
+            status.problems.extend(self.clock.problem());
+            status.trusted_authorities = report::trusted(&self.credentials.borrow_and_update());
             match self.report(status).await {
                 Ok(_) => failures = 0,
                 Err(error) if error.is_transient() && failures < FAILURES_MAX => {
@@ -58,6 +62,8 @@ impl Reporter {
             tokio::select! {
                 () = deadline => {}
                 Ok(()) = self.intervals.changed() => {}
+                // Whom the node trusts is waited for.
+                Ok(()) = self.credentials.changed() => {}
                 () = news(&mut self.observations, &observation) => {
                     tokio::time::sleep(DEBOUNCE).await;
                 }

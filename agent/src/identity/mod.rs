@@ -16,18 +16,8 @@ pub use sealing::SealingKeyPair;
 pub use token::{Token, TokenError};
 pub use trust::Trust;
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use aws_lc_rs::digest;
 use hanse_core::identities::IdentityKey;
-
-/// Seconds since 1970 by the system's clock.
-#[must_use]
-pub fn unix_now_s() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |age| age.as_secs())
-}
 
 /// What an identity is known by: the digest of its public key (SubjectPublicKeyInfo, DER).
 #[must_use]

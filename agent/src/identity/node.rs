@@ -1,7 +1,9 @@
 //! The node's own key and certificate.
 
+use std::path::Path;
+
 use hanse_client::credentials::pem_section;
-use hanse_client::{Credentials, CredentialsError};
+use hanse_client::{Credentials, CredentialsError, proto};
 use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256};
 
 use crate::data::file::{self, MODE_PUBLIC, MODE_SECRET};
@@ -9,6 +11,9 @@ use crate::data::{DataError, DataFolder};
 
 /// The largest file that is read here.
 const FILE_LENGTH_MAX: u64 = 64 << 10;
+
+/// The largest certificates of authorities that are taken, all together.
+const BUNDLE_LENGTH_MAX: usize = 32 << 10;
 
 /// The node's key, before or after there is a certificate.
 pub struct NodeIdentity {
@@ -76,31 +81,88 @@ impl NodeIdentity {
         &self.key
     }
 
-    /// Keeps a certificate chain (DER, leaf first, authority last) and yields what can be used.
-    pub fn accept(&self, chain: &[Vec<u8>]) -> Result<Credentials, NodeIdentityError> {
-        let pem: String = chain
-            .iter()
-            .map(|der| pem_section("CERTIFICATE", der))
-            .collect();
-        let credentials = self.bundle("the certificate that the federation sent", &pem)?;
-        let path = self.folder.node_certificates();
-        file::write_atomically(&path, MODE_PUBLIC, pem.as_bytes())
-            .map_err(DataError::io("write", &path))?;
+    /// Keeps a certificate (DER, leaf first, then its authority) and whom to trust from now on, and
+    /// yields what can be used. A federation that does not say whom to trust means that authority.
+    pub fn accept(
+        &self,
+        chain: &[Vec<u8>],
+        trust: Option<&proto::TrustBundle>,
+    ) -> Result<Credentials, NodeIdentityError> {
+        let (leaf, authority) = chain.split_at_checked(1).unwrap_or((chain, &[]));
+        let certificate = sections(leaf);
+        let trusted = match trust {
+            Some(trust) if !trust.authorities.is_empty() => bundle(trust)?,
+            Some(_) | None => sections(authority),
+        };
+        let name = "the certificate that the federation sent";
+        let credentials = self.read(name, &certificate, &trusted)?;
+        // Trust first: with it the old certificate is as good as the new one.
+        self.write(&self.folder.authorities(), &trusted)?;
+        self.write(&self.folder.node_certificates(), &certificate)?;
+        Ok(credentials)
+    }
+
+    /// Keeps whom to trust from now on, and yields what can be used then.
+    pub fn trust(&self, trust: &proto::TrustBundle) -> Result<Credentials, NodeIdentityError> {
+        let trusted = bundle(trust)?;
+        let certificate = self.text(&self.folder.node_certificates())?;
+        let name = "the authorities that the federation sent";
+        let credentials = self.read(name, &certificate, &trusted)?;
+        self.write(&self.folder.authorities(), &trusted)?;
         Ok(credentials)
     }
 
     /// The credentials that are kept.
     pub fn credentials(&self) -> Result<Credentials, NodeIdentityError> {
         let path = self.folder.node_certificates();
-        let pem =
-            file::read_bounded(&path, FILE_LENGTH_MAX).map_err(DataError::io("read", &path))?;
-        Ok(self.bundle(&path.display().to_string(), &String::from_utf8_lossy(&pem))?)
+        let certificate = self.text(&path)?;
+        let trusted = self.folder.authorities();
+        // An agent that knew one authority kept it with the certificate.
+        let trusted = if trusted.exists() {
+            self.text(&trusted)?
+        } else {
+            String::new()
+        };
+        Ok(self.read(&path.display().to_string(), &certificate, &trusted)?)
     }
 
-    fn bundle(&self, name: &str, certificates: &str) -> Result<Credentials, CredentialsError> {
-        let bundle = format!("{certificates}{}", self.key.serialize_pem());
+    fn read(
+        &self,
+        name: &str,
+        certificate: &str,
+        trusted: &str,
+    ) -> Result<Credentials, CredentialsError> {
+        let bundle = format!("{certificate}{trusted}{}", self.key.serialize_pem());
         Credentials::from_pem(name, bundle.as_bytes())
     }
+
+    fn text(&self, path: &Path) -> Result<String, DataError> {
+        let pem = file::read_bounded(path, FILE_LENGTH_MAX).map_err(DataError::io("read", path))?;
+        Ok(String::from_utf8_lossy(&pem).into_owned())
+    }
+
+    fn write(&self, path: &Path, text: &str) -> Result<(), DataError> {
+        file::write_atomically(path, MODE_PUBLIC, text.as_bytes())
+            .map_err(DataError::io("write", path))
+    }
+}
+
+/// The bundle as text, if it is one.
+fn bundle(trust: &proto::TrustBundle) -> Result<String, DataError> {
+    let certificates = || trust.authorities.iter().chain(&trust.cross_certificates);
+    let length: usize = certificates().map(Vec::len).sum();
+    if trust.authorities.is_empty() || length > BUNDLE_LENGTH_MAX {
+        let problem = "the federation sent no list of authorities that could be trusted";
+        return Err(DataError::Problem(problem.to_owned()));
+    }
+    Ok(sections(certificates()))
+}
+
+fn sections<'a>(certificates: impl IntoIterator<Item = &'a Vec<u8>>) -> String {
+    let certificates = certificates.into_iter();
+    certificates
+        .map(|der| pem_section("CERTIFICATE", der))
+        .collect()
 }
 
 impl std::fmt::Debug for NodeIdentity {
@@ -146,7 +208,7 @@ mod tests {
             .certify_key(&identity, false, 0, lives, &other)
             .unwrap();
         assert!(
-            node.accept(&chain)
+            node.accept(&chain, None)
                 .unwrap_err()
                 .to_string()
                 .contains("does not belong")
@@ -155,7 +217,54 @@ mod tests {
         let chain = authority
             .certify(&identity, false, 0, lives, &node.request().unwrap())
             .unwrap();
-        node.accept(&chain).unwrap();
+        node.accept(&chain, None).unwrap();
         assert_eq!(node.credentials().unwrap().identity(), &identity);
+    }
+
+    #[test]
+    fn whom_the_node_trusts_is_kept_beside_its_certificate_and_nonsense_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = DataFolder::new(folder.path());
+        let node = NodeIdentity::open_or_generate(&folder).unwrap();
+        let identity = Identity::from_uri("spiffe://acme/cluster/c/node/n", None).unwrap();
+        let generate = |number| Authority::generate("acme".parse().unwrap(), number, 0).unwrap();
+        let (old, new) = (generate(1), generate(2));
+        let lives = Duration::from_secs(60);
+        let chain = old.certify_key(&identity, false, 0, lives, node.key());
+        node.accept(&chain.unwrap(), None).unwrap();
+        let cross = old.vouch_for(&new, 0).unwrap();
+        let trust = proto::TrustBundle {
+            authorities: vec![new.certificate().to_vec(), old.certificate().to_vec()],
+            cross_certificates: vec![cross.clone()],
+        };
+        node.trust(&trust).unwrap();
+        for nonsense in [
+            proto::TrustBundle::default(),
+            proto::TrustBundle {
+                authorities: vec![b"x".to_vec()],
+                ..Default::default()
+            },
+            proto::TrustBundle {
+                authorities: vec![vec![0; BUNDLE_LENGTH_MAX + 1]],
+                ..Default::default()
+            },
+        ] {
+            node.trust(&nonsense).unwrap_err();
+        }
+        let kept = node.credentials().unwrap();
+        assert_eq!(
+            kept.authorities(),
+            [old.certificate().clone(), new.certificate().clone()]
+        );
+        assert_eq!(kept.chain()[1].to_vec(), cross);
+        // The old one is gone for good.
+        let trust = proto::TrustBundle {
+            authorities: vec![new.certificate().to_vec()],
+            ..Default::default()
+        };
+        node.trust(&trust).unwrap();
+        let kept = node.credentials().unwrap();
+        assert_eq!(kept.authorities(), [new.certificate().clone()]);
+        assert_eq!(kept.chain().len(), 1);
     }
 }

@@ -1,6 +1,6 @@
 //! Whom the federation trusts to name others: its certificate authorities, without their keys.
 
-use hanse_client::Fingerprint;
+use hanse_client::{Fingerprint, proto};
 use hanse_core::authority::{Authorities, AuthorityRole};
 use hanse_core::name::FederationName;
 use rustls::pki_types::CertificateDer;
@@ -87,6 +87,19 @@ impl Trust {
     pub fn find(&self, fingerprint: Fingerprint) -> Option<&TrustedAuthority> {
         self.iter()
             .find(|authority| authority.fingerprint == fingerprint)
+    }
+
+    /// What nodes are told.
+    #[must_use]
+    pub fn to_proto(&self) -> proto::TrustBundle {
+        let mut authorities: Vec<&TrustedAuthority> = self.iter().collect();
+        authorities.sort_by_key(|authority| authority.role != AuthorityRole::Signing);
+        let certificates = authorities.iter().map(|one| one.certificate.to_vec());
+        let cross_certificates = self.cross_certificates().map(|der| der.to_vec());
+        proto::TrustBundle {
+            authorities: certificates.collect(),
+            cross_certificates: cross_certificates.collect(),
+        }
     }
 
     /// What vouches for newer authorities to whoever trusts older ones only.

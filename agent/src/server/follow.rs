@@ -20,6 +20,7 @@ use super::plans::Frame;
 use super::session::Session;
 use super::streams::Held;
 use super::voter::Voter;
+use crate::identity::Trust;
 use crate::preshared::PresharedKeys;
 
 /// One node's stream.
@@ -43,6 +44,7 @@ struct Sent {
     mark: [u8; 32],
     report_interval_ms: u32,
     voters: Arc<[String]>,
+    trust: Arc<Trust>,
 }
 
 /// Follows a node's plan until the node goes or the voter stops.
@@ -171,8 +173,11 @@ impl Following {
         (terms, mark): (SiteTerms, [u8; 32]),
         frame: &Frame,
     ) -> proto::FollowEvent {
-        let told = self.sent.take().map(|sent| sent.voters);
-        let is_told = told.is_some_and(|told| told == frame.voters);
+        let told = self.sent.take().map(|sent| (sent.voters, sent.trust));
+        let (voters, trust) = told.unzip();
+        let is_told = voters.is_some_and(|told| told == frame.voters);
+        let newest = self.voter.trust();
+        let is_trust_told = trust.is_some_and(|told| told == newest);
         self.sent = Some(Sent {
             revision: frame.revision,
             digest,
@@ -180,6 +185,7 @@ impl Following {
             mark,
             report_interval_ms: frame.report_interval_ms,
             voters: frame.voters.clone(),
+            trust: newest.clone(),
         });
         let endpoints = || frame.voters.to_vec();
         proto::FollowEvent {
@@ -189,6 +195,7 @@ impl Following {
                 endpoints: endpoints(),
             }),
             compacted: false,
+            trust: (!is_trust_told).then(|| newest.to_proto()),
         }
     }
 }

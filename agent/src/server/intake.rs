@@ -13,6 +13,8 @@ use crate::follower::report::{PROBLEM_LENGTH_MAX, PROBLEMS_MAX};
 
 /// The longest word that a node says of itself: a version, a boot id, an endpoint.
 const WORD_LENGTH_MAX: usize = 128;
+/// The most authorities that a node may say it trusts.
+const AUTHORITIES_MAX: usize = 8;
 
 /// The report without what can't be: of strangers, twice, or without end. None of a node that is not
 /// enrolled.
@@ -25,6 +27,8 @@ pub(super) fn believable(
     shorten(&mut status.agent_version, WORD_LENGTH_MAX);
     shorten(&mut status.boot_id, WORD_LENGTH_MAX);
     bound(&mut status.problems);
+    status.trusted_authorities.truncate(AUTHORITIES_MAX);
+    status.trusted_authorities.retain(|one| one.len() == 32);
     status.capacity = status
         .capacity
         .map(|capacity| capacity_to_proto(&capacity_from_proto(&capacity)));

@@ -6,17 +6,22 @@ use std::time::Duration;
 
 use hanse_client::Credentials;
 use hanse_client::MESSAGE_LIMIT_BYTES;
+use hanse_client::clock::TIME_HEADER;
 use hanse_client::proto::api_server::ApiServer;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::body::Body;
+use tonic::codegen::http;
+use tower::util::MapResponseLayer;
 
 use super::guard::Guard;
 use super::listen;
 use super::service::Service;
 use super::tls::{self, TlsError};
 use super::voter::Voter;
+use crate::clock::FederationClock;
 use crate::data::{DataError, DataFolder};
 use crate::identity::Trust;
 
@@ -72,7 +77,11 @@ impl Server {
             .await
             .map_err(DataError::io("listen on", &socket))?;
         let mut trust = voter.trust();
-        let first = tls::server_config(&credentials.borrow_and_update(), &trust)?;
+        let first = tls::server_config(
+            &credentials.borrow_and_update(),
+            &trust,
+            voter.clock.clone(),
+        )?;
         let (configs, config) = watch::channel(first);
         let stop = voter.stop.clone();
         tokio::spawn({
@@ -82,7 +91,11 @@ impl Server {
                     .run_until_cancelled(changed(&voter, &mut trust, &mut credentials))
                     .await
                 {
-                    match tls::server_config(&credentials.borrow_and_update(), &trust) {
+                    match tls::server_config(
+                        &credentials.borrow_and_update(),
+                        &trust,
+                        voter.clock.clone(),
+                    ) {
                         Ok(config) => {
                             configs.send_replace(config);
                         }
@@ -95,6 +108,7 @@ impl Server {
         });
         let sessions = voter.sessions.clone();
         let connections = listen::accept(tcp, unix, config, sessions, stop.clone());
+        let voter_clock = voter.clock.clone();
         let api = ApiServer::new(Service(voter))
             .max_decoding_message_size(MESSAGE_LIMIT_BYTES)
             .max_encoding_message_size(MESSAGE_LIMIT_BYTES);
@@ -102,6 +116,7 @@ impl Server {
             .max_concurrent_streams(STREAMS_MAX)
             .http2_keepalive_interval(Some(KEEPALIVE))
             .http2_keepalive_timeout(Some(KEEPALIVE))
+            .layer(MapResponseLayer::new(stamp(voter_clock)))
             .layer(tower::layer::layer_fn(Guard))
             .add_service(api)
             .serve_with_incoming_shutdown(
@@ -139,6 +154,17 @@ impl Server {
     /// Waits for the end of serving, told or not.
     pub async fn ended(&mut self) {
         let _ = (&mut self.task).await;
+    }
+}
+
+/// Tells the federation's time with every answer.
+fn stamp(
+    clock: Arc<FederationClock>,
+) -> impl Fn(http::Response<Body>) -> http::Response<Body> + Clone {
+    move |mut response| {
+        let now = http::HeaderValue::from(clock.now_ms());
+        response.headers_mut().insert(TIME_HEADER, now);
+        response
     }
 }
 

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::caller::{Caller, Standing};
-use crate::identity::unix_now_s;
+use crate::clock::FederationClock;
 
 /// How often the clock is looked at: so much later than its certificate a stream may end.
 const CLOCK_INTERVAL: Duration = Duration::from_secs(1);
@@ -23,6 +23,7 @@ const CLOCK_INTERVAL: Duration = Duration::from_secs(1);
 /// Every open connection.
 #[derive(Debug, Clone)]
 pub struct Sessions {
+    clock: Arc<FederationClock>,
     state: watch::Receiver<Arc<FederationState>>,
     open: Arc<Mutex<Open>>,
 }
@@ -50,8 +51,9 @@ struct Open {
 impl Sessions {
     /// No connection yet; who may what is read from `state`.
     #[must_use]
-    pub fn new(state: watch::Receiver<Arc<FederationState>>) -> Self {
+    pub fn new(state: watch::Receiver<Arc<FederationState>>, clock: Arc<FederationClock>) -> Self {
         Self {
+            clock,
             state,
             open: Arc::default(),
         }
@@ -84,7 +86,7 @@ impl Sessions {
     /// What a caller may act as at this moment.
     #[must_use]
     pub fn judge(&self, caller: &Caller) -> Standing {
-        caller.standing(&self.state.borrow(), unix_now_s())
+        caller.standing(&self.state.borrow(), self.clock.now_unix_s())
     }
 
     /// Judges all connections again and again until `stop`.

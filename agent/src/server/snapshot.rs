@@ -128,5 +128,6 @@ fn shown(status: &proto::NodeStatus, wanted: &WantedPeers) -> proto::NodeStatus 
         boot_id: status.boot_id.clone(),
         problems: status.problems.clone(),
         followers: status.followers.clone(),
+        trusted_authorities: status.trusted_authorities.clone(),
     }
 }

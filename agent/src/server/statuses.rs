@@ -15,7 +15,7 @@ use hanse_core::name::NodeName;
 use tokio::sync::watch;
 
 use super::intake;
-use crate::identity::unix_now_s;
+use crate::clock::wall_ms;
 
 /// What a node reported, and when.
 #[derive(Debug, Clone)]
@@ -61,7 +61,7 @@ struct Heard {
 impl Default for Statuses {
     fn default() -> Self {
         // Not comparable across restarts, so not the same after one either.
-        let (version, _) = watch::channel(unix_now_s() << 20);
+        let (version, _) = watch::channel(wall_ms() << 10);
         Self {
             memory: Mutex::default(),
             version,

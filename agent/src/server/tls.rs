@@ -21,6 +21,7 @@ use rustls::{
     ServerConfig, SignatureScheme,
 };
 
+use crate::clock::FederationClock;
 use crate::identity::Trust;
 
 /// How long after its end a node's certificate still serves to renew it.
@@ -37,11 +38,12 @@ pub struct TlsError(String);
 pub fn server_config(
     credentials: &Credentials,
     trust: &Trust,
+    clock: Arc<FederationClock>,
 ) -> Result<Arc<ServerConfig>, TlsError> {
     let fail = |error: &dyn std::fmt::Display| TlsError(error.to_string());
     let mut authorities: Vec<_> = trust.iter().map(|one| one.certificate.clone()).collect();
     if authorities.is_empty() {
-        authorities.push(credentials.authority().clone());
+        authorities.extend_from_slice(credentials.authorities());
     }
     let mut roots = RootCertStore::empty();
     for authority in &authorities {
@@ -52,12 +54,12 @@ pub fn server_config(
         .build()
         .map_err(|error| fail(&error))?;
     let federation = credentials.identity().federation().clone();
-    let mut chain = credentials.chain().to_vec();
+    let mut chain: Vec<_> = credentials.chain().iter().take(1).cloned().collect();
     // Who trusts only an older authority is led to the one that signed.
     chain.extend(trust.cross_certificates().cloned());
     // Joiners know an authority by its fingerprint only, and look for it here.
     chain.extend(authorities);
-    let mut config = ServerConfig::builder_with_provider(provider())
+    let mut config = ServerConfig::builder_with_details(provider(), clock)
         .with_protocol_versions(&[&TLS13])
         .map_err(|error| fail(&error))?
         .with_client_cert_verifier(Arc::new(Callers { inner, federation }))
@@ -154,17 +156,18 @@ mod tests {
     use rcgen::KeyPair;
 
     use super::*;
-    use crate::identity::{Authority, unix_now_s};
+    use crate::clock::wall_ms;
+    use crate::identity::Authority;
 
     const LIFE_S: u64 = 100;
 
     fn check(uri: &str, later_s: u64) -> bool {
-        let authority = Authority::generate("acme".parse().unwrap(), 1, unix_now_s()).unwrap();
+        let authority = Authority::generate("acme".parse().unwrap(), 1, wall_ms() / 1000).unwrap();
         let identity = Identity::from_uri(uri, Some(hanse_client::Role::Admin)).unwrap();
         let key = KeyPair::generate().unwrap();
         let lives = Duration::from_secs(LIFE_S);
         let chain = authority
-            .certify_key(&identity, false, unix_now_s(), lives, &key)
+            .certify_key(&identity, false, wall_ms() / 1000, lives, &key)
             .unwrap();
         let mut roots = RootCertStore::empty();
         roots.add(authority.certificate().clone()).unwrap();
@@ -175,7 +178,7 @@ mod tests {
             inner,
             federation: "acme".parse().unwrap(),
         };
-        let now = UnixTime::since_unix_epoch(Duration::from_secs(unix_now_s() + later_s));
+        let now = UnixTime::since_unix_epoch(Duration::from_secs((wall_ms() / 1000) + later_s));
         callers
             .verify_client_cert(&chain[0].clone().into(), &[], now)
             .is_ok()

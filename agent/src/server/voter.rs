@@ -25,8 +25,9 @@ use super::session::{Session, Sessions};
 use super::statuses::Statuses;
 use super::streams::Streams;
 use crate::audit::{Audit, AuditError, Files, Outcome};
+use crate::clock::FederationClock;
 use crate::data::{DataFolder, Settings};
-use crate::identity::{Keyring, KeyringError, Keys, SealingKeyPair, Trust, unix_now_s};
+use crate::identity::{Keyring, KeyringError, Keys, SealingKeyPair, Trust};
 use crate::store::{Committed, Disk, ProposeError, Replica};
 
 /// The longest request id.
@@ -37,6 +38,8 @@ const REQUEST_ID_LENGTH_MAX: usize = 64;
 pub struct Voter {
     /// Its own node.
     pub node: NodeName,
+    /// What time it is for the federation.
+    pub clock: Arc<FederationClock>,
     /// The state.
     pub replica: Replica,
     /// What nodes reported.
@@ -71,10 +74,16 @@ impl Voter {
         let pair = SealingKeyPair::open(folder)?;
         let keyring = Keyring::new(federation.clone(), settings.node.clone(), pair);
         let (disk, state) = Disk::open(&folder.state(), &settings.federation)?;
-        let replica = Replica::start(disk, state)?;
+        let clock = Arc::new(FederationClock::start(folder, state.decided_unix_s()));
+        tokio::spawn({
+            let (clock, stop) = (clock.clone(), stop.clone());
+            async move { clock.run(stop).await }
+        });
+        let decided = clock.clone();
+        let replica = Replica::start(disk, state, Arc::new(move || decided.now_unix_s()))?;
         let audit = Audit::open(folder.path(), settings.audit.clone())
             .map_err(crate::data::DataError::io("open", &folder.audit()))?;
-        let sessions = Sessions::new(replica.changes());
+        let sessions = Sessions::new(replica.changes(), clock.clone());
         tokio::spawn(sessions.clone().run(stop.clone()));
         let followers = Followers::default();
         tokio::spawn(followers.clone().run(stop.clone()));
@@ -82,6 +91,7 @@ impl Voter {
         let frames = plans::start(replica.changes(), own_endpoints.clone(), stop.clone());
         let voter = Arc::new(Self {
             node: settings.node.clone(),
+            clock,
             replica,
             statuses: Statuses::default(),
             streams: Streams::default(),
@@ -110,7 +120,7 @@ impl Voter {
     /// What time it is for the federation, in seconds since 1970.
     #[must_use]
     pub fn now_unix_s(&self) -> u64 {
-        unix_now_s()
+        self.clock.now_unix_s()
     }
 
     /// Whom the federation trusts to name others.
@@ -253,7 +263,8 @@ impl Voter {
                 self.stop.cancel();
                 return;
             }
-            changes.mark_unchanged();
+            self.clock
+                .raise(changes.borrow_and_update().decided_unix_s());
             self.statuses.bump();
         }
     }

@@ -12,7 +12,6 @@ use hanse_core::state::FederationState;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::disk::{Disk, StoreError};
-use crate::identity::unix_now_s;
 
 /// Proposals that may wait.
 const QUEUE_LENGTH: usize = 256;
@@ -20,6 +19,9 @@ const QUEUE_LENGTH: usize = 256;
 const BATCH_LENGTH_MAX: usize = 64;
 /// So many entries make a snapshot worth while.
 const SNAPSHOT_INTERVAL: u64 = 1024;
+
+/// What time it is for the federation, in seconds since 1970.
+pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
 
 /// A proposal that stands.
 #[derive(Debug, Clone)]
@@ -59,6 +61,7 @@ struct Proposal {
 }
 
 struct Writer {
+    clock: Clock,
     disk: Disk,
     state: Arc<FederationState>,
     published: watch::Sender<Arc<FederationState>>,
@@ -74,11 +77,12 @@ type Pending = (
 
 impl Replica {
     /// Starts the writer on a thread of its own; it ends with the last clone of this handle.
-    pub fn start(disk: Disk, state: FederationState) -> Result<Self, StoreError> {
+    pub fn start(disk: Disk, state: FederationState, clock: Clock) -> Result<Self, StoreError> {
         let (proposals, queue) = mpsc::channel(QUEUE_LENGTH);
         let state = Arc::new(state);
         let (published, watched) = watch::channel(state.clone());
         let writer = Writer {
+            clock,
             disk,
             state,
             published,
@@ -161,7 +165,7 @@ impl Writer {
             answer,
         } in batch
         {
-            match admission::admit(&next, &request_id, unix_now_s(), request) {
+            match admission::admit(&next, &request_id, (self.clock)(), request) {
                 Err(refusal) => {
                     let _ = answer.send(Err(ProposeError::Refused(refusal)));
                 }
@@ -291,7 +295,7 @@ mod tests {
         let path = folder.path().join("state.redb");
         Disk::create(&path, &acme()).unwrap();
         let (disk, state) = Disk::open(&path, &acme()).unwrap();
-        let replica = Replica::start(disk, state).unwrap();
+        let replica = Replica::start(disk, state, Arc::new(|| 0)).unwrap();
         // Enough for a snapshot and a log after it.
         for number in 0..SNAPSHOT_INTERVAL + 10 {
             replica
@@ -314,7 +318,7 @@ mod tests {
         let path = folder.path().join("state.redb");
         Disk::create(&path, &acme()).unwrap();
         let (disk, state) = Disk::open(&path, &acme()).unwrap();
-        let replica = Replica::start(disk, state).unwrap();
+        let replica = Replica::start(disk, state, Arc::new(|| 0)).unwrap();
         let first = replica.propose("id".to_owned(), enroll("a")).await.unwrap();
         let second = replica.propose("id".to_owned(), enroll("a")).await.unwrap();
         assert!(first.is_new && !second.is_new);
@@ -342,7 +346,7 @@ mod tests {
             Database::builder().create_with_backend(backend)
         });
         let (disk, state) = Disk::open_with(&path, &acme(), opener).unwrap();
-        let replica = Replica::start(disk, state).unwrap();
+        let replica = Replica::start(disk, state, Arc::new(|| 0)).unwrap();
         replica.propose("1".to_owned(), enroll("a")).await.unwrap();
         full.store(true, Ordering::SeqCst);
         for _ in 0..3 {

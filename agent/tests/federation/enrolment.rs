@@ -1,7 +1,8 @@
 //! Tokens let in whom they should, once, and nobody else.
 
+use hanse_agent::clock::wall_ms;
 use hanse_agent::identity::token::Claims;
-use hanse_agent::identity::{Authority, NodeIdentity, Token, unix_now_s};
+use hanse_agent::identity::{Authority, NodeIdentity, Token};
 use hanse_client::{Client, ClientError, Identity, RefusalKind, proto};
 
 use crate::harness::{FEDERATION, Federation, request};
@@ -67,7 +68,7 @@ async fn every_bad_token_has_a_sentence_of_its_own() {
     let federation = Federation::start().await;
     let keys = federation.voter.keys().unwrap();
     let own = &keys.authority;
-    let later = unix_now_s() + 3600;
+    let later = wall_ms() / 1000 + 3600;
     let sign = |authority: &Authority, claims| Token::sign(authority, claims).unwrap().reveal();
 
     assert!(
@@ -75,7 +76,7 @@ async fn every_bad_token_has_a_sentence_of_its_own() {
             .await
             .contains("no join token")
     );
-    let expired = sign(own, claims(own, unix_now_s() - 5));
+    let expired = sign(own, claims(own, wall_ms() / 1000 - 5));
     assert!(reason(&federation, &expired).await.contains("expired"));
     let other = Authority::generate("other".parse().unwrap(), 1, later).unwrap();
     let foreign = sign(&other, claims(&other, later));
@@ -173,10 +174,11 @@ async fn a_token_is_used_up_over_a_restart() {
 #[tokio::test]
 async fn a_joiner_trusts_only_the_authority_that_its_token_names() {
     let federation = Federation::start().await;
-    let impostor = Authority::generate(FEDERATION.parse().unwrap(), 1, unix_now_s()).unwrap();
+    let impostor = Authority::generate(FEDERATION.parse().unwrap(), 1, wall_ms() / 1000).unwrap();
     let endpoints = [federation.endpoint.clone()];
     let name = FEDERATION.parse().unwrap();
-    let refused = Client::connect_pinned(&endpoints, impostor.fingerprint(), &name).await;
+    let clock = std::sync::Arc::new(hanse_client::WallClock);
+    let refused = Client::connect_pinned(&endpoints, impostor.fingerprint(), &name, clock).await;
     let error = refused.unwrap_err().to_string();
     assert!(
         error.contains("does not show the certificate authority"),

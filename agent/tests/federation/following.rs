@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use hanse_agent::data::DataFolder;
-use hanse_agent::follower::{Follower, Hands, Voters};
+use hanse_agent::follower::{Follower, Hands, Known, Voters};
 use hanse_agent::run::run;
-use hanse_client::{Credentials, proto};
+use hanse_client::{Credentials, WallClock, proto};
 use hanse_core::key::PublicKey;
 use hanse_core::mesh::MeshPlan;
 use hanse_dataplane::{MeshObservation, Observation};
@@ -96,7 +96,12 @@ fn follow(
     let (sender, receiver) = watch::channel(Arc::new(credentials));
     let stop = CancellationToken::new();
     let voters = Arc::new(Voters::fixed(vec![federation.endpoint.clone()]));
-    let follower = Follower::new(folder, voters, receiver, hands.clone());
+    let known = Known {
+        credentials: receiver,
+        clock: Arc::new(WallClock),
+        trust: watch::channel(None).0,
+    };
+    let follower = Follower::new(folder, voters, known, hands.clone());
     tokio::spawn(follower.run(stop.clone()));
     Running {
         hands,

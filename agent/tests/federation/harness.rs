@@ -9,7 +9,7 @@ use hanse_agent::command::bootstrap::Bootstrap;
 use hanse_agent::data::{DataFolder, Settings};
 use hanse_agent::identity::NodeIdentity;
 use hanse_agent::server::{Server, Voter};
-use hanse_client::{Client, Credentials, Identity, Role, proto};
+use hanse_client::{Client, Credentials, Identity, Role, WallClock, proto};
 use hanse_core::endpoint::Endpoint;
 use hanse_core::object::member_cluster::{Platform, SiteRole};
 use hanse_core::object::{MemberCluster, MeshSite, Object, VpnMesh};
@@ -128,9 +128,10 @@ impl Federation {
         let authority = self.voter.trust().signing().unwrap().fingerprint;
         let federation = FEDERATION.parse().unwrap();
         let endpoints = [self.endpoint.clone()];
-        let client = Client::connect_pinned(&endpoints, authority, &federation)
-            .await
-            .unwrap();
+        let client =
+            Client::connect_pinned(&endpoints, authority, &federation, Arc::new(WallClock))
+                .await
+                .unwrap();
         client.with_patience(Duration::ZERO)
     }
 
@@ -165,7 +166,9 @@ impl Federation {
             ..Default::default()
         };
         let response = self.joiner().await.enroll(request).await.unwrap();
-        let credentials = identity.accept(&response.certificate_chain).unwrap();
+        let credentials = identity
+            .accept(&response.certificate_chain, response.trust.as_ref())
+            .unwrap();
         (folder, credentials)
     }
 

@@ -15,6 +15,7 @@ use rustls::{ClientConfig, ConfigBuilder, WantsVerifier};
 
 use hanse_core::name::FederationName;
 
+use crate::clock::Clock;
 use crate::credentials::Credentials;
 use crate::fingerprint::Fingerprint;
 
@@ -34,11 +35,16 @@ pub fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
 }
 
-/// TLS of a caller with credentials: it trusts the bundle's authority and the bundle's federation.
-pub fn client_config(credentials: &Credentials) -> Result<Arc<ClientConfig>, TlsError> {
+/// TLS of a caller with credentials: it trusts the bundle's authorities to name nodes of the
+/// bundle's federation.
+pub fn client_config(
+    credentials: &Credentials,
+    clock: Arc<dyn Clock>,
+) -> Result<Arc<ClientConfig>, TlsError> {
     let verifier = FederationVerifier::new(
-        credentials.authority().clone(),
+        credentials.authorities(),
         credentials.identity().federation().clone(),
+        clock,
     )?;
     let mut config = builder()?
         .dangerous()
@@ -52,8 +58,9 @@ pub fn client_config(credentials: &Credentials) -> Result<Arc<ClientConfig>, Tls
 pub fn joiner_config(
     authority: Fingerprint,
     federation: FederationName,
+    clock: Arc<dyn Clock>,
 ) -> Result<Arc<ClientConfig>, TlsError> {
-    let verifier = PinnedVerifier::new(authority, federation);
+    let verifier = PinnedVerifier::new(authority, federation, clock);
     let mut config = builder()?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier) as Arc<dyn ServerCertVerifier>)
@@ -84,7 +91,14 @@ pub(crate) mod tests {
     use crate::credentials::{Credentials, pem_section};
 
     /// A certificate authority that signs whatever a test asks for.
-    pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
+    pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>, String);
+
+    fn parameters(name: &str) -> CertificateParams {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(1));
+        params.distinguished_name.push(DnType::CommonName, name);
+        params
+    }
 
     /// The id of the user `alex`.
     pub(crate) fn user_uri(federation: &str) -> String {
@@ -98,19 +112,43 @@ pub(crate) mod tests {
 
     impl Authority {
         pub(crate) fn new(name: &str) -> Self {
-            let mut params = CertificateParams::default();
-            params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-            params.distinguished_name.push(DnType::CommonName, name);
-            Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
+            let key = KeyPair::generate().unwrap();
+            let issuer = CertifiedIssuer::self_signed(parameters(name), key).unwrap();
+            Self(issuer, name.to_owned())
         }
 
         pub(crate) fn certificate(&self) -> rustls::pki_types::CertificateDer<'static> {
             self.0.der().clone()
         }
 
+        /// The key of another authority, certified by this one.
+        pub(crate) fn vouch_for(&self, other: &Self) -> rustls::pki_types::CertificateDer<'static> {
+            let signed = parameters(&other.1)
+                .signed_by(other.0.key(), &self.0)
+                .unwrap();
+            signed.der().clone()
+        }
+
         pub(crate) fn issue(&self, uri: &str, unit: Option<&str>, serves: bool) -> Credentials {
-            let key = KeyPair::generate().unwrap();
+            self.issue_with(CertificateParams::default(), uri, unit, serves)
+        }
+
+        /// For a server, between two moments in seconds since 1970.
+        pub(crate) fn issue_between(&self, uri: &str, from: i64, until: i64) -> Credentials {
             let mut params = CertificateParams::default();
+            let at = |unix_s| time::OffsetDateTime::from_unix_timestamp(unix_s).unwrap();
+            (params.not_before, params.not_after) = (at(from), at(until));
+            self.issue_with(params, uri, None, true)
+        }
+
+        fn issue_with(
+            &self,
+            mut params: CertificateParams,
+            uri: &str,
+            unit: Option<&str>,
+            serves: bool,
+        ) -> Credentials {
+            let key = KeyPair::generate().unwrap();
             params.subject_alt_names = vec![SanType::URI(uri.try_into().unwrap())];
             if let Some(unit) = unit {
                 params

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hanse_core::name::FederationName;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -15,15 +16,18 @@ use rustls::{
     CertificateError, DigitallySignedStruct, Error, OtherError, PeerIncompatible, RootCertStore,
     SignatureScheme,
 };
+use x509_parser::parse_x509_certificate;
 
+use crate::clock::{Clock, Reading};
 use crate::fingerprint::Fingerprint;
 use crate::spiffe::Identity;
 
-/// Trusts one authority, known by its certificate.
+/// Trusts authorities that are known by their certificates.
 #[derive(Debug)]
 pub struct FederationVerifier {
     roots: RootCertStore,
     federation: FederationName,
+    clock: Arc<dyn Clock>,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
@@ -32,6 +36,7 @@ pub struct FederationVerifier {
 pub struct PinnedVerifier {
     authority: Fingerprint,
     federation: FederationName,
+    clock: Arc<dyn Clock>,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
@@ -48,16 +53,20 @@ impl fmt::Display for Stranger {
 impl std::error::Error for Stranger {}
 
 impl FederationVerifier {
-    /// Trusts `authority` to name nodes of `federation`.
+    /// Trusts `authorities` to name nodes of `federation`.
     pub fn new(
-        authority: CertificateDer<'static>,
+        authorities: &[CertificateDer<'static>],
         federation: FederationName,
+        clock: Arc<dyn Clock>,
     ) -> Result<Self, Error> {
         let mut roots = RootCertStore::empty();
-        roots.add(authority)?;
+        for authority in authorities {
+            roots.add(authority.clone())?;
+        }
         Ok(Self {
             roots,
             federation,
+            clock,
             algorithms: algorithms(),
         })
     }
@@ -66,10 +75,11 @@ impl FederationVerifier {
 impl PinnedVerifier {
     /// Trusts the authority of that fingerprint to name nodes of `federation`.
     #[must_use]
-    pub fn new(authority: Fingerprint, federation: FederationName) -> Self {
+    pub fn new(authority: Fingerprint, federation: FederationName, clock: Arc<dyn Clock>) -> Self {
         Self {
             authority,
             federation,
+            clock,
             algorithms: algorithms(),
         }
     }
@@ -82,14 +92,14 @@ impl ServerCertVerifier for FederationVerifier {
         intermediates: &[CertificateDer<'_>],
         _server_name: &ServerName<'_>,
         _ocsp_response: &[u8],
-        now: UnixTime,
+        _now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         verify(
             end_entity,
             intermediates,
             &self.roots,
             &self.federation,
-            now,
+            self.clock.reading(),
             &self.algorithms,
         )
     }
@@ -124,7 +134,7 @@ impl ServerCertVerifier for PinnedVerifier {
         intermediates: &[CertificateDer<'_>],
         _server_name: &ServerName<'_>,
         _ocsp_response: &[u8],
-        now: UnixTime,
+        _now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let authority = intermediates
             .iter()
@@ -143,7 +153,7 @@ impl ServerCertVerifier for PinnedVerifier {
             intermediates,
             &roots,
             &self.federation,
-            now,
+            self.clock.reading(),
             &self.algorithms,
         )
     }
@@ -177,11 +187,19 @@ fn verify(
     intermediates: &[CertificateDer<'_>],
     roots: &RootCertStore,
     federation: &FederationName,
-    now: UnixTime,
+    reading: Reading,
     algorithms: &WebPkiSupportedAlgorithms,
 ) -> Result<ServerCertVerified, Error> {
     let parsed = ParsedCertificate::try_from(end_entity)?;
-    verify_server_cert_signed_by_trust_anchor(&parsed, roots, intermediates, now, algorithms.all)?;
+    at_some_time(reading, end_entity, intermediates, |time| {
+        verify_server_cert_signed_by_trust_anchor(
+            &parsed,
+            roots,
+            intermediates,
+            time,
+            algorithms.all,
+        )
+    })?;
     match Identity::from_certificate(end_entity) {
         Ok(Identity::Node {
             federation: named, ..
@@ -193,6 +211,44 @@ fn verify(
             "the server's certificate names nobody: {error}"
         ))),
     }
+}
+
+/// Asks whether a chain is good now; or, where only the earliest moment that it can be is known,
+/// whether it is good at any moment from then on. So an end that has passed is always noticed, and
+/// a beginning is held against nobody by a clock that may be behind.
+fn at_some_time(
+    reading: Reading,
+    end_entity: &CertificateDer<'_>,
+    intermediates: &[CertificateDer<'_>],
+    is_good: impl Fn(UnixTime) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let at = |unix_s| UnixTime::since_unix_epoch(Duration::from_secs(unix_s));
+    let earliest_s = reading.earliest_ms() / 1000;
+    let verdict = is_good(at(earliest_s));
+    match (reading, &verdict) {
+        (Reading::AtLeast(_), Err(Error::InvalidCertificate(error))) if is_early(error) => {
+            let chain = std::iter::once(end_entity).chain(intermediates);
+            let beginnings = chain.filter_map(|der| begins_unix_s(der));
+            let mut later = beginnings.filter(|begins_s| *begins_s > earliest_s);
+            if later.any(|begins_s| is_good(at(begins_s)).is_ok()) {
+                return Ok(());
+            }
+            verdict
+        }
+        (Reading::AtLeast(_) | Reading::Now(_), _) => verdict,
+    }
+}
+
+fn is_early(error: &CertificateError) -> bool {
+    matches!(
+        error,
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. }
+    )
+}
+
+fn begins_unix_s(der: &CertificateDer<'_>) -> Option<u64> {
+    let (_, certificate) = parse_x509_certificate(der).ok()?;
+    u64::try_from(certificate.validity().not_before.timestamp()).ok()
 }
 
 fn stranger(reason: String) -> Error {
@@ -209,12 +265,13 @@ fn algorithms() -> WebPkiSupportedAlgorithms {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::WallClock;
     use crate::credentials::Credentials;
     use crate::tls::tests::{Authority, node_uri, user_uri};
 
     fn check(verifier: &dyn ServerCertVerifier, server: &Credentials) -> Result<(), String> {
         let name = ServerName::try_from("any.example").unwrap();
-        let intermediates = [server.authority().clone()];
+        let intermediates = [server.authorities()[0].clone()];
         verifier
             .verify_server_cert(
                 &server.chain()[0],
@@ -234,9 +291,63 @@ mod tests {
             Box::new(PinnedVerifier::new(
                 Fingerprint::of(&certificate),
                 federation.clone(),
+                Arc::new(WallClock),
             )),
-            Box::new(FederationVerifier::new(certificate, federation).unwrap()),
+            Box::new(
+                FederationVerifier::new(&[certificate], federation, Arc::new(WallClock)).unwrap(),
+            ),
         ]
+    }
+
+    #[derive(Debug)]
+    struct Fixed(Reading);
+
+    impl Clock for Fixed {
+        fn reading(&self) -> Reading {
+            self.0
+        }
+
+        fn learn(&self, _: u64, _: Duration) {}
+    }
+
+    #[test]
+    fn an_end_that_has_passed_counts_even_where_only_a_bound_is_known_and_a_beginning_does_not() {
+        let acme = Authority::new("acme");
+        let server = acme.issue_between(&node_uri("acme"), 2_000, 3_000);
+        let is_good = |reading| {
+            let clock = Arc::new(Fixed(reading));
+            let roots = [acme.certificate()];
+            let verifier = FederationVerifier::new(&roots, "acme".parse().unwrap(), clock);
+            check(&verifier.unwrap(), &server).is_ok()
+        };
+        let cases = [
+            (Reading::AtLeast(1_000_000), true),
+            (Reading::AtLeast(2_500_000), true),
+            (Reading::AtLeast(3_001_000), false),
+            (Reading::Now(1_000_000), false),
+            (Reading::Now(2_500_000), true),
+            (Reading::Now(3_001_000), false),
+        ];
+        for (reading, expected) in cases {
+            assert_eq!(is_good(reading), expected, "{reading:?}");
+        }
+    }
+
+    #[test]
+    fn whoever_trusts_the_old_authority_alone_is_led_to_the_new_one_by_its_word() {
+        let (old, new) = (Authority::new("old"), Authority::new("new"));
+        let server = new.issue(&node_uri("acme"), None, true);
+        let name = ServerName::try_from("any.example").unwrap();
+        let chain = [old.vouch_for(&new), new.certificate(), old.certificate()];
+        for verifier in both(&old) {
+            let check = |chain: &[CertificateDer<'_>]| {
+                verifier
+                    .verify_server_cert(&server.chain()[0], chain, &name, &[], UnixTime::now())
+                    .is_ok()
+            };
+            assert!(check(&chain));
+            assert!(!check(&chain[1..]));
+        }
     }
 
     #[test]
