@@ -157,7 +157,8 @@ impl Api for Service {
             let detail = format!("It may have {REPORT_LENGTH_MAX} bytes.");
             return Err(invalid(Path::of("status"), "Report too large", &detail));
         }
-        enroll::keep_keys(&self.0, &caller, &node, &status).await?;
+        // A node whose keys can't be committed now is well all the same.
+        let kept = enroll::keep_keys(&self.0, &caller, &node, &status).await;
         // Its own agent reports for this voter: whose streams it holds is the voter's to say.
         if node == self.0.node {
             let streams = self.0.streams.nodes();
@@ -165,6 +166,7 @@ impl Api for Service {
         }
         let state = self.0.replica.read();
         self.0.statuses.report(state.inventory(), node, status);
+        kept?;
         let revision = state.revision();
         Ok(Response::new(proto::ReportResponse { revision }))
     }

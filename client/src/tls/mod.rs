@@ -19,7 +19,7 @@ use crate::clock::Clock;
 use crate::credentials::Credentials;
 use crate::fingerprint::Fingerprint;
 
-pub use verifier::{FederationVerifier, PinnedVerifier};
+pub use verifier::FederationVerifier;
 
 /// HTTP/2, which is all that is spoken.
 pub const ALPN_HTTP2: &[u8] = b"h2";
@@ -60,7 +60,7 @@ pub fn joiner_config(
     federation: FederationName,
     clock: Arc<dyn Clock>,
 ) -> Result<Arc<ClientConfig>, TlsError> {
-    let verifier = PinnedVerifier::new(authority, federation, clock);
+    let verifier = FederationVerifier::pinned(authority, federation, clock);
     let mut config = builder()?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier) as Arc<dyn ServerCertVerifier>)

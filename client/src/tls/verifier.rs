@@ -22,22 +22,22 @@ use crate::clock::{Clock, Reading};
 use crate::fingerprint::Fingerprint;
 use crate::spiffe::Identity;
 
-/// Trusts authorities that are known by their certificates.
+/// Trusts authorities to name the nodes of one federation.
 #[derive(Debug)]
 pub struct FederationVerifier {
-    roots: RootCertStore,
+    authorities: Authorities,
     federation: FederationName,
     clock: Arc<dyn Clock>,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
-/// Trusts one authority, known by its fingerprint; the server sends the certificate along.
+/// How the authorities are known.
 #[derive(Debug)]
-pub struct PinnedVerifier {
-    authority: Fingerprint,
-    federation: FederationName,
-    clock: Arc<dyn Clock>,
-    algorithms: WebPkiSupportedAlgorithms,
+enum Authorities {
+    /// By their certificates.
+    Certificates(RootCertStore),
+    /// One, by its fingerprint; the server sends the certificate along.
+    Fingerprint(Fingerprint),
 }
 
 /// A server whose certificate is in order but who is not whom the caller seeks.
@@ -59,25 +59,23 @@ impl FederationVerifier {
         federation: FederationName,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, Error> {
-        let mut roots = RootCertStore::empty();
-        for authority in authorities {
-            roots.add(authority.clone())?;
-        }
         Ok(Self {
-            roots,
+            authorities: Authorities::Certificates(roots(authorities)?),
             federation,
             clock,
             algorithms: algorithms(),
         })
     }
-}
 
-impl PinnedVerifier {
     /// Trusts the authority of that fingerprint to name nodes of `federation`.
     #[must_use]
-    pub fn new(authority: Fingerprint, federation: FederationName, clock: Arc<dyn Clock>) -> Self {
+    pub fn pinned(
+        authority: Fingerprint,
+        federation: FederationName,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         Self {
-            authority,
+            authorities: Authorities::Fingerprint(authority),
             federation,
             clock,
             algorithms: algorithms(),
@@ -94,10 +92,18 @@ impl ServerCertVerifier for FederationVerifier {
         _ocsp_response: &[u8],
         _now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
+        let shown;
+        let roots = match &self.authorities {
+            Authorities::Certificates(roots) => roots,
+            Authorities::Fingerprint(fingerprint) => {
+                shown = roots_shown(*fingerprint, intermediates)?;
+                &shown
+            }
+        };
         verify(
             end_entity,
             intermediates,
-            &self.roots,
+            roots,
             &self.federation,
             self.clock.reading(),
             &self.algorithms,
@@ -127,57 +133,28 @@ impl ServerCertVerifier for FederationVerifier {
     }
 }
 
-impl ServerCertVerifier for PinnedVerifier {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        let authority = intermediates
-            .iter()
-            .find(|certificate| Fingerprint::of(certificate) == self.authority)
-            .ok_or_else(|| {
-                stranger(format!(
-                    "the server does not show the certificate authority that the token names \
-                     (fingerprint {}); is this the server of another federation?",
-                    self.authority
-                ))
-            })?;
-        let mut roots = RootCertStore::empty();
-        roots.add(authority.clone().into_owned())?;
-        verify(
-            end_entity,
-            intermediates,
-            &roots,
-            &self.federation,
-            self.clock.reading(),
-            &self.algorithms,
-        )
+fn roots(authorities: &[CertificateDer<'static>]) -> Result<RootCertStore, Error> {
+    let mut roots = RootCertStore::empty();
+    for authority in authorities {
+        roots.add(authority.clone())?;
     }
+    Ok(roots)
+}
 
-    fn verify_tls12_signature(
-        &self,
-        _message: &[u8],
-        _cert: &CertificateDer<'_>,
-        _dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Err(Error::PeerIncompatible(PeerIncompatible::Tls12NotOffered))
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, cert, dss, &self.algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
+/// The authority of that fingerprint, if the server shows it.
+fn roots_shown(
+    fingerprint: Fingerprint,
+    intermediates: &[CertificateDer<'_>],
+) -> Result<RootCertStore, Error> {
+    let shown = intermediates
+        .iter()
+        .find(|certificate| Fingerprint::of(certificate) == fingerprint);
+    match shown {
+        Some(authority) => roots(&[authority.clone().into_owned()]),
+        None => Err(stranger(format!(
+            "the server does not show the certificate authority that the token names \
+             (fingerprint {fingerprint}); is this the server of another federation?"
+        ))),
     }
 }
 
@@ -269,7 +246,7 @@ mod tests {
     use crate::credentials::Credentials;
     use crate::tls::tests::{Authority, node_uri, user_uri};
 
-    fn check(verifier: &dyn ServerCertVerifier, server: &Credentials) -> Result<(), String> {
+    fn check(verifier: &FederationVerifier, server: &Credentials) -> Result<(), String> {
         let name = ServerName::try_from("any.example").unwrap();
         let intermediates = [server.authorities()[0].clone()];
         verifier
@@ -284,18 +261,14 @@ mod tests {
             .map_err(|error| error.to_string())
     }
 
-    fn both(authority: &Authority) -> [Box<dyn ServerCertVerifier>; 2] {
+    /// Both ways to know an authority.
+    fn both(authority: &Authority) -> [FederationVerifier; 2] {
         let federation: FederationName = "acme".parse().unwrap();
         let certificate = authority.certificate();
+        let pin = Fingerprint::of(&certificate);
         [
-            Box::new(PinnedVerifier::new(
-                Fingerprint::of(&certificate),
-                federation.clone(),
-                Arc::new(WallClock),
-            )),
-            Box::new(
-                FederationVerifier::new(&[certificate], federation, Arc::new(WallClock)).unwrap(),
-            ),
+            FederationVerifier::pinned(pin, federation.clone(), Arc::new(WallClock)),
+            FederationVerifier::new(&[certificate], federation, Arc::new(WallClock)).unwrap(),
         ]
     }
 
@@ -354,7 +327,7 @@ mod tests {
     fn a_voter_of_the_federation_is_trusted_under_any_address() {
         let acme = Authority::new("acme");
         for verifier in both(&acme) {
-            check(&*verifier, &acme.issue(&node_uri("acme"), None, true)).unwrap();
+            check(&verifier, &acme.issue(&node_uri("acme"), None, true)).unwrap();
         }
     }
 
@@ -362,7 +335,7 @@ mod tests {
     fn a_server_of_another_authority_is_refused() {
         let stranger = Authority::new("acme").issue(&node_uri("acme"), None, true);
         for verifier in both(&Authority::new("acme")) {
-            check(&*verifier, &stranger).unwrap_err();
+            check(&verifier, &stranger).unwrap_err();
         }
     }
 
@@ -370,7 +343,7 @@ mod tests {
     fn a_node_that_may_not_serve_is_no_server() {
         let acme = Authority::new("acme");
         for verifier in both(&acme) {
-            check(&*verifier, &acme.issue(&node_uri("acme"), None, false)).unwrap_err();
+            check(&verifier, &acme.issue(&node_uri("acme"), None, false)).unwrap_err();
         }
     }
 
@@ -379,13 +352,9 @@ mod tests {
         let acme = Authority::new("acme");
         for verifier in both(&acme) {
             let user = acme.issue(&user_uri("acme"), Some("admin"), true);
-            assert!(check(&*verifier, &user).unwrap_err().contains("not a node"));
+            assert!(check(&verifier, &user).unwrap_err().contains("not a node"));
             let other = acme.issue(&node_uri("other"), None, true);
-            assert!(
-                check(&*verifier, &other)
-                    .unwrap_err()
-                    .contains("not a node")
-            );
+            assert!(check(&verifier, &other).unwrap_err().contains("not a node"));
         }
     }
 }
