@@ -273,14 +273,14 @@ impl Client {
         }
     }
 
-    /// A user's certificate chain in DER, leaf first, for a request that the caller made.
+    /// A user's certificate, and whom to trust, for a request that the caller made.
     pub async fn issue_user(
         &self,
         name: &NodeName,
         role: Role,
         ttl: Duration,
         certificate_request: Vec<u8>,
-    ) -> Result<Vec<Vec<u8>>, ClientError> {
+    ) -> Result<proto::UserCertificate, ClientError> {
         let request = proto::UserRequest {
             name: name.to_string(),
             role: role.to_string(),
@@ -291,7 +291,7 @@ impl Client {
             .issue(proto::issue_request::Credential::User(request))
             .await?
         {
-            proto::issue_response::Credential::User(user) => Ok(user.certificate_chain),
+            proto::issue_response::Credential::User(user) => Ok(user),
             proto::issue_response::Credential::Token(_) => Err(other_answer("a certificate")),
         }
     }

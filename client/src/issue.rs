@@ -28,8 +28,18 @@ impl Client {
             .serialize_request(&key)
             .map_err(unable)?;
         let request = request.der().to_vec();
-        let chain = self.issue_user(name, role, ttl, request).await?;
-        let certificates = chain.iter().map(|der| pem_section("CERTIFICATE", der));
+        let issued = self.issue_user(name, role, ttl, request).await?;
+        // While one authority follows another, some voters show the one, some the other.
+        let others = issued.trust.map(|trust| trust.authorities);
+        let mut certificates = issued.certificate_chain;
+        for authority in others.unwrap_or_default() {
+            if !certificates.contains(&authority) {
+                certificates.push(authority);
+            }
+        }
+        let certificates = certificates
+            .iter()
+            .map(|der| pem_section("CERTIFICATE", der));
         Ok(certificates.collect::<String>() + &key.serialize_pem())
     }
 }

@@ -5,6 +5,7 @@
 //! decides what is allowed (that is `hanse-core`) and never serves.
 
 mod audit;
+mod authority;
 pub mod client;
 pub mod clock;
 mod complaints;

@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use clap::Args;
 use hanse_client::credentials::pem_section;
 use hanse_client::{Identity, Role};
+use hanse_core::authority::AuthorityRequest;
 use hanse_core::command::Request;
 use hanse_core::endpoint::Endpoint;
 use hanse_core::identities::IdentityKey;
@@ -101,7 +102,7 @@ impl Bootstrap {
         let chain = authority.certify_key(&identity, true, now_unix_s, lives, node.key())?;
         node.accept(&chain, None)?;
         let key = identity_key(&node.key().subject_public_key_info());
-        let requests = self.first_requests(&folder, &advertise, &authority, key)?;
+        let requests = self.first_requests(&folder, &advertise, &authority, (key, now_unix_s))?;
         self.make_state(&folder, requests).await?;
         if let Some(path) = &self.credentials_out {
             let name = FIRST_USER.parse()?;
@@ -149,7 +150,7 @@ impl Bootstrap {
         folder: &DataFolder,
         advertise: &Endpoint,
         authority: &Authority,
-        key: IdentityKey,
+        (key, now_unix_s): (IdentityKey, u64),
     ) -> anyhow::Result<Vec<(&'static str, Request)>> {
         let pair = SealingKeyPair::open_or_generate(folder)?;
         let keyring = Keyring::new(self.federation.clone(), self.node.clone(), pair);
@@ -169,9 +170,15 @@ impl Bootstrap {
             boxes: vec![preshared],
         };
         let introduction = authority.introduction(Vec::new(), vec![key_box]);
+        // The admin's credentials hold the authority in office.
+        let bind = AuthorityRequest::Bind {
+            number: authority.number(),
+            until_unix_s: now_unix_s.saturating_add(CREDENTIALS_LIFETIME.as_secs()),
+        };
         Ok(vec![
             ("bootstrap", enrolment),
             ("bootstrap-authority", Request::Authority(introduction)),
+            ("bootstrap-credentials", Request::Authority(bind)),
         ])
     }
 

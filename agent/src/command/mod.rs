@@ -3,6 +3,7 @@
 
 pub mod agent;
 pub mod audit;
+pub mod authority;
 pub mod bootstrap;
 pub mod connection;
 pub mod credentials;
@@ -65,6 +66,9 @@ enum Command {
     /// Makes credentials for people and programs
     #[command(subcommand)]
     Credentials(credentials::CredentialsCommand),
+    /// Replaces the certificate authority
+    #[command(subcommand)]
+    Authority(authority::Authority),
     /// Shows the federation at a glance
     Status(status::StatusCommand),
     /// Shuts nodes out and forgets them
@@ -96,6 +100,7 @@ impl Arguments {
             Command::Node(command) => asynchronously(command.run()),
             Command::Token(command) => asynchronously(command.run()),
             Command::Credentials(command) => asynchronously(command.run()),
+            Command::Authority(command) => asynchronously(command.run()),
             Command::Status(command) => asynchronously(command.run()),
             Command::Nodes(command) => asynchronously(command.run()),
             Command::Mesh(command) => asynchronously(command.run()),

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::connection::Connection;
 use super::nodes::limits_to_json;
-use super::output;
+use super::{authority, output};
 
 const EXAMPLE: &str = "\
 Example:
@@ -67,6 +67,7 @@ fn to_json(snapshot: &Snapshot) -> Value {
     json!({
         "federation": inventory.name(),
         "ca_fingerprint": response.ca_fingerprint,
+        "authorities": authority::to_json(&response.authorities),
         "revision": response.revision,
         "member_clusters": inventory.clusters.keys().collect::<Vec<_>>(),
         "limits": limits,
@@ -103,6 +104,10 @@ fn text(snapshot: &Snapshot) -> String {
         output::verdict(nodes, live == response.nodes.len()),
     ]);
     let mut text = output::lines(&table);
+    for wait in authority::waits(&response.authorities) {
+        text.push_str("\n! ");
+        text.push_str(&wait);
+    }
     for (node, health) in unwell(snapshot) {
         let since = output::since(health.since_unix_s);
         text.push_str(&format!(

@@ -62,7 +62,7 @@ impl Renewal {
                 (false, _) => None,
                 (true, Some(at)) => Some(at),
                 (true, None) => {
-                    let spread = ROTATION_SPREAD_MAX.min(life(&current) / 10);
+                    let spread = self.rotation_spread(&current);
                     Some(tokio::time::Instant::now() + spread.mul_f64(jitter.rotation))
                 }
             };
@@ -122,6 +122,14 @@ impl Renewal {
         let trust = self.trust.borrow();
         let signing = trust.as_ref().and_then(|trust| trust.authorities.first());
         signing.is_some_and(|signing| !current.is_signed_by(signing))
+    }
+
+    /// Voters are few, and who trusts the new authority only can't reach them before.
+    fn rotation_spread(&self, current: &Credentials) -> Duration {
+        match self.signer {
+            Signer::Own(_) => Duration::ZERO,
+            Signer::Federation(_) => ROTATION_SPREAD_MAX.min(life(current) / 10),
+        }
     }
 
     async fn renew(&self, current: &Credentials) -> anyhow::Result<Credentials> {

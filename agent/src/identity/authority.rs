@@ -17,11 +17,14 @@ use rcgen::{
 };
 use rustls::pki_types::{CertificateDer, CertificateSigningRequestDer, PrivatePkcs8KeyDer};
 use time::OffsetDateTime;
+use x509_parser::certificate::X509Certificate;
 
 /// How long the authority itself lives.
 const AUTHORITY_LIFETIME_S: u64 = 10 * 365 * 24 * 3600;
 /// Certificates begin a little in the past, since clocks differ: by this, or by half their life.
 const BACKDATE_S: u64 = 5 * 60;
+/// Comes before the number in an authority's name.
+const NUMBERED: &str = ", authority ";
 /// The largest certificate request that is read.
 const REQUEST_LENGTH_MAX: usize = 16 << 10;
 /// An authority may vouch for the one that follows it, and that one for nobody else.
@@ -228,10 +231,19 @@ fn parameters(
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
     params.distinguished_name = DistinguishedName::new();
     // Each has a name of its own, by which a chain finds its issuer.
-    let name = format!("Hanse federation {federation}, authority {number}");
+    let name = format!("Hanse federation {federation}{NUMBERED}{number}");
     params.distinguished_name.push(DnType::CommonName, name);
     (params.not_before, params.not_after) = lifetime(now_unix_s, AUTHORITY_LIFETIME_S);
     params
+}
+
+/// The number in the name of the authority that signed a certificate; none: an older version named
+/// its authority without one.
+#[must_use]
+pub fn issuer_number(certificate: &X509Certificate<'_>) -> Option<u32> {
+    let name = certificate.issuer().iter_common_name().next()?;
+    let (_, number) = name.as_str().ok()?.rsplit_once(NUMBERED)?;
+    number.parse().ok()
 }
 
 /// When a certificate was signed that is valid from and until these moments, in seconds since 1970.

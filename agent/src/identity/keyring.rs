@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use hanse_core::authority::Authorities;
+use hanse_core::authority::{Authorities, AuthorityRequest};
 use hanse_core::inventory::Inventory;
 use hanse_core::name::{FederationName, NodeName};
 use hanse_core::secret::{SealedBox, SealedSecret, SealingKey, SecretName, Secrets};
@@ -137,6 +137,20 @@ impl Keyring {
         let keys = voters.filter_map(|(node, record)| Some((node, record.sealing_key?)));
         keys.map(|(node, key)| Ok(self.label(name, node).seal(&key, secret)?))
             .collect()
+    }
+
+    /// The request that makes a new authority known, which the one that signs vouches for.
+    pub fn introduce_authority(
+        &self,
+        state: &FederationState,
+        now_unix_s: u64,
+    ) -> Result<AuthorityRequest, KeyringError> {
+        let number = state.inventory().authorities.next_number();
+        let next = Authority::generate(self.federation.clone(), number, now_unix_s)?;
+        let cross = self.keys(state)?.authority.vouch_for(&next, now_unix_s)?;
+        let name = SecretName::AuthorityKey(number);
+        let boxes = self.seal_new(state.inventory(), name, &next.secret())?;
+        Ok(next.introduction(cross, boxes))
     }
 
     /// A new secret, sealed to this voter alone: the first one's.

@@ -41,11 +41,13 @@ pub enum Call {
     Events,
     /// Reads the audit log of the voter that is called.
     Audit,
+    /// Replaces the certificate authority.
+    RotateAuthority,
 }
 
 impl Call {
     /// Every call, for tests and tables.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Apply,
         Self::Get,
         Self::List,
@@ -63,6 +65,7 @@ impl Call {
         Self::RevokeUser,
         Self::Events,
         Self::Audit,
+        Self::RotateAuthority,
     ];
 
     /// The call's name, for the audit log.
@@ -86,6 +89,7 @@ impl Call {
             Self::RevokeUser => "revoke-user",
             Self::Events => "events",
             Self::Audit => "audit",
+            Self::RotateAuthority => "rotate-authority",
         }
     }
 
@@ -102,7 +106,8 @@ impl Call {
             | Self::RevokeNode
             | Self::RemoveNode
             | Self::Leave
-            | Self::RevokeUser => true,
+            | Self::RevokeUser
+            | Self::RotateAuthority => true,
             Self::Get
             | Self::List
             | Self::Snapshot
@@ -142,6 +147,7 @@ pub fn is_allowed(call: Call, standing: Standing) -> bool {
         | Call::RevokeNode
         | Call::RemoveNode
         | Call::RevokeUser
+        | Call::RotateAuthority
         | Call::Audit => standing == User(Role::Admin),
     }
 }
@@ -183,6 +189,7 @@ mod tests {
             C::RevokeNode,
             C::RemoveNode,
             C::RevokeUser,
+            C::RotateAuthority,
             C::Audit,
         ];
         let mut rows: Vec<(Standing, Vec<Call>)> = vec![

@@ -8,7 +8,7 @@ use hanse_core::name::{ClusterName, NodeName};
 use hanse_core::state::FederationState;
 use x509_parser::parse_x509_certificate;
 
-use crate::identity::authority::signed_unix_s;
+use crate::identity::authority::{issuer_number, signed_unix_s};
 use crate::identity::identity_key;
 
 /// Who is at the other end of a connection.
@@ -29,6 +29,9 @@ pub struct Certificate {
     pub identity: Identity,
     /// The key that it is for.
     pub key: IdentityKey,
+    /// The number of the authority that signed it; none: the first one of an older version, whose
+    /// name has no number.
+    pub authority: Option<u32>,
     /// When it was issued, in seconds since 1970.
     pub issued_unix_s: u64,
     /// When it ends, in seconds since 1970.
@@ -76,6 +79,13 @@ pub enum Fault {
         "these credentials were revoked; an admin can make new ones with `hanse credentials issue`"
     )]
     UserRevoked,
+    /// The authority that signed it was replaced.
+    #[error(
+        "the certificate authority that signed this has been replaced and is trusted no more; for \
+         a node run `hanse leave --force` and `hanse join` with a new token, for a user `hanse \
+         credentials issue` where there are valid credentials, or on a voter with --data-dir"
+    )]
+    AuthorityRetired,
     /// The user's certificate ended.
     #[error(
         "these credentials have ended; make new ones with `hanse credentials issue` where there \
@@ -86,11 +96,12 @@ pub enum Fault {
 
 impl Fault {
     /// Every fault, for tests and tables.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::NodeRevoked,
         Self::NodeUnknown,
         Self::NodeReplaced,
         Self::UserRevoked,
+        Self::AuthorityRetired,
         Self::UserExpired,
     ];
 }
@@ -108,6 +119,7 @@ impl Certificate {
         Ok(Self {
             identity,
             key: identity_key(certificate.public_key().raw),
+            authority: issuer_number(&certificate),
             issued_unix_s: signed_unix_s(begins_unix_s, expires_unix_s),
             expires_unix_s,
         })
@@ -115,6 +127,10 @@ impl Certificate {
 
     fn standing(&self, state: &FederationState, now_unix_s: u64) -> Standing {
         let is_valid = now_unix_s < self.expires_unix_s;
+        let is_trusted = |number| state.inventory().authorities.get(number).is_some();
+        if self.authority.is_some_and(|number| !is_trusted(number)) {
+            return Standing::Refused(Fault::AuthorityRetired);
+        }
         match &self.identity {
             Identity::Node { node, cluster, .. } => {
                 match state.node_standing(node, cluster, self.key) {

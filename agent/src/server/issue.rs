@@ -10,6 +10,7 @@ use hanse_core::identities::USER_LIFETIME_MAX_S;
 use hanse_core::name::{ClusterName, NodeName};
 use tonic::Status;
 
+use super::authority;
 use super::authorize::Call;
 use super::caller::Caller;
 use super::voter::{Voter, invalid, unaudited};
@@ -64,6 +65,7 @@ pub(super) async fn token(
         "token {} for member cluster `{}`",
         claims.id, claims.cluster
     );
+    authority::bind(voter, keys.authority.number(), claims.expires_unix_s).await?;
     let token = Token::sign(&keys.authority, claims)
         .map_err(|error| Status::internal(error.to_string()))?;
     voter
@@ -105,13 +107,15 @@ pub(super) async fn user(
         role,
     };
     let lives = Duration::from_secs(wanted.ttl_s);
-    let certificate_chain = voter
-        .keys()?
+    let (keys, now_unix_s) = (voter.keys()?, voter.now_unix_s());
+    let until_unix_s = now_unix_s.saturating_add(wanted.ttl_s);
+    authority::bind(voter, keys.authority.number(), until_unix_s).await?;
+    let certificate_chain = keys
         .authority
         .certify(
             &identity,
             false,
-            voter.now_unix_s(),
+            now_unix_s,
             lives,
             &wanted.certificate_request,
         )
@@ -129,6 +133,7 @@ pub(super) async fn user(
         .map_err(unaudited)?;
     Ok(Credential::User(proto::UserCertificate {
         certificate_chain,
+        trust: Some(voter.trust().to_proto()),
     }))
 }
 

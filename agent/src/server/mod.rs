@@ -4,6 +4,7 @@
 //! replica and translates. It holds no state that counts: statuses are in memory and may be lost.
 
 mod audit;
+mod authority;
 pub mod authorize;
 pub mod caller;
 mod enroll;

@@ -17,7 +17,7 @@ use tonic::{Request, Response, Status};
 use super::authorize::Call;
 use super::session::Session;
 use super::voter::{Voter, invalid};
-use super::{audit, enroll, events, follow, issue, node, snapshot, user};
+use super::{audit, authority, enroll, events, follow, issue, node, snapshot, user};
 
 /// The largest report that is kept for a node.
 const REPORT_LENGTH_MAX: usize = 1 << 20;
@@ -243,6 +243,15 @@ impl Api for Service {
     ) -> Result<Response<proto::RevokeUserResponse>, Status> {
         let caller = self.0.admit(&request, Call::RevokeUser).await?;
         let response = user::revoke(&self.0, &caller, request.into_inner()).await?;
+        Ok(Response::new(response))
+    }
+
+    async fn rotate_authority(
+        &self,
+        request: Request<proto::RotateAuthorityRequest>,
+    ) -> Result<Response<proto::RotateAuthorityResponse>, Status> {
+        let caller = self.0.admit(&request, Call::RotateAuthority).await?;
+        let response = authority::rotate(&self.0, &caller, request.into_inner()).await?;
         Ok(Response::new(response))
     }
 

@@ -9,6 +9,7 @@ use hanse_core::health;
 use hanse_core::state::FederationState;
 use tonic::Status;
 
+use super::authority;
 use super::voter::Voter;
 
 /// The longest wait, so that a caller that is gone is not served for ever.
@@ -83,6 +84,7 @@ fn assemble(voter: &Voter, version: u64, peers: &WantedPeers) -> proto::Snapshot
         nodes,
         retired_addresses: convert::retired_addresses(inventory),
         revoked_nodes: revoked_nodes(&state),
+        authorities: authority::shown(voter, &state),
     }
 }
 

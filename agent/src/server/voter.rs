@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use hanse_client::refusal;
 use hanse_core::admission::{Refusal, RefusalKind};
+use hanse_core::authority::AuthorityRequest;
 use hanse_core::command::Request;
 use hanse_core::endpoint::Endpoint;
 use hanse_core::finding::{Finding, Path};
@@ -15,6 +16,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
+use super::authority;
 use super::authorize::{self, Call};
 use super::caller::{Caller, Standing};
 use super::followers::Followers;
@@ -108,6 +110,7 @@ impl Voter {
         voter.statuses.watch(voter.replica.read().inventory());
         tokio::spawn(voter.clone().follow_commits());
         tokio::spawn(health::watch(voter.clone()));
+        tokio::spawn(authority::watch(voter.clone()));
         Ok(voter)
     }
 
@@ -144,6 +147,24 @@ impl Voter {
         let state = self.replica.read();
         let sealed = self.keyring.seal_all_for(&state, node, key);
         sealed.map_err(|error| locked(&error))
+    }
+
+    /// The boxes that voters should have and don't.
+    pub(super) fn seal_missing(
+        &self,
+        state: &FederationState,
+    ) -> Result<Vec<SealedSecret>, Status> {
+        let sealed = self.keyring.seal_missing(state);
+        sealed.map_err(|error| locked(&error))
+    }
+
+    /// A new authority that is to follow the one that signs, with its key for every voter.
+    pub(super) fn introduce_authority(
+        &self,
+        state: &FederationState,
+    ) -> Result<AuthorityRequest, Status> {
+        let introduced = self.keyring.introduce_authority(state, self.now_unix_s());
+        introduced.map_err(|error| locked(&error))
     }
 
     fn keys_of(&self, state: &FederationState) -> Result<Arc<Keys>, Status> {
@@ -216,12 +237,7 @@ impl Voter {
             .map_err(|_| Status::unavailable("the voter is stopping; try again"))?;
         // The same request, asked again, is answered once its line can be written.
         noted.map_err(unaudited)?;
-        result.map_err(|error| match error {
-            ProposeError::Refused(Refusal { kind, findings }) => {
-                refusal::to_status(kind, &findings)
-            }
-            ProposeError::Failed(reason) => Status::unavailable(reason),
-        })
+        result.map_err(failed)
     }
 
     /// Whether this voter leads: the one that may act by itself.
@@ -278,6 +294,14 @@ pub(super) fn unaudited(error: AuditError) -> Status {
 /// A voter that can't open the federation's secrets can't do what needs them; another one can.
 fn locked(error: &KeyringError) -> Status {
     Status::unavailable(format!("this voter can't act for the federation: {error}"))
+}
+
+/// What is answered to a proposal that doesn't stand.
+pub(super) fn failed(error: ProposeError) -> Status {
+    match error {
+        ProposeError::Refused(Refusal { kind, findings }) => refusal::to_status(kind, &findings),
+        ProposeError::Failed(reason) => Status::unavailable(reason),
+    }
 }
 
 /// A refusal that concerns the request itself.

@@ -27,7 +27,7 @@ pub(crate) struct Federation {
     pub(crate) endpoint: Endpoint,
     server: Option<Server>,
     stop: CancellationToken,
-    _credentials: watch::Sender<Arc<Credentials>>,
+    credentials: watch::Sender<Arc<Credentials>>,
 }
 
 /// A port that nobody uses at this moment.
@@ -100,8 +100,21 @@ impl Federation {
             endpoint: listen.to_string().parse().unwrap(),
             server: Some(server),
             stop,
-            _credentials: sender,
+            credentials: sender,
         }
+    }
+
+    /// Gives the voter a certificate of the authority that signs now, as its agent would.
+    pub(crate) fn renew_voter(&self) {
+        let identity = NodeIdentity::open(&self.folder()).unwrap();
+        let current = identity.credentials().unwrap();
+        let (keys, now_unix_s) = (self.voter.keys().unwrap(), self.voter.now_unix_s());
+        let chain =
+            keys.authority
+                .certify_key(current.identity(), true, now_unix_s, HOUR, identity.key());
+        let trust = self.voter.trust().to_proto();
+        let renewed = identity.accept(&chain.unwrap(), Some(&trust)).unwrap();
+        self.credentials.send_replace(Arc::new(renewed));
     }
 
     pub(crate) fn folder(&self) -> DataFolder {

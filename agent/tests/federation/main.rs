@@ -17,6 +17,7 @@ mod identities;
 mod objects;
 mod papers;
 mod revocation;
+mod rotation;
 mod sizes;
 mod stage;
 mod strangers;

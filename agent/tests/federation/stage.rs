@@ -156,6 +156,13 @@ impl Stage {
                 let message = proto::RevokeUserRequest { name, request_id };
                 one(Call::RevokeUser, message.encode_to_vec())
             }
+            "RotateAuthority" => {
+                let message = proto::RotateAuthorityRequest {
+                    force: false,
+                    request_id,
+                };
+                one(Call::RotateAuthority, message.encode_to_vec())
+            }
             unknown => panic!("say here what {unknown} takes, and below who may call it"),
         }
     }

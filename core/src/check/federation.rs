@@ -9,8 +9,9 @@ use crate::inventory::Inventory;
 const CHECK_INTERVAL_MIN: Duration = Duration::from_secs(1);
 const CHECK_INTERVAL_MAX: Duration = Duration::from_secs(300);
 const FAILURE_THRESHOLD_MAX: u32 = 100;
-/// Short enough to test with, long enough that renewal at two thirds survives a reboot.
-const CERTIFICATE_LIFETIME_MIN: Duration = Duration::from_secs(600);
+const CERTIFICATE_LIFETIME_MIN: Duration = Duration::from_secs(10);
+/// Long enough that a node that renews at two thirds sits out the restart of a voter.
+const CERTIFICATE_LIFETIME_SAFE: Duration = Duration::from_secs(600);
 const CERTIFICATE_LIFETIME_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 
 /// Checks the federation's settings among everything else.
@@ -45,7 +46,16 @@ pub(super) fn check(inventory: &Inventory, findings: &mut Vec<Finding>) {
         findings.push(Finding::error(
             Path::of("certificate_lifetime"),
             "Certificate lifetime out of range",
-            format!("`{lifetime}` is not between 10m and 8784h (366 days)."),
+            format!("`{lifetime}` is not between 10s and 8784h (366 days)."),
+        ));
+    } else if lifetime.value() < CERTIFICATE_LIFETIME_SAFE {
+        findings.push(Finding::warning(
+            Path::of("certificate_lifetime"),
+            "Short certificate lifetime",
+            format!(
+                "With `{lifetime}` a node's certificate may end while no voter can be reached for \
+                 a few minutes. The node goes on with its last plan, and renews once one can."
+            ),
         ));
     }
     for stored in inventory
