@@ -47,8 +47,6 @@ pub struct Follower<H> {
     held: Option<Held>,
     /// Whether it is in the file too.
     is_kept: bool,
-    /// Whether a difference did not fit: the next plan must be a whole one.
-    wants_whole: bool,
     /// Whether this agent and the voter read plans alike.
     takes_changes: bool,
 }
@@ -68,7 +66,6 @@ impl<H: Hands> Follower<H> {
             boot_id,
             held: None,
             is_kept: false,
-            wants_whole: false,
             takes_changes: true,
         };
         match plan_file::read(&follower.folder) {
@@ -149,8 +146,8 @@ impl<H: Hands> Follower<H> {
 
     /// What is asked for: what is other than in the plan that is here.
     fn request(&self) -> proto::FollowRequest {
-        let held = self.held.as_ref().filter(|_| !self.wants_whole);
-        let digest = held.map(|held| PlanDigest::of(&held.plan).to_bytes().to_vec());
+        let held = self.held.as_ref();
+        let digest = held.map(|held| held.digest().to_bytes().to_vec());
         proto::FollowRequest {
             from_revision: held.map_or(0, |held| held.revision),
             plan_digest: digest.unwrap_or_default(),
@@ -170,10 +167,15 @@ impl<H: Hands> Follower<H> {
             Some(Event::Plan(plan)) => {
                 let compacted = event.compacted;
                 tracing::info!(revision = plan.revision, compacted, "a plan came");
-                self.wants_whole = false;
                 match Held::whole(&plan) {
                     Ok(held) => {
                         self.compare_readings(&held, &event.plan_digest);
+                        let is_same = |before: &Held| {
+                            before.plan == held.plan
+                                && before.report_interval_ms == held.report_interval_ms
+                        };
+                        // Only a plan that says something new is worth the write.
+                        self.is_kept &= self.held.as_ref().is_some_and(is_same);
                         self.keep(held);
                     }
                     Err(error) => tracing::error!(%error, "the last plan stays"),
@@ -181,13 +183,14 @@ impl<H: Hands> Follower<H> {
                 Ok(())
             }
             Some(Event::Change(change)) => {
-                let changed = match &self.held {
-                    Some(held) => held.changed(&change, &event.plan_digest),
-                    None => Err(Unusable::Misfit("there is none".to_owned())),
-                };
-                self.wants_whole = changed.is_err();
-                let held = changed?;
+                // What does not fit leaves no plan here: the data plane goes on with the last one.
+                let held = self.held.take();
+                let mut held = held.ok_or_else(|| Unusable::Misfit("there is none".to_owned()))?;
+                let is_other =
+                    !is_empty(&change) || held.report_interval_ms != change.report_interval_ms;
+                held.change(&change, &event.plan_digest)?;
                 tracing::info!(revision = held.revision, "a change of the plan came");
+                self.is_kept &= !is_other;
                 self.keep(held);
                 Ok(())
             }
@@ -203,7 +206,7 @@ impl<H: Hands> Follower<H> {
     /// A voter of another version may mean more by a plan than this agent reads. Then a difference
     /// never has the right digest, and whole plans must do.
     fn compare_readings(&mut self, held: &Held, digest: &[u8]) {
-        if PlanDigest::from_bytes(digest).is_some_and(|it| it != PlanDigest::of(&held.plan)) {
+        if PlanDigest::from_bytes(digest).is_some_and(|it| it != held.digest()) {
             tracing::warn!(
                 "the voter reads plans otherwise; only whole ones are taken from now on"
             );
@@ -213,11 +216,6 @@ impl<H: Hands> Follower<H> {
 
     /// Puts a plan that came into effect, and on the disk.
     fn keep(&mut self, held: Held) {
-        let is_same = |before: &Held| {
-            before.plan == held.plan && before.report_interval_ms == held.report_interval_ms
-        };
-        // Only a plan that says something new is worth the write.
-        self.is_kept &= self.held.as_ref().is_some_and(is_same);
         let revision = held.revision;
         let plan = (!self.is_kept).then(|| held.to_proto());
         self.put_into_effect(held);
@@ -253,6 +251,10 @@ impl<H: Hands> Follower<H> {
                 .clamp(REPORT_INTERVAL_MIN, REPORT_INTERVAL_MAX),
         }
     }
+}
+
+fn is_empty(change: &proto::PlanChange) -> bool {
+    change.terms.is_none() && change.meshes.is_empty() && change.meshes_removed.is_empty()
 }
 
 /// Waits for another certificate than the one that a connection was made with. Other authorities to
@@ -352,11 +354,9 @@ mod tests {
         let request = follower.request();
         assert!(request.takes_changes && request.plan_digest.len() == 16);
         assert_eq!(request.from_revision, 7);
-        let before = follower.held.clone();
         let change = convert::plan_change_to_proto(&NodeDifference::default(), 7, 8, 0);
         let change = event(Event::Change(change), vec![1; 16]);
         follower.take(change).unwrap_err();
-        assert_eq!(follower.held, before);
         let request = follower.request();
         assert!(request.takes_changes && request.plan_digest.is_empty());
         follower.take(whole).unwrap();

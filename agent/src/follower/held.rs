@@ -17,6 +17,7 @@ pub struct Held {
     pub revision: u64,
     /// How often to report when nothing changes; 0: the voter did not say.
     pub report_interval_ms: u32,
+    digest: PlanDigest,
 }
 
 /// Why what a voter sent changes nothing.
@@ -33,15 +34,23 @@ pub enum Unusable {
 impl Held {
     /// A whole plan, from a voter or from the disk.
     pub fn whole(plan: &proto::NodePlan) -> Result<Self, Unusable> {
+        let read = convert::node_plan_from_proto(plan).map_err(malformed)?;
         Ok(Self {
-            plan: convert::node_plan_from_proto(plan).map_err(malformed)?,
+            digest: PlanDigest::of(&read),
+            plan: read,
             revision: plan.revision,
             report_interval_ms: plan.report_interval_ms,
         })
     }
 
-    /// The plan after a difference whose digest came along.
-    pub fn changed(&self, change: &proto::PlanChange, digest: &[u8]) -> Result<Self, Unusable> {
+    /// The plan's digest.
+    #[must_use]
+    pub fn digest(&self) -> PlanDigest {
+        self.digest
+    }
+
+    /// Takes a difference whose digest came along. After an error this is no plan at all.
+    pub fn change(&mut self, change: &proto::PlanChange, digest: &[u8]) -> Result<(), Unusable> {
         if change.base_revision != self.revision {
             let (base, own) = (change.base_revision, self.revision);
             return Err(Unusable::Misfit(format!(
@@ -49,18 +58,16 @@ impl Held {
             )));
         }
         let difference = convert::plan_change_from_proto(change).map_err(malformed)?;
-        let applied = difference.apply(&self.plan);
-        let plan = applied.map_err(|misfit| Unusable::Misfit(misfit.to_string()))?;
-        if PlanDigest::from_bytes(digest) != Some(PlanDigest::of(&plan)) {
+        let applied = difference.apply(&mut self.plan, &mut self.digest);
+        applied.map_err(|misfit| Unusable::Misfit(misfit.to_string()))?;
+        if PlanDigest::from_bytes(digest) != Some(self.digest) {
             return Err(Unusable::Misfit(
                 "what comes of it has another digest".to_owned(),
             ));
         }
-        Ok(Self {
-            plan,
-            revision: change.revision,
-            report_interval_ms: change.report_interval_ms,
-        })
+        self.revision = change.revision;
+        self.report_interval_ms = change.report_interval_ms;
+        Ok(())
     }
 
     /// The plan for the disk.
@@ -106,11 +113,8 @@ mod tests {
     }
 
     fn held(meshes: &[&str]) -> Held {
-        Held {
-            plan: plan(meshes),
-            revision: 7,
-            report_interval_ms: 5000,
-        }
+        let plan = convert::node_plan_to_proto(&plan(meshes), 7, 5000);
+        Held::whole(&plan).unwrap()
     }
 
     fn change(before: &[&str], after: &[&str]) -> (proto::PlanChange, [u8; 16]) {
@@ -122,7 +126,8 @@ mod tests {
     #[test]
     fn a_difference_from_the_plan_that_is_here_yields_the_newer_one() {
         let (change, digest) = change(&["a", "b"], &["b", "c"]);
-        let after = held(&["a", "b"]).changed(&change, &digest).unwrap();
+        let mut after = held(&["a", "b"]);
+        after.change(&change, &digest).unwrap();
         assert_eq!(after.plan, plan(&["b", "c"]));
         assert_eq!((after.revision, after.report_interval_ms), (9, 1000));
     }
@@ -130,8 +135,8 @@ mod tests {
     #[test]
     fn a_difference_that_does_not_fit_is_refused() {
         let (fitting, digest) = change(&["a"], &["a", "b"]);
-        let misfit = |held: Held, change: &proto::PlanChange, digest: &[u8]| {
-            matches!(held.changed(change, digest), Err(Unusable::Misfit(_)))
+        let misfit = |mut held: Held, change: &proto::PlanChange, digest: &[u8]| {
+            matches!(held.change(change, digest), Err(Unusable::Misfit(_)))
         };
         assert!(misfit(held(&["x"]), &fitting, &digest), "of another plan");
         assert!(misfit(held(&["a"]), &fitting, &[0; 16]), "another digest");

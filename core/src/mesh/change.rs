@@ -134,9 +134,7 @@ impl MeshChange {
         };
         let (before, after) = (whole(before), whole(after));
         if let Some(before) = &before {
-            let mut gone = PlanDigest::default();
-            gone.add_mesh(before);
-            *digest = digest.minus(gone);
+            digest.subtract_mesh(before);
         }
         match (before, after) {
             (None, None) => {}

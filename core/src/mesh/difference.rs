@@ -1,8 +1,8 @@
 //! What is other in one plan than in another, as small as the change is.
 //!
 //! A difference says how everything is from now on and never how it was: applied to the plan that
-//! it was made for it yields the newer one, and applied to any other a [`Misfit`] or a plan with
-//! another digest.
+//! it was made for it yields the newer one, and applied to any other a misfit or a plan with another
+//! digest.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -111,11 +111,6 @@ pub struct PeerHead {
     pub persistent_keepalive_s: Option<u16>,
 }
 
-/// A difference that was made for another plan.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the difference fits no plan that has no {0}")]
-pub struct Misfit(String);
-
 impl NodeDifference {
     /// What is other in `after`.
     #[must_use]
@@ -138,36 +133,6 @@ impl NodeDifference {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.terms.is_none() && self.meshes.is_empty() && self.meshes_removed.is_empty()
-    }
-
-    /// The plan after this difference.
-    ///
-    /// # Errors
-    ///
-    /// It was made for another plan.
-    pub fn apply(&self, plan: &NodePlan) -> Result<NodePlan, Misfit> {
-        let mut plan = plan.clone();
-        if let Some(terms) = self.terms.clone() {
-            plan.limits = terms.limits;
-            plan.capabilities = terms.capabilities;
-        }
-        for mesh in &self.meshes_removed {
-            take(&mut plan.meshes, mesh, |other| &other.mesh)
-                .ok_or_else(|| Misfit(format!("mesh `{mesh}`")))?;
-        }
-        for difference in &self.meshes {
-            let mesh = match position(&plan.meshes, &difference.mesh, |mesh| &mesh.mesh) {
-                Ok(position) => &mut plan.meshes[position],
-                Err(position) => {
-                    let head = difference.head.clone();
-                    let head = head.ok_or_else(|| Misfit(format!("mesh `{}`", difference.mesh)))?;
-                    plan.meshes.insert(position, MeshPlan::new(head));
-                    &mut plan.meshes[position]
-                }
-            };
-            difference.apply(mesh)?;
-        }
-        Ok(plan)
     }
 }
 
@@ -246,44 +211,6 @@ impl MeshDifference {
             && self.probe_targets_removed.is_empty()
             && self.probe_targets.is_empty()
     }
-
-    fn apply(&self, plan: &mut MeshPlan) -> Result<(), Misfit> {
-        if let Some(head) = &self.head {
-            plan.set_head(head.clone());
-        }
-        self.routes.apply(&mut plan.routes)?;
-        for node in &self.peers_removed {
-            take(&mut plan.peers, node, |peer| &peer.node)
-                .ok_or_else(|| Misfit(format!("peer `{node}`")))?;
-        }
-        for difference in &self.peers {
-            let peer = match position(&plan.peers, &difference.node, |peer| &peer.node) {
-                Ok(position) => &mut plan.peers[position],
-                Err(position) => {
-                    let head = difference.head.clone();
-                    let head = head.ok_or_else(|| Misfit(format!("peer `{}`", difference.node)))?;
-                    let peer = PeerPlan::new(difference.node.clone(), head);
-                    plan.peers.insert(position, peer);
-                    &mut plan.peers[position]
-                }
-            };
-            if let Some(head) = &difference.head {
-                peer.set_head(head.clone());
-            }
-            difference.allowed_ips.apply(&mut peer.allowed_ips)?;
-        }
-        for node in &self.probe_targets_removed {
-            take(&mut plan.probe_targets, node, |target| &target.node)
-                .ok_or_else(|| Misfit(format!("probe target `{node}`")))?;
-        }
-        for target in &self.probe_targets {
-            match position(&plan.probe_targets, &target.node, |target| &target.node) {
-                Ok(position) => plan.probe_targets[position] = target.clone(),
-                Err(position) => plan.probe_targets.insert(position, target.clone()),
-            }
-        }
-        Ok(())
-    }
 }
 
 impl PeerDifference {
@@ -324,20 +251,6 @@ impl SetDifference {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.removed.is_empty() && self.added.is_empty()
-    }
-
-    fn apply(&self, networks: &mut Vec<Cidr>) -> Result<(), Misfit> {
-        for network in &self.removed {
-            let missing = |_| Misfit(format!("network {network}"));
-            let position = networks.binary_search(network).map_err(missing)?;
-            networks.remove(position);
-        }
-        for network in &self.added {
-            if let Err(position) = networks.binary_search(network) {
-                networks.insert(position, *network);
-            }
-        }
-        Ok(())
     }
 }
 
@@ -386,7 +299,7 @@ impl MeshPlan {
         }
     }
 
-    fn set_head(&mut self, head: MeshHead) {
+    pub(super) fn set_head(&mut self, head: MeshHead) {
         *self = Self {
             peers: std::mem::take(&mut self.peers),
             routes: std::mem::take(&mut self.routes),
@@ -408,7 +321,7 @@ impl PeerPlan {
         }
     }
 
-    fn new(node: NodeName, head: PeerHead) -> Self {
+    pub(super) fn new(node: NodeName, head: PeerHead) -> Self {
         Self {
             node,
             public_key: head.public_key,
@@ -419,7 +332,7 @@ impl PeerPlan {
         }
     }
 
-    fn set_head(&mut self, head: PeerHead) {
+    pub(super) fn set_head(&mut self, head: PeerHead) {
         *self = Self {
             allowed_ips: std::mem::take(&mut self.allowed_ips),
             ..Self::new(self.node.clone(), head)
@@ -428,11 +341,10 @@ impl PeerPlan {
 }
 
 /// Where something of a name is in a list that is sorted by name, or where it belongs.
-fn position<T, N: Ord>(list: &[T], name: &N, name_of: impl Fn(&T) -> &N) -> Result<usize, usize> {
+pub(super) fn position<T, N: Ord>(
+    list: &[T],
+    name: &N,
+    name_of: impl Fn(&T) -> &N,
+) -> Result<usize, usize> {
     list.binary_search_by(|one| name_of(one).cmp(name))
-}
-
-fn take<T, N: Ord>(list: &mut Vec<T>, name: &N, name_of: impl Fn(&T) -> &N) -> Option<T> {
-    let position = position(list, name, name_of).ok()?;
-    Some(list.remove(position))
 }

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use siphasher::sip128::{Hasher128 as _, SipHasher13};
 
 use super::difference::{MeshHead, PeerHead, SiteTerms};
-use super::plan::{MeshPlan, NodePlan, ProbeTarget};
+use super::plan::{MeshPlan, NodePlan, PeerPlan, ProbeTarget};
 use crate::cidr::Cidr;
 use crate::name::{MeshName, NodeName};
 use crate::object::member_cluster::ResourceLimits;
@@ -54,25 +54,33 @@ impl PlanDigest {
     }
 
     /// One more mesh.
-    pub fn add_mesh(&mut self, plan: &MeshPlan) {
-        let mesh = &plan.mesh;
-        self.add(&Fact::Mesh(&plan.head()));
+    pub(super) fn add_mesh(&mut self, plan: &MeshPlan) {
+        let mut mesh = Self::default();
+        mesh.add(&Fact::Mesh(&plan.head()));
         for route in &plan.routes {
-            self.add(&Fact::Route(mesh, route));
+            mesh.add(&Fact::Route(&plan.mesh, route));
         }
         for peer in &plan.peers {
-            self.add(&Fact::Peer(mesh, &peer.node, &peer.head()));
-            for network in &peer.allowed_ips {
-                self.add(&Fact::AllowedIp(mesh, &peer.node, network));
-            }
+            mesh.add_peer(&plan.mesh, peer);
         }
         for target in &plan.probe_targets {
-            self.add(&Fact::ProbeTarget(mesh, target));
+            mesh.add(&Fact::ProbeTarget(&plan.mesh, target));
         }
+        self.0 = self.0.wrapping_add(mesh.0);
     }
 
-    pub(super) fn minus(self, change: Self) -> Self {
-        Self(self.0.wrapping_sub(change.0))
+    /// One mesh less.
+    pub(super) fn subtract_mesh(&mut self, plan: &MeshPlan) {
+        let mut mesh = Self::default();
+        mesh.add_mesh(plan);
+        self.0 = self.0.wrapping_sub(mesh.0);
+    }
+
+    /// One peer less.
+    pub(super) fn subtract_peer(&mut self, mesh: &MeshName, plan: &PeerPlan) {
+        let mut peer = Self::default();
+        peer.add_peer(mesh, plan);
+        self.0 = self.0.wrapping_sub(peer.0);
     }
 
     /// For the wire.
@@ -85,6 +93,13 @@ impl PlanDigest {
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         Some(Self(u128::from_le_bytes(bytes.try_into().ok()?)))
+    }
+
+    fn add_peer(&mut self, mesh: &MeshName, peer: &PeerPlan) {
+        self.add(&Fact::Peer(mesh, &peer.node, &peer.head()));
+        for network in &peer.allowed_ips {
+            self.add(&Fact::AllowedIp(mesh, &peer.node, network));
+        }
     }
 
     pub(super) fn add(&mut self, fact: &Fact<'_>) {

@@ -1,6 +1,7 @@
 //! VPN meshes: who gets which address, who talks to whom, and when it is proved.
 
 pub mod addresses;
+pub mod apply;
 pub mod change;
 pub mod convergence;
 pub mod difference;

@@ -231,8 +231,10 @@ fn check(
             difference.terms = Some(newer.terms());
         }
         change.add_to(&newer.node, &pair_key, &mut difference, &mut digest);
-        let applied = difference.apply(older).unwrap();
+        let (mut applied, mut applied_digest) = (older.clone(), PlanDigest::of(older));
+        difference.apply(&mut applied, &mut applied_digest).unwrap();
         prop_assert_eq!(&applied, newer);
+        prop_assert_eq!(applied_digest, digest);
         prop_assert_eq!(digest, PlanDigest::of(newer));
         prop_assert_eq!(&difference, &NodeDifference::between(older, newer));
     }
@@ -325,6 +327,7 @@ fn a_difference_for_another_plan_is_refused_or_shows_in_the_digest() {
     let mut digest = PlanDigest::of(older);
     change.add_to(&older.node, &pair_key, &mut difference, &mut digest);
     assert!(!difference.is_empty());
-    let applied = difference.apply(other);
-    assert!(applied.is_err() || PlanDigest::of(&applied.unwrap()) != digest);
+    let (mut applied, mut applied_digest) = (other.clone(), PlanDigest::of(other));
+    let result = difference.apply(&mut applied, &mut applied_digest);
+    assert!(result.is_err() || applied_digest != digest);
 }
