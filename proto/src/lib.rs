@@ -2,6 +2,8 @@
 //!
 //! The `.proto` files beside this crate are the documentation of every message.
 
+pub mod codec;
+
 /// Every message and call, as a `FileDescriptorSet`: so that a test can go through all of them.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 

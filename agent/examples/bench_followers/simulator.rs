@@ -143,19 +143,18 @@ async fn connect(endpoint: &Endpoint, enrolled: &Enrolled) -> Result<Client, Cli
 
 impl Follower {
     async fn run(mut self) -> anyhow::Result<()> {
-        let request = proto::FollowRequest {
-            takes_changes: true,
-            ..Default::default()
-        };
-        let mut events = self.client.follow(request).await?;
+        let mut events = self.client.follow(self.request()).await?;
         let phase = rand::rng().random_range(0.0..1.0);
         let mut next_report = tokio::time::Instant::now() + self.interval().mul_f64(phase);
         loop {
             tokio::select! {
                 event = events.message() => {
-                    let event = event?.context("the voter ended the stream")?;
-                    if self.take(event)? {
-                        next_report = next_report.min(tokio::time::Instant::now() + DEBOUNCE);
+                    match event? {
+                        // As after a large plan.
+                        None => events = self.client.follow(self.request()).await?,
+                        Some(event) => if self.take(event)? {
+                            next_report = next_report.min(tokio::time::Instant::now() + DEBOUNCE);
+                        }
                     }
                 }
                 () = tokio::time::sleep_until(next_report) => {
@@ -163,6 +162,15 @@ impl Follower {
                     next_report = tokio::time::Instant::now() + self.interval();
                 }
             }
+        }
+    }
+
+    fn request(&self) -> proto::FollowRequest {
+        let held = self.held.as_ref();
+        proto::FollowRequest {
+            from_revision: held.map_or(0, |held| held.revision),
+            plan_digest: held.map_or(Vec::new(), |held| held.digest().to_bytes().to_vec()),
+            takes_changes: true,
         }
     }
 

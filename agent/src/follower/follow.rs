@@ -119,7 +119,7 @@ impl<H: Hands> Follower<H> {
         tracing::info!("following the federation");
         let (interval, intervals) = watch::channel(self.report_interval());
         let reporter = Reporter {
-            client,
+            client: client.clone(),
             observations: self.hands.observe(),
             credentials: self.identity.credentials.clone(),
             clock: self.identity.clock.clone(),
@@ -129,14 +129,24 @@ impl<H: Hands> Follower<H> {
         };
         let reporting = reporter.run();
         tokio::pin!(reporting);
+        let mut pace = Pace::new();
+        let mut began = None;
         loop {
             tokio::select! {
                 event = events.message() => {
                     let event = event.map_err(|status| hanse_client::client::failure(&status))?;
-                    let event = event.ok_or_else(|| anyhow::anyhow!("the voter ended the stream"))?;
-                    self.take(event)?;
-                    let now = self.report_interval();
-                    interval.send_if_modified(|before| std::mem::replace(before, now) != now);
+                    if let Some(event) = event {
+                        self.take(event)?;
+                        let now = self.report_interval();
+                        interval.send_if_modified(|before| std::mem::replace(before, now) != now);
+                        continue;
+                    }
+                    // It ended well, as after a large plan: on from there, and the second time
+                    // not at once.
+                    if let Some(began) = began.replace(Instant::now()) {
+                        tokio::time::sleep(pace.after(began.elapsed())).await;
+                    }
+                    events = client.follow(self.request()).await?;
                 }
                 error = &mut reporting => return Err(error.into()),
                 () = renewed(&mut self.identity.credentials, &credentials) => return Ok(()),

@@ -3,6 +3,9 @@
 //! A node that has a plan gets what is other in it, as long as the voter remembers that plan; else
 //! a whole one. Nothing is worked out before the connection can take it, so a slow node skips what
 //! it was too slow for.
+//!
+//! A stream keeps the room of the largest message that it carried. So one that carried a large one
+//! ends after it, and the node goes on from there by another.
 
 use std::sync::Arc;
 
@@ -11,6 +14,7 @@ use hanse_client::convert;
 use hanse_client::proto::{self, follow_event::Event};
 use hanse_core::mesh::{NodeDifference, NodePlan, PlanDigest, SiteTerms};
 use hanse_core::name::NodeName;
+use prost::Message as _;
 use tokio::sync::watch;
 use tokio_stream::Stream;
 use tonic::Status;
@@ -22,6 +26,9 @@ use super::streams::Held;
 use super::voter::Voter;
 use crate::identity::Trust;
 use crate::preshared::PresharedKeys;
+
+/// A larger message is its stream's last.
+const LENGTH_KEPT_MAX: usize = 8 << 10;
 
 /// One node's stream.
 struct Following {
@@ -66,7 +73,7 @@ pub(super) fn follow(
     };
     stream::unfold(following, |mut following| async move {
         let next = following.next().await?;
-        following.is_over = next.is_err();
+        following.is_over |= next.is_err();
         Some((next, following))
     })
 }
@@ -105,6 +112,7 @@ impl Following {
                 (self.whole_event(&frame, &keys.preshared)?, turn)
             }
         };
+        self.is_over = self.request.takes_changes && event.encoded_len() > LENGTH_KEPT_MAX;
         self.place.hand_out(turn);
         Some(Ok(event))
     }

@@ -106,10 +106,10 @@ impl Topology {
             .collect();
         let mut hubs = mesh.sites.iter().filter(|(_, site)| site.hub);
         let hub = hubs.find_map(|(cluster, _)| gateways.get(cluster).copied());
-        let members = members(inventory, mesh, &gateways, hub)
-            .into_iter()
-            .map(|member| shared(before, member))
-            .collect();
+        let all = members(inventory, mesh, &gateways, hub);
+        // Not collected in place: that would keep the room of what is shared.
+        let mut members = Vec::with_capacity(all.len());
+        members.extend(all.into_iter().map(|member| shared(before, member)));
         let mesh = match before {
             Some(before) if *before.mesh == *mesh => before.mesh.clone(),
             Some(_) | None => Arc::new(mesh.clone()),
