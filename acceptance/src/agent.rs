@@ -1,5 +1,6 @@
 //! The agent `hanse` on a host: enrolled once, then started, killed and started again.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -21,6 +22,7 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct Agent<'l> {
     host: &'l Host,
     node: String,
+    environment: Vec<(String, OsString)>,
     process: Option<Process>,
 }
 
@@ -40,6 +42,7 @@ impl<'l> Agent<'l> {
         let agent = Self {
             host,
             node: host.name().to_owned(),
+            environment: Vec::new(),
             process: None,
         };
         let address = format!("{}:{API_PORT}", host.ipv4());
@@ -71,9 +74,23 @@ impl<'l> Agent<'l> {
     ///
     /// When `hanse join` fails.
     pub fn join(host: &'l Host, token: &str) -> Result<Self> {
+        Self::join_with(host, token, Vec::new())
+    }
+
+    /// The same, with `environment` for this and whatever is started later.
+    ///
+    /// # Errors
+    ///
+    /// When `hanse join` fails.
+    pub fn join_with(
+        host: &'l Host,
+        token: &str,
+        environment: Vec<(String, OsString)>,
+    ) -> Result<Self> {
         let agent = Self {
             host,
             node: host.name().to_owned(),
+            environment,
             process: None,
         };
         agent
@@ -94,6 +111,11 @@ impl<'l> Agent<'l> {
         Ok(agent)
     }
 
+    /// Gives whatever is started from now on this environment.
+    pub fn set_environment(&mut self, environment: Vec<(String, OsString)>) {
+        self.environment = environment;
+    }
+
     /// Starts the agent; a running one is killed first.
     ///
     /// # Errors
@@ -104,7 +126,7 @@ impl<'l> Agent<'l> {
         let invocation = Invocation::new(binaries::hanse()?)
             .args(["agent", "--data-dir"])
             .arg(self.data_dir());
-        self.process = Some(self.host.spawn("agent", invocation)?);
+        self.process = Some(self.host.spawn("agent", self.equip(invocation))?);
         Ok(())
     }
 
@@ -183,8 +205,15 @@ impl<'l> Agent<'l> {
         self.host.data_dir().join("hanse")
     }
 
+    fn equip(&self, invocation: Invocation) -> Invocation {
+        let environment = self.environment.iter();
+        environment.fold(invocation, |invocation, (name, value)| {
+            invocation.env(name, value)
+        })
+    }
+
     fn run(&self, invocation: Invocation) -> Result<Output> {
-        self.host.exec(invocation)
+        self.host.exec(self.equip(invocation))
     }
 
     fn story(&self) -> String {

@@ -15,6 +15,7 @@ pub mod agent;
 pub mod binaries;
 pub mod configuration;
 pub mod demonstration;
+pub mod faketime;
 pub mod federation;
 pub mod guest;
 pub mod laboratory;
@@ -26,6 +27,7 @@ pub mod wireguard;
 
 pub use agent::Agent;
 pub use configuration::Configuration;
+pub use faketime::FakeClock;
 pub use federation::Federation;
 pub use laboratory::{Host, Laboratory, Output, Process};
 pub use operator::Operator;

@@ -41,7 +41,7 @@ where
             let lives = voter.certificate_lifetime();
             let now_unix_s = voter.now_unix_s();
             let keys = voter.keys()?;
-            let signer = (&keys.authority, &voter.trust().to_proto());
+            let signer = (&keys.authority, &voter.trust_bundle());
             current = renewal::renew_own(&identity, signer, now_unix_s, lives, current)?;
             Some((voter, listen))
         }

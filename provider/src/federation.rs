@@ -38,8 +38,9 @@ pub(crate) struct FederationModel {
     /// Words of your own.
     #[attribute(optional, computed, default = BTreeMap::<String, Attr<String>>::new())]
     pub(crate) labels: Attr<BTreeMap<String, Attr<String>>>,
-    /// The SHA-256 of the federation's CA certificate, hexadecimal.
-    #[attribute(computed, use_state_for_unknown)]
+    /// The SHA-256 of the federation's CA certificate, hexadecimal. It changes when the authority is
+    /// replaced, which is no change of this resource.
+    #[attribute(computed)]
     pub(crate) ca_fingerprint: Attr<String>,
     /// How long each operation may take. By default 10 minutes for a create or an update, 5 for a
     /// delete, 1 for a read.

@@ -1,7 +1,9 @@
 //! The time that a voter goes by: the median of the voters' clocks.
 //!
 //! Each voter brings in a clock of its own that ignores whoever sets the system's. A lone voter goes
-//! by that. Never below what was committed: no voter was that early.
+//! by that. Never below what was committed: no voter was that early. After its start a voter among
+//! others knows a bound only, until it has heard a majority: by that, what has ended is refused and
+//! what begins later is let in, lest those who could tell it the time be shut out.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -36,6 +38,12 @@ struct Inner {
     agreed_boot_ms: u64,
     samples: BTreeMap<NodeName, Sample>,
     voters: usize,
+    /// Whether a majority was heard since the start. Till then only a bound is known, unless this
+    /// voter is the only one.
+    is_settled: bool,
+    /// What was known before the start, and when that was read.
+    bound_ms: u64,
+    bound_boot_ms: u64,
     kept_boot_ms: Option<u64>,
 }
 
@@ -49,8 +57,11 @@ impl FederationClock {
         let known = mark.as_ref().map(|mark| (mark, boot_id.as_str()));
         let boot_ms = boot_ms();
         let mut own = SteadyClock::start(known, wall_ms(), boot_ms);
-        own.raise(committed_unix_s.saturating_mul(1000), boot_ms);
-        Self::new(Some(folder.clone()), own, boot_ms, boot_id)
+        let committed_ms = committed_unix_s.saturating_mul(1000);
+        own.raise(committed_ms, boot_ms);
+        let known_ms = known.map_or(0, |(mark, id)| mark.read(id, boot_ms).earliest_ms());
+        let bound_ms = known_ms.max(committed_ms);
+        Self::new(Some(folder.clone()), own, (bound_ms, boot_ms), boot_id)
     }
 
     /// The system's clock as it is now, for a federation that is being founded.
@@ -58,16 +69,24 @@ impl FederationClock {
     pub fn of_system() -> Self {
         let boot_ms = boot_ms();
         let own = SteadyClock::start(None, wall_ms(), boot_ms);
-        Self::new(None, own, boot_ms, boot_id())
+        Self::new(None, own, (0, boot_ms), boot_id())
     }
 
-    fn new(folder: Option<DataFolder>, own: SteadyClock, boot_ms: u64, boot_id: String) -> Self {
+    fn new(
+        folder: Option<DataFolder>,
+        own: SteadyClock,
+        (bound_ms, boot_ms): (u64, u64),
+        boot_id: String,
+    ) -> Self {
         let inner = Inner {
             agreed_ms: own.at(boot_ms),
             agreed_boot_ms: boot_ms,
             own,
             samples: BTreeMap::new(),
             voters: 1,
+            is_settled: false,
+            bound_ms,
+            bound_boot_ms: boot_ms,
             kept_boot_ms: None,
         };
         Self {
@@ -123,8 +142,12 @@ impl FederationClock {
         let (earliest_ms, boot_ms) = (committed_unix_s.saturating_mul(1000), boot_ms());
         let mut inner = self.lock();
         if inner.carried(boot_ms) < earliest_ms {
-            inner.agreed_ms = earliest_ms;
+            inner.agreed_ms = inner.agreed_ms.max(earliest_ms);
             inner.agreed_boot_ms = boot_ms;
+            inner.bound_ms = earliest_ms;
+            inner.bound_boot_ms = boot_ms;
+            // A lone voter brings it in from now on.
+            inner.own.raise(earliest_ms, boot_ms);
         }
     }
 
@@ -172,15 +195,27 @@ impl FederationClock {
 impl Inner {
     /// What was agreed, carried on.
     fn carried(&self, boot_ms: u64) -> u64 {
-        self.agreed_ms
-            .saturating_add(boot_ms.saturating_sub(self.agreed_boot_ms))
+        if self.is_known() {
+            return self
+                .agreed_ms
+                .saturating_add(boot_ms.saturating_sub(self.agreed_boot_ms));
+        }
+        self.bound_ms
+            .saturating_add(boot_ms.saturating_sub(self.bound_boot_ms))
+    }
+
+    /// Whether the time is known, and not a bound alone.
+    fn is_known(&self) -> bool {
+        self.is_settled || self.voters == 1
     }
 
     fn settle(&mut self, boot_ms: u64) {
         let samples: Vec<Sample> = self.samples.values().copied().collect();
-        let carried_ms = Some(self.carried(boot_ms));
+        let carried_ms = self.is_settled.then(|| self.carried(boot_ms));
         let own_ms = self.own.at(boot_ms);
-        self.agreed_ms = agree(own_ms, &samples, self.voters, boot_ms, carried_ms).unix_ms;
+        let agreement = agree(own_ms, &samples, self.voters, boot_ms, carried_ms);
+        self.is_settled |= agreement.is_majority && self.voters > 1;
+        self.agreed_ms = agreement.unix_ms;
         self.agreed_boot_ms = boot_ms;
     }
 }
@@ -195,7 +230,13 @@ impl TimeProvider for FederationClock {
 
 impl Clock for FederationClock {
     fn reading(&self) -> Reading {
-        Reading::Now(self.now_ms())
+        let inner = self.lock();
+        let now_ms = inner.carried(boot_ms());
+        if inner.is_known() {
+            Reading::Now(now_ms)
+        } else {
+            Reading::AtLeast(now_ms)
+        }
     }
 
     fn learn(&self, _: u64, _: Duration) {}
@@ -205,9 +246,13 @@ impl Clock for FederationClock {
         let boot_ms = boot_ms();
         let wall_ahead_ms = inner.own.wall_ahead_ms();
         let wall_ms = inner.own.at(boot_ms).saturating_add_signed(wall_ahead_ms);
+        if !inner.is_known() {
+            return None;
+        }
         let complaint = complaint(wall_ms, inner.carried(boot_ms))?;
         Some(match (&self.folder, inner.voters) {
-            (Some(folder), 1) => format!(
+            // Time that is behind can catch up; it never goes back.
+            (Some(folder), 1) if wall_ms > inner.carried(boot_ms) => format!(
                 "{complaint}; set it right, or, if it is right, stop the agent, remove {} and \
                  start it again",
                 folder.clock().display()
@@ -285,11 +330,26 @@ mod tests {
     }
 
     #[test]
+    fn among_others_only_a_bound_is_known_before_a_majority_was_heard() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = DataFolder::new(parent.path());
+        let earlier_ms = wall_ms() - DAY_MS;
+        let clock = FederationClock::start(&folder, earlier_ms / 1000);
+        let others: [NodeName; 2] = ["v2".parse().unwrap(), "v3".parse().unwrap()];
+        clock.set_others(&others);
+        assert!(matches!(clock.reading(), Reading::AtLeast(_)));
+        assert!(is_about(&clock, earlier_ms));
+        clock.observe(&others[0], wall_ms(), Duration::ZERO);
+        assert!(matches!(clock.reading(), Reading::Now(_)));
+        assert!(is_about(&clock, wall_ms()));
+    }
+
+    #[test]
     fn a_sample_that_took_a_day_says_nothing() {
         let clock = FederationClock::of_system();
         let other: NodeName = "v2".parse().unwrap();
         clock.set_others([&other]);
         clock.observe(&other, wall_ms() + DAY_MS, DAY);
-        assert!(is_about(&clock, wall_ms()));
+        assert!(matches!(clock.reading(), Reading::AtLeast(_)));
     }
 }

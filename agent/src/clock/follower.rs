@@ -1,8 +1,8 @@
 //! The time that a follower goes by: the last that a voter told it over an authenticated
 //! connection, carried on by the time since boot.
 //!
-//! The system's clock has no say. After a restart of the machine only a bound is known, until a
-//! voter tells the time again.
+//! The system's clock has no say. After a restart of the machine only an older bound is known, until
+//! a voter tells the time again.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -55,6 +55,10 @@ impl FollowerClock {
         }
     }
 
+    fn known(&self) -> Reading {
+        self.lock().mark.read(&self.boot_id, boot_ms())
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -82,8 +86,10 @@ impl FollowerClock {
 }
 
 impl Clock for FollowerClock {
+    /// Never more than a bound: the federation's time may have gone ahead meanwhile, and only the
+    /// federation signs what begins later.
     fn reading(&self) -> Reading {
-        self.lock().mark.read(&self.boot_id, boot_ms())
+        Reading::AtLeast(self.known().earliest_ms())
     }
 
     fn learn(&self, unix_ms: u64, round_trip: Duration) {
@@ -98,7 +104,7 @@ impl Clock for FollowerClock {
     }
 
     fn problem(&self) -> Option<String> {
-        match self.reading() {
+        match self.known() {
             Reading::Now(federation_ms) => {
                 complaint(wall_ms(), federation_ms).map(|words| format!("{words}; set it right"))
             }
@@ -133,10 +139,10 @@ mod tests {
     fn before_a_voter_has_told_the_time_only_a_bound_is_known() {
         let (_parent, folder) = folder();
         let clock = FollowerClock::start(&folder, NOW_MS / 1000);
-        assert!(matches!(clock.reading(), Reading::AtLeast(ms) if ms >= NOW_MS));
+        assert!(matches!(clock.known(), Reading::AtLeast(ms) if ms >= NOW_MS));
         assert_eq!(clock.problem(), None);
         clock.learn(NOW_MS + 5, Duration::from_millis(3));
-        assert!(is_now(clock.reading(), NOW_MS));
+        assert!(is_now(clock.known(), NOW_MS));
         assert!(clock.problem().unwrap().contains("set it right"));
     }
 
@@ -144,11 +150,11 @@ mod tests {
     fn what_was_told_is_known_after_a_restart_of_the_agent_and_a_bound_after_one_of_the_machine() {
         let (_parent, folder) = folder();
         FollowerClock::start(&folder, 0).learn(NOW_MS, Duration::ZERO);
-        assert!(is_now(FollowerClock::start(&folder, 0).reading(), NOW_MS));
+        assert!(is_now(FollowerClock::start(&folder, 0).known(), NOW_MS));
         let mut mark = mark_file::read(&folder).unwrap();
         mark.boot_id = "another".into();
         mark_file::write(&folder, &mark).unwrap();
-        let bound = FollowerClock::start(&folder, 0).reading();
+        let bound = FollowerClock::start(&folder, 0).known();
         assert!(matches!(bound, Reading::AtLeast(ms) if ms >= NOW_MS));
     }
 
@@ -158,6 +164,6 @@ mod tests {
         std::fs::write(folder.clock(), "{").unwrap();
         let clock = FollowerClock::start(&folder, 0);
         clock.learn(NOW_MS, ROUND_TRIP_MAX * 2);
-        assert!(matches!(clock.reading(), Reading::AtLeast(ms) if ms < NOW_MS));
+        assert!(matches!(clock.known(), Reading::AtLeast(ms) if ms < NOW_MS));
     }
 }

@@ -2,7 +2,7 @@
 //! says.
 //!
 //! A certificate is renewed at two thirds of its life, and soon after another authority began to
-//! sign. When that is, the federation's clock says, never the system's.
+//! sign or certificates began to live for less. When that is, the federation's clock says, never the system's.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,8 +23,8 @@ const RETRY_PAUSE_MIN: Duration = Duration::from_millis(500);
 const RETRIES_PER_LIFE: u32 = 20;
 /// The longest sleep.
 const SLEEP_MAX: Duration = Duration::from_secs(3600);
-/// Over how much time nodes spread their renewals after another authority began to sign.
-const ROTATION_SPREAD_MAX: Duration = Duration::from_secs(60);
+/// Over how much time nodes spread the renewals that all of them have a reason for at once.
+const SPREAD_MAX: Duration = Duration::from_secs(60);
 
 /// Who signs.
 pub enum Signer {
@@ -53,17 +53,18 @@ impl Renewal {
     pub async fn run(mut self, stop: CancellationToken) {
         // Drawn once for each certificate, so that nodes that joined together part for good.
         let mut jitter = Jitter::draw();
-        // When the certificate is to be given up for one of another authority.
+        // When the certificate is to be given up for another one, old or not.
         let mut moves_at: Option<tokio::time::Instant> = None;
+        let mut adopted = None;
         loop {
-            self.adopt();
+            self.adopt(&mut adopted);
             let current = self.credentials.borrow().clone();
-            moves_at = match (self.is_signed_by_another(&current), moves_at) {
+            moves_at = match (self.is_outdated(&current), moves_at) {
                 (false, _) => None,
                 (true, Some(at)) => Some(at),
                 (true, None) => {
-                    let spread = self.rotation_spread(&current);
-                    Some(tokio::time::Instant::now() + spread.mul_f64(jitter.rotation))
+                    let spread = self.spread(&current);
+                    Some(tokio::time::Instant::now() + spread.mul_f64(jitter.spread))
                 }
             };
             let mut left = until_renewal(&current, self.clock.reading(), jitter.renewal);
@@ -96,15 +97,17 @@ impl Renewal {
     }
 
     /// Trusts whom the federation says, from the disk to the next connection.
-    fn adopt(&mut self) {
-        if !self.trust.has_changed().unwrap_or(false) {
+    fn adopt(&mut self, adopted: &mut Option<proto::TrustBundle>) {
+        let told = self.trust.borrow_and_update().clone();
+        if told == *adopted {
             return;
         }
-        let Some(trust) = self.trust.borrow_and_update().clone() else {
+        let Some(trust) = told else {
             return;
         };
         match self.identity.trust(&trust) {
             Ok(credentials) => {
+                *adopted = Some(trust);
                 let current = self.credentials.borrow().clone();
                 let is_new = current.authorities() != credentials.authorities()
                     || current.chain() != credentials.chain();
@@ -117,18 +120,33 @@ impl Renewal {
         }
     }
 
-    /// Whether the authority that signs now is another than the one that signed the certificate.
-    fn is_signed_by_another(&self, current: &Credentials) -> bool {
+    /// Whether a certificate that is signed now would be another: by another authority, or for less
+    /// time.
+    fn is_outdated(&self, current: &Credentials) -> bool {
         let trust = self.trust.borrow();
-        let signing = trust.as_ref().and_then(|trust| trust.authorities.first());
-        signing.is_some_and(|signing| !current.is_signed_by(signing))
+        let Some(trust) = trust.as_ref() else {
+            return false;
+        };
+        let signing = trust.authorities.first();
+        let is_moved = signing.is_some_and(|signing| !current.is_signed_by(signing));
+        // Dated back by up to half of it.
+        let longest = Duration::from_secs(trust.certificate_lifetime_s).mul_f64(1.5);
+        is_moved || (!longest.is_zero() && life(current) > longest)
     }
 
     /// Voters are few, and who trusts the new authority only can't reach them before.
-    fn rotation_spread(&self, current: &Credentials) -> Duration {
+    fn spread(&self, current: &Credentials) -> Duration {
+        let lifetime_s = self
+            .trust
+            .borrow()
+            .as_ref()
+            .map(|trust| trust.certificate_lifetime_s);
+        let told = Duration::from_secs(lifetime_s.unwrap_or(0));
+        let life = life(current);
+        let shortest = if told.is_zero() { life } else { told.min(life) };
         match self.signer {
             Signer::Own(_) => Duration::ZERO,
-            Signer::Federation(_) => ROTATION_SPREAD_MAX.min(life(current) / 10),
+            Signer::Federation(_) => SPREAD_MAX.min(shortest / 10),
         }
     }
 
@@ -139,7 +157,7 @@ impl Renewal {
                 let (name, key) = (current.identity(), self.identity.key());
                 let authority = &voter.keys()?.authority;
                 let chain = authority.certify_key(name, true, now_unix_s, lives, key)?;
-                (chain, Some(voter.trust().to_proto()))
+                (chain, Some(voter.trust_bundle()))
             }
             Signer::Federation(voters) => {
                 let request = proto::EnrollRequest {
@@ -178,7 +196,7 @@ pub fn renew_own(
 /// What keeps nodes from doing the same at the same time; each from 0 to 1, or a tenth.
 struct Jitter {
     renewal: f64,
-    rotation: f64,
+    spread: f64,
 }
 
 impl Jitter {
@@ -186,7 +204,7 @@ impl Jitter {
         let mut random = rand::rng();
         Self {
             renewal: random.random_range(0.0..0.1),
-            rotation: random.random_range(0.0..1.0),
+            spread: random.random_range(0.0..1.0),
         }
     }
 }

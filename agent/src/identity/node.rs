@@ -236,6 +236,7 @@ mod tests {
         let trust = proto::TrustBundle {
             authorities: vec![new.certificate().to_vec(), old.certificate().to_vec()],
             cross_certificates: vec![cross.clone()],
+            ..Default::default()
         };
         node.trust(&trust).unwrap();
         for nonsense in [

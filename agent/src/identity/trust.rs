@@ -1,5 +1,7 @@
 //! Whom the federation trusts to name others: its certificate authorities, without their keys.
 
+use std::time::Duration;
+
 use hanse_client::{Fingerprint, proto};
 use hanse_core::authority::{Authorities, AuthorityRole};
 use hanse_core::name::FederationName;
@@ -89,9 +91,9 @@ impl Trust {
             .find(|authority| authority.fingerprint == fingerprint)
     }
 
-    /// What nodes are told.
+    /// What nodes are told, and how long certificates live.
     #[must_use]
-    pub fn to_proto(&self) -> proto::TrustBundle {
+    pub fn to_proto(&self, lifetime: Duration) -> proto::TrustBundle {
         let mut authorities: Vec<&TrustedAuthority> = self.iter().collect();
         authorities.sort_by_key(|authority| authority.role != AuthorityRole::Signing);
         let certificates = authorities.iter().map(|one| one.certificate.to_vec());
@@ -99,6 +101,7 @@ impl Trust {
         proto::TrustBundle {
             authorities: certificates.collect(),
             cross_certificates: cross_certificates.collect(),
+            certificate_lifetime_s: lifetime.as_secs(),
         }
     }
 

@@ -234,7 +234,7 @@ fn certify(
         federation: identity.federation().to_string(),
         member_cluster,
         endpoints: voter.endpoints().iter().map(ToString::to_string).collect(),
-        trust: Some(voter.trust().to_proto()),
+        trust: Some(voter.trust_bundle()),
     })
 }
 

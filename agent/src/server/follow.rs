@@ -8,6 +8,7 @@
 //! ends after it, and the node goes on from there by another.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::stream;
 use hanse_client::convert;
@@ -51,7 +52,7 @@ struct Sent {
     mark: [u8; 32],
     report_interval_ms: u32,
     voters: Arc<[String]>,
-    trust: Arc<Trust>,
+    trust: (Arc<Trust>, Duration),
 }
 
 /// Follows a node's plan until the node goes or the voter stops.
@@ -184,7 +185,7 @@ impl Following {
         let told = self.sent.take().map(|sent| (sent.voters, sent.trust));
         let (voters, trust) = told.unzip();
         let is_told = voters.is_some_and(|told| told == frame.voters);
-        let newest = self.voter.trust();
+        let newest = (self.voter.trust(), self.voter.certificate_lifetime());
         let is_trust_told = trust.is_some_and(|told| told == newest);
         self.sent = Some(Sent {
             revision: frame.revision,
@@ -203,7 +204,7 @@ impl Following {
                 endpoints: endpoints(),
             }),
             compacted: false,
-            trust: (!is_trust_told).then(|| newest.to_proto()),
+            trust: (!is_trust_told).then(|| newest.0.to_proto(newest.1)),
         }
     }
 }

@@ -133,7 +133,7 @@ pub(super) async fn user(
         .map_err(unaudited)?;
     Ok(Credential::User(proto::UserCertificate {
         certificate_chain,
-        trust: Some(voter.trust().to_proto()),
+        trust: Some(voter.trust_bundle()),
     }))
 }
 

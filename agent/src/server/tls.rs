@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hanse_client::Credentials;
-use hanse_client::Identity;
-use hanse_client::tls::{ALPN_HTTP2, provider};
+use hanse_client::tls::{ALPN_HTTP2, at_some_time, provider};
+use hanse_client::{Clock, Identity};
 use hanse_core::authority::REJOIN_WINDOW_S;
 use hanse_core::name::FederationName;
 use rustls::client::danger::HandshakeSignatureValid;
@@ -59,10 +59,14 @@ pub fn server_config(
     chain.extend(trust.cross_certificates().cloned());
     // Joiners know an authority by its fingerprint only, and look for it here.
     chain.extend(authorities);
-    let mut config = ServerConfig::builder_with_details(provider(), clock)
+    let mut config = ServerConfig::builder_with_details(provider(), clock.clone())
         .with_protocol_versions(&[&TLS13])
         .map_err(|error| fail(&error))?
-        .with_client_cert_verifier(Arc::new(Callers { inner, federation }))
+        .with_client_cert_verifier(Arc::new(Callers {
+            inner,
+            federation,
+            clock,
+        }))
         .with_single_cert(chain, credentials.private_key())
         .map_err(|error| fail(&error))?;
     config.alpn_protocols = vec![ALPN_HTTP2.to_vec()];
@@ -76,32 +80,17 @@ pub fn server_config(
 struct Callers {
     inner: Arc<dyn ClientCertVerifier>,
     federation: FederationName,
+    clock: Arc<dyn Clock>,
 }
 
-impl ClientCertVerifier for Callers {
-    fn offer_client_auth(&self) -> bool {
-        true
-    }
-
-    fn client_auth_mandatory(&self) -> bool {
-        false
-    }
-
-    fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        self.inner.root_hint_subjects()
-    }
-
-    fn verify_client_cert(
+impl Callers {
+    fn verify_at(
         &self,
+        identity: &Identity,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        let identity = Identity::from_certificate(end_entity)
-            .map_err(|error| Error::InvalidCertificate(other(error)))?;
-        if *identity.federation() != self.federation {
-            return Err(CertificateError::ApplicationVerificationFailure.into());
-        }
         let verified = self
             .inner
             .verify_client_cert(end_entity, intermediates, now);
@@ -122,6 +111,35 @@ impl ClientCertVerifier for Callers {
             }
             Identity::Node { .. } | Identity::User { .. } => verified,
         }
+    }
+}
+
+impl ClientCertVerifier for Callers {
+    fn offer_client_auth(&self) -> bool {
+        true
+    }
+
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        self.inner.root_hint_subjects()
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        let identity = Identity::from_certificate(end_entity)
+            .map_err(|error| Error::InvalidCertificate(other(error)))?;
+        if *identity.federation() != self.federation {
+            return Err(CertificateError::ApplicationVerificationFailure.into());
+        }
+        let verify = |now| self.verify_at(&identity, end_entity, intermediates, now);
+        at_some_time(self.clock.reading(), end_entity, intermediates, verify)
     }
 
     fn verify_tls12_signature(
@@ -156,10 +174,24 @@ mod tests {
     use rcgen::KeyPair;
 
     use super::*;
+    use hanse_client::Reading;
+
     use crate::clock::wall_ms;
     use crate::identity::Authority;
 
     const LIFE_S: u64 = 100;
+
+    /// So much later than it is.
+    #[derive(Debug)]
+    struct Later(u64);
+
+    impl Clock for Later {
+        fn reading(&self) -> Reading {
+            Reading::Now(wall_ms() + self.0 * 1000)
+        }
+
+        fn learn(&self, _: u64, _: Duration) {}
+    }
 
     fn check(uri: &str, later_s: u64) -> bool {
         let authority = Authority::generate("acme".parse().unwrap(), 1, wall_ms() / 1000).unwrap();
@@ -177,8 +209,9 @@ mod tests {
         let callers = Callers {
             inner,
             federation: "acme".parse().unwrap(),
+            clock: Arc::new(Later(later_s)),
         };
-        let now = UnixTime::since_unix_epoch(Duration::from_secs((wall_ms() / 1000) + later_s));
+        let now = UnixTime::now();
         callers
             .verify_client_cert(&chain[0].clone().into(), &[], now)
             .is_ok()

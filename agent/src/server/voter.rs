@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hanse_client::refusal;
+use hanse_client::{proto, refusal};
 use hanse_core::admission::{Refusal, RefusalKind};
 use hanse_core::authority::AuthorityRequest;
 use hanse_core::command::Request;
@@ -77,6 +77,7 @@ impl Voter {
         let keyring = Keyring::new(federation.clone(), settings.node.clone(), pair);
         let (disk, state) = Disk::open(&folder.state(), &settings.federation)?;
         let clock = Arc::new(FederationClock::start(folder, state.decided_unix_s()));
+        clock.set_others(other_voters(&state, &settings.node));
         tokio::spawn({
             let (clock, stop) = (clock.clone(), stop.clone());
             async move { clock.run(stop).await }
@@ -130,6 +131,12 @@ impl Voter {
     #[must_use]
     pub fn trust(&self) -> Arc<Trust> {
         self.keyring.trust(self.replica.read().inventory())
+    }
+
+    /// What nodes are told of that.
+    #[must_use]
+    pub fn trust_bundle(&self) -> proto::TrustBundle {
+        self.trust().to_proto(self.certificate_lifetime())
     }
 
     /// The keys with which the federation signs; they change when an authority is replaced.
@@ -302,6 +309,17 @@ pub(super) fn failed(error: ProposeError) -> Status {
         ProposeError::Refused(Refusal { kind, findings }) => refusal::to_status(kind, &findings),
         ProposeError::Failed(reason) => Status::unavailable(reason),
     }
+}
+
+/// Who votes beside this voter.
+fn other_voters<'a>(
+    state: &'a FederationState,
+    own: &'a NodeName,
+) -> impl Iterator<Item = &'a NodeName> {
+    let nodes = state.inventory().nodes.iter();
+    nodes
+        .filter(move |(node, record)| record.voter && *node != own)
+        .map(|(node, _)| node)
 }
 
 /// A refusal that concerns the request itself.

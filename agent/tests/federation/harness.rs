@@ -112,7 +112,7 @@ impl Federation {
         let chain =
             keys.authority
                 .certify_key(current.identity(), true, now_unix_s, HOUR, identity.key());
-        let trust = self.voter.trust().to_proto();
+        let trust = self.voter.trust_bundle();
         let renewed = identity.accept(&chain.unwrap(), Some(&trust)).unwrap();
         self.credentials.send_replace(Arc::new(renewed));
     }

@@ -19,7 +19,7 @@ use crate::clock::Clock;
 use crate::credentials::Credentials;
 use crate::fingerprint::Fingerprint;
 
-pub use verifier::FederationVerifier;
+pub use verifier::{FederationVerifier, at_some_time};
 
 /// HTTP/2, which is all that is spoken.
 pub const ALPN_HTTP2: &[u8] = b"h2";

@@ -193,12 +193,12 @@ fn verify(
 /// Asks whether a chain is good now; or, where only the earliest moment that it can be is known,
 /// whether it is good at any moment from then on. So an end that has passed is always noticed, and
 /// a beginning is held against nobody by a clock that may be behind.
-fn at_some_time(
+pub fn at_some_time<T>(
     reading: Reading,
     end_entity: &CertificateDer<'_>,
     intermediates: &[CertificateDer<'_>],
-    is_good: impl Fn(UnixTime) -> Result<(), Error>,
-) -> Result<(), Error> {
+    is_good: impl Fn(UnixTime) -> Result<T, Error>,
+) -> Result<T, Error> {
     let at = |unix_s| UnixTime::since_unix_epoch(Duration::from_secs(unix_s));
     let earliest_s = reading.earliest_ms() / 1000;
     let verdict = is_good(at(earliest_s));
@@ -207,10 +207,8 @@ fn at_some_time(
             let chain = std::iter::once(end_entity).chain(intermediates);
             let beginnings = chain.filter_map(|der| begins_unix_s(der));
             let mut later = beginnings.filter(|begins_s| *begins_s > earliest_s);
-            if later.any(|begins_s| is_good(at(begins_s)).is_ok()) {
-                return Ok(());
-            }
-            verdict
+            let found = later.find_map(|begins_s| is_good(at(begins_s)).ok());
+            found.map_or(verdict, Ok)
         }
         (Reading::AtLeast(_) | Reading::Now(_), _) => verdict,
     }

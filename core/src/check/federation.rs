@@ -77,3 +77,31 @@ pub(super) fn check(inventory: &Inventory, findings: &mut Vec<Finding>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::object::Federation;
+
+    fn findings(lifetime: &str) -> Vec<(bool, String)> {
+        let mut spec = Federation::defaults("test".parse().unwrap());
+        spec.certificate_lifetime = lifetime.parse().unwrap();
+        let mut inventory = Inventory::new(spec.name.clone());
+        inventory.federation.spec = spec;
+        let mut findings = Vec::new();
+        check(&inventory, &mut findings);
+        let told = findings.iter();
+        told.map(|finding| (finding.is_error(), finding.summary.clone()))
+            .collect()
+    }
+
+    #[test]
+    fn certificates_of_minutes_are_worth_a_warning_and_of_less_than_seconds_an_error() {
+        assert_eq!(findings("10m"), []);
+        let short = (false, "Short certificate lifetime".to_owned());
+        assert_eq!(findings("10s"), [short]);
+        let wrong = (true, "Certificate lifetime out of range".to_owned());
+        assert_eq!(findings("9s"), findings("9000h"));
+        assert_eq!(findings("9000h"), [wrong]);
+    }
+}
