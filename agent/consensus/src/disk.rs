@@ -3,6 +3,7 @@
 //! What [`Disk::write`] has done is safe. All of this blocks: it belongs on the journal's thread.
 //! A file that can't be trusted is an error that names it, and never a fresh start.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ use hanse_core::name::FederationName;
 use hanse_core::state::FederationState;
 use redb::{Database, Durability, ReadableDatabase as _, ReadableTable as _, TableDefinition};
 
-use crate::form::{EntryForm, LogIdForm, SnapshotForm, VoteForm};
+use crate::form::{EntryForm, LogIdForm, MembershipForm, NodeForm, SnapshotForm, VoteForm};
 use crate::record::{self, RecordError};
 use crate::types::VoterId;
 
@@ -128,6 +129,31 @@ pub struct Disk {
 }
 
 impl Disk {
+    /// Makes the file of a federation's first voter, which begins alone and with that state.
+    pub fn found(
+        path: &Path,
+        voter: VoterId,
+        node: NodeForm,
+        state: &FederationState,
+    ) -> Result<(), StoreError> {
+        let first = LogIdForm {
+            term: 0,
+            leader: voter,
+            index: 0,
+        };
+        // Whoever joins later gets this state as a snapshot: its making is in no log.
+        let form = SnapshotForm {
+            last_log_id: Some(first),
+            membership_log_id: Some(first),
+            membership: MembershipForm {
+                voters: vec![BTreeSet::from([voter])],
+                nodes: BTreeMap::from([(voter, node)]),
+            },
+        };
+        let federation = state.inventory().name();
+        Self::create(path, federation, voter, Some((&form, state)))
+    }
+
     /// Makes a new file. With `founding` it begins with that state, as its first voter alone has
     /// it; without, it begins with nothing and learns everything from the other voters.
     pub fn create(

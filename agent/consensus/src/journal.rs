@@ -6,7 +6,8 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SendError, Sender, channel};
 use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
@@ -27,6 +28,7 @@ pub type Delegate = Arc<dyn Fn(Vec<Write>, Done) + Send + Sync>;
 pub struct Journal {
     path: Arc<Path>,
     writer: Writer,
+    closing: Arc<AtomicBool>,
     complaint: watch::Receiver<Option<String>>,
 }
 
@@ -38,9 +40,10 @@ enum Writer {
     Delegate(Delegate),
 }
 
-struct Job {
-    writes: Vec<Write>,
-    done: Done,
+enum Job {
+    Write(Vec<Write>, Done),
+    /// Close the file; nothing can be written any more.
+    Close(oneshot::Sender<()>),
 }
 
 impl Journal {
@@ -48,10 +51,12 @@ impl Journal {
     pub fn start(disk: Disk) -> Result<Self, StoreError> {
         let (jobs, queue) = channel();
         let (complaints, complaint) = watch::channel(None);
+        let closing = Arc::new(AtomicBool::new(false));
+        let is_closing = closing.clone();
         let path: Arc<Path> = disk.path().into();
         std::thread::Builder::new()
             .name("journal".to_owned())
-            .spawn(move || run(disk, &queue, &complaints))
+            .spawn(move || run(disk, &queue, &complaints, &is_closing))
             .map_err(|error| StoreError::Io {
                 path: path.to_path_buf(),
                 reason: format!("its thread can't be started: {error}"),
@@ -59,6 +64,7 @@ impl Journal {
         Ok(Self {
             path,
             writer: Writer::Thread(jobs),
+            closing,
             complaint,
         })
     }
@@ -69,6 +75,7 @@ impl Journal {
         Self {
             path: path.into(),
             writer: Writer::Delegate(delegate),
+            closing: Arc::default(),
             complaint: watch::channel(None).1,
         }
     }
@@ -82,8 +89,8 @@ impl Journal {
         let done: Done = Box::new(done);
         match &self.writer {
             Writer::Thread(jobs) => {
-                if let Err(lost) = jobs.send(Job { writes, done }) {
-                    (lost.0.done)(Err(gone()));
+                if let Err(SendError(Job::Write(_, done))) = jobs.send(Job::Write(writes, done)) {
+                    done(Err(gone()));
                 }
             }
             Writer::Delegate(delegate) => delegate(writes, done),
@@ -97,6 +104,18 @@ impl Journal {
             let _ = told.send(result);
         });
         answer.await.unwrap_or_else(|_| Err(gone()))
+    }
+
+    /// Closes the file once everything that was queued is written. A disk that is full is not
+    /// waited for.
+    pub async fn close(&self) {
+        self.closing.store(true, Ordering::Relaxed);
+        if let Writer::Thread(jobs) = &self.writer {
+            let (closed, told) = oneshot::channel();
+            if jobs.send(Job::Close(closed)).is_ok() {
+                let _ = told.await;
+            }
+        }
     }
 
     /// The file that is written.
@@ -118,11 +137,26 @@ impl std::fmt::Debug for Journal {
     }
 }
 
-fn run(mut disk: Disk, queue: &Receiver<Job>, complaints: &watch::Sender<Option<String>>) {
-    while let Ok(Job { writes, done }) = queue.recv() {
-        let result = write_until_safe(&mut disk, &writes, complaints);
-        complaints.send_if_modified(|complaint| complaint.take().is_some());
-        done(result);
+fn run(
+    mut disk: Disk,
+    queue: &Receiver<Job>,
+    complaints: &watch::Sender<Option<String>>,
+    is_closing: &AtomicBool,
+) {
+    let gives_up = || is_closing.load(Ordering::Relaxed) || complaints.is_closed();
+    while let Ok(job) = queue.recv() {
+        match job {
+            Job::Write(writes, done) => {
+                let result = write_until_safe(&mut disk, &writes, complaints, &gives_up);
+                complaints.send_if_modified(|complaint| complaint.take().is_some());
+                done(result);
+            }
+            Job::Close(closed) => {
+                drop(disk);
+                let _ = closed.send(());
+                return;
+            }
+        }
     }
 }
 
@@ -131,6 +165,7 @@ fn write_until_safe(
     disk: &mut Disk,
     writes: &[Write],
     complaints: &watch::Sender<Option<String>>,
+    gives_up: &impl Fn() -> bool,
 ) -> Result<(), StoreError> {
     let mut pause = PAUSE_FIRST;
     loop {
@@ -138,7 +173,7 @@ fn write_until_safe(
             Ok(()) => return Ok(()),
             Err(error) => error,
         };
-        if !error.may_pass() || complaints.is_closed() {
+        if !error.may_pass() || gives_up() {
             return Err(error);
         }
         tracing::error!(%error, "unable to write the state; trying again");
@@ -148,7 +183,7 @@ fn write_until_safe(
             pause = (pause * 2).min(PAUSE_MAX);
             match disk.reopen() {
                 Ok(()) => break,
-                Err(error) if error.may_pass() && !complaints.is_closed() => {}
+                Err(error) if error.may_pass() && !gives_up() => {}
                 Err(error) => return Err(error),
             }
         }

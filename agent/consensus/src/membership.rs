@@ -137,12 +137,19 @@ impl<R: AsyncRuntime> Replica<R> {
         handed_over.await.is_ok()
     }
 
-    /// Takes part no more, after handing over.
+    /// Takes part no more, after handing over. On return the file is closed.
     pub async fn stop(&self) {
-        if self.is_leader() && !self.hand_over().await {
+        let is_alone = self.survey().members.len() < 2;
+        if !is_alone && self.is_leader() && !self.hand_over().await {
             tracing::info!("no other voter could take over; they will elect one");
         }
+        self.abandon().await;
+    }
+
+    /// Takes part no more, at once. On return the file is closed.
+    pub async fn abandon(&self) {
         let _ = self.raft().shutdown().await;
+        self.journal().close().await;
     }
 
     /// The voter that is the least behind and was heard of lately.

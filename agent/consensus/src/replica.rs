@@ -7,8 +7,8 @@ use hanse_core::admission::Refusal;
 use hanse_core::command::Request;
 use hanse_core::finding::Finding;
 use hanse_core::state::FederationState;
+use openraft::AsyncRuntime;
 use openraft::async_runtime::watch::WatchReceiver as _;
-use openraft::{AsyncRuntime, RaftNetworkFactory};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::disk::{Contents, StoreError};
@@ -19,6 +19,7 @@ use crate::machine::Machine;
 use crate::proposer::{Proposal, Proposer, confirm};
 use crate::timing::Timing;
 use crate::types::{Types, VoterId, VoterNode};
+use crate::wire::{Ways, Wire};
 
 /// Proposals that may wait.
 const QUEUE_LENGTH: usize = 256;
@@ -84,17 +85,13 @@ pub struct Replica<R: AsyncRuntime> {
 
 impl<R: AsyncRuntime> Replica<R> {
     /// Begins to take part, from what the file holds.
-    pub async fn start<N>(
+    pub async fn start(
         contents: Contents,
         journal: Journal,
         timing: Timing,
-        network: N,
+        wire: impl Wire,
         clock: Clock,
-    ) -> Result<Self, StartError>
-    where
-        N: RaftNetworkFactory<Types<R>>,
-        N::Network: openraft::network::NetSnapshot<Types<R>, SnapshotData = Arc<FederationState>>,
-    {
+    ) -> Result<Self, StartError> {
         let refuse = |reason: &dyn std::fmt::Display| StartError::Raft {
             path: journal.path().to_owned(),
             reason: reason.to_string(),
@@ -105,7 +102,8 @@ impl<R: AsyncRuntime> Replica<R> {
         let config = Arc::new(config.map_err(|error| refuse(&error))?);
         let log = Log::new(&contents, journal.clone())?;
         let (machine, watched) = Machine::new(contents, journal.clone())?;
-        let raft = Raft::<R>::new(voter, config, network, log, machine).await;
+        let ways = Ways { own: voter, wire };
+        let raft = Raft::<R>::new(voter, config, ways, log, machine).await;
         let raft = raft.map_err(|error| refuse(&error))?;
         let (proposals, queue) = mpsc::channel(QUEUE_LENGTH);
         let proposer = Proposer {
@@ -183,10 +181,21 @@ impl<R: AsyncRuntime> Replica<R> {
         self.voter
     }
 
-    /// The library's handle, for the network's other end.
-    #[must_use]
-    pub fn raft(&self) -> &Raft<R> {
+    pub(crate) fn raft(&self) -> &Raft<R> {
         &self.raft
+    }
+
+    /// Waits until this voter can't go on, and yields why.
+    pub async fn failed(&self) -> String {
+        let mut metrics = self.raft.metrics();
+        loop {
+            if let Err(error) = &metrics.borrow_watched().running_state {
+                return error.to_string();
+            }
+            if metrics.changed().await.is_err() {
+                return "it ended".to_owned();
+            }
+        }
     }
 
     /// Why nothing is being written at the moment; none: all is well.
@@ -195,11 +204,22 @@ impl<R: AsyncRuntime> Replica<R> {
         self.journal.complaint()
     }
 
-    /// A voter without others needs nobody's consent, and nobody needs to wait for its patience.
+    pub(crate) fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// A voter without others needs nobody's consent, and nobody needs to wait for its patience: on
+    /// return it leads, and its state is all that it ever acknowledged.
     async fn lead_if_alone(&self) {
         let voters: Vec<VoterId> = self.raft.voter_ids().collect();
-        if voters == [self.voter] {
-            let _ = self.raft.trigger().elect(false).await;
+        if voters != [self.voter] {
+            return;
+        }
+        if self.raft.trigger().elect(false).await.is_err() {
+            return;
+        }
+        if let Err(error) = self.confirmed().await {
+            tracing::warn!(%error, "this voter does not lead yet");
         }
     }
 }

@@ -1,27 +1,16 @@
 //! The network between voters: every message may come late, twice, out of order, or never.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use hanse_consensus::machine::Snapshot;
-use hanse_consensus::replica::Raft;
-use hanse_consensus::types::{Types, Vote, VoterId, VoterNode};
-use hanse_core::state::FederationState;
-use openraft::errors::{RPCError, ReplicationClosed, StreamingError, Timeout, Unreachable};
-use openraft::network::RPCOption;
-use openraft::network::v2::RaftNetworkV2;
-use openraft::raft::{
-    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderRequest,
-    TransferLeaderResponse, VoteRequest, VoteResponse,
-};
-use openraft::{AnyError, AsyncRuntime as _, OptionalSend, RPCTypes, RaftNetworkFactory};
+use hanse_consensus::replica::Replica;
+use hanse_consensus::types::{VoterId, VoterNode};
+use hanse_consensus::wire::{Wire, WireError};
+use openraft::AsyncRuntime as _;
 use openraft_rt_sim::SimRuntime;
 use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
-
-type OurTypes = Types<SimRuntime>;
 
 /// All links.
 #[derive(Clone)]
@@ -31,7 +20,7 @@ pub(crate) struct Wires(Arc<Mutex<State>>);
 pub(crate) struct State {
     random: SmallRng,
     /// Voters that run, each with the number of its life.
-    pub(crate) running: BTreeMap<VoterId, (u64, Raft<SimRuntime>)>,
+    pub(crate) running: BTreeMap<VoterId, (u64, Replica<SimRuntime>)>,
     /// Directions that nothing passes.
     pub(crate) cut: BTreeSet<(VoterId, VoterId)>,
     /// Of a hundred messages, so many are lost.
@@ -40,19 +29,12 @@ pub(crate) struct State {
     pub(crate) delay_ms_max: u64,
 }
 
-/// One voter's ends.
+/// One voter's ends, in one of its lives.
+#[derive(Clone)]
 pub(crate) struct Ends {
     pub(crate) wires: Wires,
     pub(crate) from: VoterId,
     pub(crate) life: u64,
-}
-
-/// The way from one voter to another.
-pub(crate) struct Link {
-    wires: Wires,
-    from: VoterId,
-    life: u64,
-    to: VoterId,
 }
 
 /// What becomes of one message.
@@ -89,159 +71,47 @@ impl Wires {
         }
     }
 
-    fn receiver(&self, from: VoterId, life: u64, to: VoterId) -> Option<Raft<SimRuntime>> {
+    fn receiver(&self, from: VoterId, life: u64, to: VoterId) -> Option<Replica<SimRuntime>> {
         let state = self.lock();
         let sender_lives = state
             .running
             .get(&from)
             .is_some_and(|(now, _)| *now == life);
-        let receiver = state.running.get(&to).map(|(_, raft)| raft.clone());
+        let receiver = state.running.get(&to).map(|(_, replica)| replica.clone());
         receiver.filter(|_| sender_lives && !state.cut.contains(&(from, to)))
     }
 }
 
-impl Link {
-    async fn exchange<T, F>(
+impl Wire for Ends {
+    async fn ask(
         &self,
-        kind: RPCTypes,
-        option: &RPCOption,
-        call: impl Fn(Raft<SimRuntime>) -> F + Send + Sync,
-    ) -> Result<T, RPCError<OurTypes>>
-    where
-        F: Future<Output = Result<T, String>> + Send + 'static,
-        T: Send + 'static,
-    {
-        let patience = option.soft_ttl();
-        let late = || {
-            RPCError::Timeout(Timeout {
-                action: kind,
-                id: self.from,
-                target: self.to,
-                timeout: patience,
-            })
-        };
+        to: VoterId,
+        _: &VoterNode,
+        question: Vec<u8>,
+        patience: Duration,
+    ) -> Result<Vec<u8>, WireError> {
         let exchanged = SimRuntime::timeout(patience, async {
-            let there = self.wires.passage(self.from, self.to);
+            let there = self.wires.passage(self.from, to);
             SimRuntime::sleep(there.delay).await;
-            let receiver = self.wires.receiver(self.from, self.life, self.to);
+            let receiver = self.wires.receiver(self.from, self.life, to);
             let Some(receiver) = receiver.filter(|_| there.arrives) else {
                 return std::future::pending().await;
             };
             if there.is_doubled {
-                let again = call(receiver.clone());
+                let (receiver, question) = (receiver.clone(), question.clone());
                 let _detached = SimRuntime::spawn(async move {
                     SimRuntime::sleep(there.delay * 3).await;
-                    let _ = again.await;
+                    receiver.answer(&question).await;
                 });
             }
-            let answer = call(receiver).await;
-            let back = self.wires.passage(self.to, self.from);
+            let answer = receiver.answer(&question).await;
+            let back = self.wires.passage(to, self.from);
             SimRuntime::sleep(back.delay).await;
-            if back.arrives {
-                answer
-            } else {
-                std::future::pending().await
+            match back.arrives {
+                true => answer,
+                false => std::future::pending().await,
             }
         });
-        match exchanged.await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(reason)) => Err(RPCError::Unreachable(Unreachable::new(&AnyError::error(
-                reason,
-            )))),
-            Err(_) => Err(late()),
-        }
-    }
-}
-
-impl RaftNetworkFactory<OurTypes> for Ends {
-    type Network = Link;
-
-    async fn new_client(&mut self, target: VoterId, _: &VoterNode) -> Link {
-        Link {
-            wires: self.wires.clone(),
-            from: self.from,
-            life: self.life,
-            to: target,
-        }
-    }
-}
-
-impl RaftNetworkV2<OurTypes> for Link {
-    type SnapshotData = Arc<FederationState>;
-
-    async fn append_entries(
-        &mut self,
-        request: AppendEntriesRequest<OurTypes>,
-        option: RPCOption,
-    ) -> Result<AppendEntriesResponse<OurTypes>, RPCError<OurTypes>> {
-        self.exchange(RPCTypes::AppendEntries, &option, |raft| {
-            let request = request.clone();
-            async move {
-                raft.append_entries(request)
-                    .await
-                    .map_err(|e| e.to_string())
-            }
-        })
-        .await
-    }
-
-    async fn vote(
-        &mut self,
-        request: VoteRequest<OurTypes>,
-        option: RPCOption,
-    ) -> Result<VoteResponse<OurTypes>, RPCError<OurTypes>> {
-        self.exchange(RPCTypes::Vote, &option, |raft| {
-            let request = request.clone();
-            async move { raft.vote(request).await.map_err(|e| e.to_string()) }
-        })
-        .await
-    }
-
-    async fn pre_vote(
-        &mut self,
-        request: VoteRequest<OurTypes>,
-        option: RPCOption,
-    ) -> Result<VoteResponse<OurTypes>, RPCError<OurTypes>> {
-        self.exchange(RPCTypes::Vote, &option, |raft| {
-            let request = request.clone();
-            async move { raft.pre_vote(request).await.map_err(|e| e.to_string()) }
-        })
-        .await
-    }
-
-    async fn full_snapshot(
-        &mut self,
-        vote: Vote,
-        snapshot: Snapshot,
-        _cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
-        option: RPCOption,
-    ) -> Result<SnapshotResponse<OurTypes>, StreamingError<OurTypes>> {
-        let sent = self.exchange(RPCTypes::InstallSnapshot, &option, |raft| {
-            let snapshot = snapshot.clone();
-            async move {
-                let installed = raft.install_full_snapshot(vote, snapshot).await;
-                installed.map_err(|e| e.to_string())
-            }
-        });
-        sent.await.map_err(|error| match error {
-            RPCError::Timeout(timeout) => StreamingError::Timeout(timeout),
-            other => StreamingError::Unreachable(Unreachable::new(&other)),
-        })
-    }
-
-    async fn transfer_leader(
-        &mut self,
-        request: TransferLeaderRequest<OurTypes>,
-        option: RPCOption,
-    ) -> Result<TransferLeaderResponse<OurTypes>, RPCError<OurTypes>> {
-        self.exchange(RPCTypes::TransferLeader, &option, |raft| {
-            let request = request.clone();
-            async move {
-                raft.handle_transfer_leader(request)
-                    .await
-                    .map_err(|e| e.to_string())
-            }
-        })
-        .await
+        exchanged.await.map_err(|_| WireError::Late)
     }
 }

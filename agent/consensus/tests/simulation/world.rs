@@ -114,9 +114,8 @@ impl World {
         let clock = Arc::new(|| 0);
         let started = Replica::start(contents, journal, Timing::Wan, ends, clock).await;
         let replica = started.unwrap();
-        let raft = replica.raft().clone();
-        self.wires.lock().running.insert(id, (machine.life, raft));
         let known = (machine.life, replica.clone());
+        self.wires.lock().running.insert(id, known.clone());
         self.directory.lock().unwrap().insert(id, known);
         self.history.watch(id, machine.life, replica.changes());
         machine.running = Some(Running {
@@ -141,7 +140,7 @@ impl World {
         }
         machine.medium.crash(&mut self.random);
         let _detached = SimRuntime::spawn(async move {
-            let _ = running.replica.raft().shutdown().await;
+            running.replica.abandon().await;
         });
     }
 
