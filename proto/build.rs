@@ -7,7 +7,9 @@ use prost::Message as _;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=hanse");
-    let descriptors = protox::compile(["hanse/v1/api.proto"], ["."])?;
+    println!("cargo:rerun-if-changed=raft");
+    let files = ["hanse/v1/api.proto", "raft/v1/consensus.proto"];
+    let descriptors = protox::compile(files, ["."])?;
     let described = Path::new(&env::var("OUT_DIR")?).join("descriptors.bin");
     fs::write(described, descriptors.encode_to_vec())?;
     tonic_prost_build::configure()

@@ -8,6 +8,7 @@
 pub mod audit;
 pub mod clock;
 pub mod command;
+pub mod consensus;
 pub mod data;
 pub mod follower;
 pub mod identity;
@@ -16,4 +17,3 @@ pub mod notify;
 pub mod preshared;
 pub mod run;
 pub mod server;
-pub mod store;

@@ -17,10 +17,13 @@ pub enum LogFormat {
 /// The variable that says what to log, as `tracing` filters do.
 pub const FILTER_VARIABLE: &str = "HANSE_LOG";
 
+/// What libraries say at the level of our own news concerns those who write them.
+const LIBRARIES: &str = "openraft=warn";
+
 /// Starts logging; `default` is the level where [`FILTER_VARIABLE`] says nothing.
 pub fn start(format: Option<LogFormat>, default: &str) {
-    let filter =
-        EnvFilter::try_from_env(FILTER_VARIABLE).unwrap_or_else(|_| EnvFilter::new(default));
+    let filter = EnvFilter::try_from_env(FILTER_VARIABLE)
+        .unwrap_or_else(|_| EnvFilter::new(format!("{default},{LIBRARIES}")));
     let is_terminal = std::io::stderr().is_terminal();
     let format = format.unwrap_or(if is_terminal {
         LogFormat::Text

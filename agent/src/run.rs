@@ -33,21 +33,18 @@ where
     let settings = Settings::read(&folder)?;
     let _lock = folder.lock()?;
     let identity = NodeIdentity::open(&folder)?;
-    let mut current = identity.credentials()?;
+    let current = identity.credentials()?;
     // The voter outlives the calls that its stop cuts off.
+    let (credentials, credentials_watch) = watch::channel(Arc::<Credentials>::new(current));
     let voter = match settings.listen {
         Some(listen) => {
-            let voter = Voter::open(&folder, &settings, stop.child_token())?;
-            let lives = voter.certificate_lifetime();
-            let now_unix_s = voter.now_unix_s();
-            let keys = voter.keys()?;
-            let signer = (&keys.authority, &voter.trust_bundle());
-            current = renewal::renew_own(&identity, signer, now_unix_s, lives, current)?;
+            let own = credentials_watch.clone();
+            let voter = Voter::open(&folder, &settings, own, stop.child_token()).await?;
+            renew_own(&identity, &voter, &credentials)?;
             Some((voter, listen))
         }
         None => None,
     };
-    let (credentials, credentials_watch) = watch::channel(Arc::<Credentials>::new(current));
     let clock: Arc<dyn Clock> = match &voter {
         Some((voter, _)) => voter.clock.clone(),
         None => Arc::new(FollowerClock::start(&folder, 0)),
@@ -68,8 +65,8 @@ where
         server = Some(started);
     }
     let voters = Arc::new(voters);
-    let signer = match voter {
-        Some((voter, _)) => Signer::Own(voter),
+    let signer = match &voter {
+        Some((voter, _)) => Signer::Own(voter.clone()),
         None => Signer::Federation(voters.clone()),
     };
     let hands = Arc::new(start_hands().await?);
@@ -89,10 +86,13 @@ where
     let died = tokio::select! {
         biased;
         () = stop.cancelled() => None,
-        _ = &mut following => Some("the follower died; see the log above"),
-        _ = &mut renewing => Some("the renewal of certificates died; see the log above"),
-        () = ended(&mut server) => Some("the federation's API died; see the log above"),
-        () = gone(&*hands) => Some("the data plane died; see the log above"),
+        _ = &mut following => Some("the follower died; see the log above".to_owned()),
+        _ = &mut renewing => Some("the renewal of certificates died; see the log above".to_owned()),
+        () = ended(&mut server) => Some("the federation's API died; see the log above".to_owned()),
+        reason = out_of_consensus(voter.as_ref()) => {
+            Some(format!("this voter can't take part in consensus any more: {reason}"))
+        }
+        () = gone(&*hands) => Some("the data plane died; see the log above".to_owned()),
     };
     notify::stopping();
     if let Some(reason) = died {
@@ -104,10 +104,41 @@ where
     renewing
         .await
         .context("the renewal of certificates failed")?;
-    if server.is_some() {
+    if let Some((voter, _)) = voter {
+        // Another voter leads from here on, and the calls that still run can be forwarded to it.
+        voter.replica.stop().await;
         ended(&mut server).await;
     }
     Ok(hands)
+}
+
+/// A voter that was off for longer than its certificate lived gives itself a new one, if it knows
+/// the federation's secrets: nobody else can let it in.
+fn renew_own(
+    identity: &NodeIdentity,
+    voter: &Voter,
+    credentials: &watch::Sender<Arc<Credentials>>,
+) -> anyhow::Result<()> {
+    let Ok(keys) = voter.keys() else {
+        return Ok(());
+    };
+    let lives = voter.certificate_lifetime();
+    let now_unix_s = voter.now_unix_s();
+    let signer = (&keys.authority, &voter.trust_bundle());
+    let current = credentials.borrow().clone();
+    let renewed = renewal::renew_own(identity, signer, now_unix_s, lives, &current)?;
+    if let Some(renewed) = renewed {
+        credentials.send_replace(Arc::new(renewed));
+    }
+    Ok(())
+}
+
+/// Waits until this voter can't take part in consensus any more; for ever where there is none.
+async fn out_of_consensus(voter: Option<&(Arc<Voter>, SocketAddr)>) -> String {
+    match voter {
+        Some((voter, _)) => voter.replica.failed().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Waits for the end of the API; for ever where there is none.

@@ -21,13 +21,18 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tonic::transport::{Channel, Uri};
 
+use crate::clock::Clock;
+use crate::credentials::Credentials;
 use crate::error::ClientError;
+use crate::tls;
 
 /// The largest message that either side takes.
 pub const MESSAGE_LIMIT_BYTES: usize = 16 << 20;
 
 /// How long one endpoint may take to answer, TCP and TLS together.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
+/// The same, and how soon silence is noticed, between voters: an election waits for it.
+const BETWEEN_VOTERS: Duration = Duration::from_secs(2);
 /// A silent connection is asked for a sign of life so often, and given up after as long again.
 const KEEPALIVE: Duration = Duration::from_secs(10);
 /// Room for a refusal's findings, which travel in a header.
@@ -82,6 +87,7 @@ enum Target {
     Voters {
         endpoints: Vec<Endpoint>,
         tls: Arc<ClientConfig>,
+        attempt_timeout: Duration,
     },
     Local(PathBuf),
 }
@@ -126,7 +132,32 @@ pub(crate) async fn to_voters(
                 .to_owned(),
         ));
     }
-    connect(Target::Voters { endpoints, tls }).await
+    connect(Target::Voters {
+        endpoints,
+        tls,
+        attempt_timeout: ATTEMPT_TIMEOUT,
+    })
+    .await
+}
+
+/// The way from one voter to another: it connects with the first call and whenever it must, and
+/// finds out soon when the other is gone.
+pub fn between_voters(
+    endpoint: &Endpoint,
+    credentials: &Credentials,
+    clock: Arc<dyn Clock>,
+) -> Result<Channel, ClientError> {
+    let tls = tls::client_config(credentials, clock)
+        .map_err(|error| ClientError::Configuration(error.to_string()))?;
+    let connector = Connector {
+        target: Target::Voters {
+            endpoints: vec![endpoint.clone()],
+            tls,
+            attempt_timeout: BETWEEN_VOTERS,
+        },
+        preferred: Arc::default(),
+    };
+    Ok(channel(BETWEEN_VOTERS).connect_with_connector_lazy(connector))
 }
 
 /// Connects to an agent on this machine.
@@ -159,12 +190,7 @@ async fn connect(target: Target) -> Result<Channel, ClientError> {
         target,
         preferred: Arc::default(),
     };
-    // The address is the connector's business; this one only fills the `:authority` header.
-    tonic::transport::Endpoint::from_static("http://federation.invalid")
-        .http2_keep_alive_interval(KEEPALIVE)
-        .keep_alive_timeout(KEEPALIVE)
-        .keep_alive_while_idle(true)
-        .http2_max_header_list_size(HEADERS_LIMIT_BYTES)
+    channel(KEEPALIVE)
         .connect_with_connector(connector)
         .await
         .map_err(|error| {
@@ -174,6 +200,15 @@ async fn connect(target: Target) -> Result<Channel, ClientError> {
                     reason: deepest(&error),
                 })
         })
+}
+
+fn channel(keepalive: Duration) -> tonic::transport::Endpoint {
+    // The address is the connector's business; this one only fills the `:authority` header.
+    tonic::transport::Endpoint::from_static("http://federation.invalid")
+        .http2_keep_alive_interval(keepalive)
+        .keep_alive_timeout(keepalive)
+        .keep_alive_while_idle(true)
+        .http2_max_header_list_size(HEADERS_LIMIT_BYTES)
 }
 
 /// The endpoints that were tried, if the error stems from a connection that was never made.
@@ -239,12 +274,16 @@ impl Connector {
                     reason: format!("{error}; is the agent running?"),
                 }),
             },
-            Target::Voters { endpoints, tls } => {
+            Target::Voters {
+                endpoints,
+                tls,
+                attempt_timeout,
+            } => {
                 let first = self.preferred.load(Ordering::Relaxed);
                 for offset in 0..endpoints.len() {
                     let position = (first + offset) % endpoints.len();
                     let endpoint = &endpoints[position];
-                    match attempt(endpoint, tls).await {
+                    match attempt(endpoint, tls, *attempt_timeout).await {
                         Ok(stream) => {
                             self.preferred.store(position, Ordering::Relaxed);
                             return Ok(Stream::Tls(Box::new(stream)));
@@ -266,6 +305,7 @@ impl Connector {
 async fn attempt(
     endpoint: &Endpoint,
     tls: &Arc<ClientConfig>,
+    patience: Duration,
 ) -> Result<TlsStream<TcpStream>, String> {
     let connecting = async {
         let stream = TcpStream::connect((endpoint.host(), endpoint.port()))
@@ -281,9 +321,9 @@ async fn attempt(
             .await
             .map_err(|error| format!("TLS: {}", deepest(&error)))
     };
-    tokio::time::timeout(ATTEMPT_TIMEOUT, connecting)
+    tokio::time::timeout(patience, connecting)
         .await
-        .unwrap_or_else(|_| Err(format!("no answer within {} s", ATTEMPT_TIMEOUT.as_secs())))
+        .unwrap_or_else(|_| Err(format!("no answer within {} s", patience.as_secs())))
 }
 
 impl AsyncRead for Stream {

@@ -24,7 +24,7 @@ pub mod tls;
 pub use client::{Applied, Client, Snapshot};
 pub use clock::{Clock, Reading, WallClock};
 pub use complaints::{complaints, figures_age_ms};
-pub use connect::{Attempt, MESSAGE_LIMIT_BYTES, with_socket_path};
+pub use connect::{Attempt, MESSAGE_LIMIT_BYTES, between_voters, with_socket_path};
 pub use credentials::{Credentials, CredentialsError};
 pub use error::ClientError;
 pub use fingerprint::Fingerprint;

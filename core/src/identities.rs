@@ -167,6 +167,14 @@ impl Identities {
     }
 }
 
+impl IdentityKey {
+    /// The digest.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
 impl From<[u8; 32]> for IdentityKey {
     fn from(digest: [u8; 32]) -> Self {
         Self(digest)

@@ -20,3 +20,17 @@ pub mod hanse {
         tonic::include_proto!("hanse.v1");
     }
 }
+
+/// What the voters of a federation say to one another.
+pub mod raft {
+    /// Version 1.
+    #[allow(
+        missing_docs,
+        unreachable_pub,
+        clippy::all,
+        reason = "generated from .proto files"
+    )]
+    pub mod v1 {
+        tonic::include_proto!("raft.v1");
+    }
+}

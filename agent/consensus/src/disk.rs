@@ -13,7 +13,9 @@ use hanse_core::name::FederationName;
 use hanse_core::state::FederationState;
 use redb::{Database, Durability, ReadableDatabase as _, ReadableTable as _, TableDefinition};
 
-use crate::form::{EntryForm, LogIdForm, MembershipForm, NodeForm, SnapshotForm, VoteForm};
+use crate::form::{
+    EntryForm, LogIdForm, MembershipForm, NodeForm, PayloadForm, SnapshotForm, VoteForm,
+};
 use crate::record::{self, RecordError};
 use crate::types::VoterId;
 
@@ -126,6 +128,23 @@ pub struct Disk {
     path: PathBuf,
     opener: Opener,
     database: Option<Database>,
+}
+
+impl Contents {
+    /// Whether this is the only voter, and nobody learns to become another.
+    #[must_use]
+    pub fn is_alone(&self) -> bool {
+        let entries = self.log.iter().rev();
+        let latest = entries.filter_map(|entry| match &entry.payload {
+            PayloadForm::Membership(membership) => Some(membership),
+            PayloadForm::Blank | PayloadForm::Batch(_) | PayloadForm::Checkpoint { .. } => None,
+        });
+        let membership = latest.chain([&self.snapshot.membership]).next();
+        membership.is_some_and(|membership| {
+            let mut members = membership.nodes.keys();
+            members.next() == Some(&self.voter) && members.next().is_none()
+        })
+    }
 }
 
 impl Disk {

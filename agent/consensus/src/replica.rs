@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hanse_core::admission::Refusal;
 use hanse_core::command::Request;
@@ -23,6 +24,9 @@ use crate::wire::{Ways, Wire};
 
 /// Proposals that may wait.
 const QUEUE_LENGTH: usize = 256;
+
+/// How long a voter without others may take to lead: its disk must take a vote.
+const ALONE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The library's handle.
 pub type Raft<R> = openraft::Raft<Types<R>, Machine>;
@@ -97,6 +101,7 @@ impl<R: AsyncRuntime> Replica<R> {
             reason: reason.to_string(),
         };
         let voter = contents.voter;
+        let is_alone = contents.is_alone();
         let federation = contents.state.inventory().name().to_string();
         let config = timing.config(&federation).validate();
         let config = Arc::new(config.map_err(|error| refuse(&error))?);
@@ -123,7 +128,9 @@ impl<R: AsyncRuntime> Replica<R> {
             state: watched.state,
             journal,
         };
-        replica.lead_if_alone().await;
+        if is_alone {
+            replica.lead_alone().await;
+        }
         Ok(replica)
     }
 
@@ -175,6 +182,24 @@ impl<R: AsyncRuntime> Replica<R> {
         leader_of(&self.raft)
     }
 
+    /// Waits until this voter knows who leads.
+    pub async fn somebody_leads(&self) -> (VoterId, VoterNode) {
+        let mut metrics = self.raft.server_metrics();
+        loop {
+            let known = {
+                let metrics = metrics.borrow_watched();
+                let leader = metrics.current_leader;
+                leader.and_then(|id| Some((id, metrics.membership_config.get_node(&id)?.clone())))
+            };
+            if let Some(known) = known {
+                return known;
+            }
+            if metrics.changed().await.is_err() {
+                return std::future::pending().await;
+            }
+        }
+    }
+
     /// Which voter this is.
     #[must_use]
     pub fn voter(&self) -> VoterId {
@@ -210,14 +235,12 @@ impl<R: AsyncRuntime> Replica<R> {
 
     /// A voter without others needs nobody's consent, and nobody needs to wait for its patience: on
     /// return it leads, and its state is all that it ever acknowledged.
-    async fn lead_if_alone(&self) {
-        let voters: Vec<VoterId> = self.raft.voter_ids().collect();
-        if voters != [self.voter] {
-            return;
-        }
+    async fn lead_alone(&self) {
         if self.raft.trigger().elect(false).await.is_err() {
             return;
         }
+        let won = self.raft.wait(Some(ALONE_TIMEOUT));
+        let _ = won.current_leader(self.voter, "a lone voter leads").await;
         if let Err(error) = self.confirmed().await {
             tracing::warn!(%error, "this voter does not lead yet");
         }

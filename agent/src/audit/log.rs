@@ -104,7 +104,7 @@ impl Audit {
         let line = line(&caller.to_string(), call.as_str(), object, &refused(reason));
         let is_strangers = match standing {
             Standing::Anonymous | Standing::ExpiredNode | Standing::Refused(_) => true,
-            Standing::Node | Standing::User(_) => false,
+            Standing::Node | Standing::Voter | Standing::User(_) => false,
         };
         let note = Note {
             line,

@@ -2,13 +2,15 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
 use hanse_client::credentials::pem_section;
 use hanse_client::{Identity, Role};
+use hanse_consensus::disk::Disk;
+use hanse_consensus::form::NodeForm;
+use hanse_core::admission::{Admission, admit};
 use hanse_core::authority::AuthorityRequest;
 use hanse_core::command::Request;
 use hanse_core::endpoint::Endpoint;
@@ -16,6 +18,7 @@ use hanse_core::identities::IdentityKey;
 use hanse_core::name::{ClusterName, FederationName, NodeName};
 use hanse_core::object::Federation;
 use hanse_core::secret::SecretName;
+use hanse_core::state::FederationState;
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PublicKeyData as _};
 
 use super::output;
@@ -24,7 +27,6 @@ use crate::data::file::{self, MODE_SECRET};
 use crate::data::{DataFolder, Settings};
 use crate::identity::{Authority, Keyring, NodeIdentity, SealingKeyPair, identity_key};
 use crate::preshared::PresharedKeys;
-use crate::store::{Disk, ProposeError, Replica};
 
 const EXAMPLE: &str = "\
 Example:
@@ -103,7 +105,7 @@ impl Bootstrap {
         node.accept(&chain, None)?;
         let key = identity_key(&node.key().subject_public_key_info());
         let requests = self.first_requests(&folder, &advertise, &authority, (key, now_unix_s))?;
-        self.make_state(&folder, requests).await?;
+        self.make_state(&folder, &advertise, requests, now_unix_s)?;
         if let Some(path) = &self.credentials_out {
             let name = FIRST_USER.parse()?;
             let user = Identity::User {
@@ -182,37 +184,35 @@ impl Bootstrap {
         ])
     }
 
-    async fn make_state(
+    /// The state with which the first voter begins, and which others get as a snapshot.
+    fn make_state(
         &self,
         folder: &DataFolder,
+        advertise: &Endpoint,
         requests: Vec<(&'static str, Request)>,
+        now_unix_s: u64,
     ) -> anyhow::Result<()> {
-        Disk::create(&folder.state(), &self.federation)?;
-        let (disk, state) = Disk::open(&folder.state(), &self.federation)?;
-        let replica = Replica::start(disk, state, Arc::new(|| wall_ms() / 1000))?;
-        let mut made = Ok(());
+        let mut state = FederationState::new(self.federation.clone());
         for (id, request) in requests {
-            made = propose(&replica, id, request).await;
-            if made.is_err() {
-                break;
+            match admit(&state, id, now_unix_s, request) {
+                Ok(Admission::Commit { entry, .. }) => {
+                    state.apply(&entry);
+                }
+                Ok(Admission::Already { .. }) => {}
+                Err(refusal) => {
+                    let findings = refusal.findings.iter().map(ToString::to_string);
+                    anyhow::bail!(findings.collect::<Vec<_>>().join("\n"))
+                }
             }
         }
-        // The writer's thread holds the file until it has seen that nobody proposes any more.
-        let mut changes = replica.changes();
-        drop(replica);
-        while changes.changed().await.is_ok() {}
-        made
-    }
-}
-
-async fn propose(replica: &Replica, id: &str, request: Request) -> anyhow::Result<()> {
-    match replica.propose(id.to_owned(), request).await {
-        Ok(_) => Ok(()),
-        Err(ProposeError::Failed(reason)) => anyhow::bail!(reason),
-        Err(ProposeError::Refused(refusal)) => {
-            let findings = refusal.findings.iter().map(ToString::to_string);
-            anyhow::bail!(findings.collect::<Vec<_>>().join("\n"))
-        }
+        let record = state.inventory().nodes.get(&self.node);
+        let voter = record.map_or(1, |record| record.enrolled_revision);
+        let node = NodeForm {
+            name: self.node.to_string(),
+            endpoint: advertise.to_string(),
+        };
+        Disk::found(&folder.state(), voter, node, &state)?;
+        Ok(())
     }
 }
 

@@ -1,5 +1,8 @@
 //! This voter's part in consensus: `hanse-consensus` on tokio, over the federation's own TLS.
 
+mod network;
+pub mod service;
+
 use std::sync::Arc;
 
 use hanse_consensus::disk::Disk;
@@ -8,11 +11,11 @@ use hanse_consensus::replica::{Clock, StartError};
 use hanse_consensus::timing::Timing;
 use openraft_rt_tokio::TokioRuntime;
 
+use crate::clock::FederationClock;
 use crate::data::{DataFolder, Settings};
 
 pub use hanse_consensus::replica::{Committed, ProposeError};
-
-mod network;
+pub use network::Network;
 
 /// The replicated state, as this voter has it.
 pub type Replica = hanse_consensus::replica::Replica<TokioRuntime>;
@@ -21,7 +24,8 @@ pub type Replica = hanse_consensus::replica::Replica<TokioRuntime>;
 pub async fn start(
     folder: &DataFolder,
     settings: &Settings,
-    clock: Clock,
+    network: Network,
+    clock: Arc<FederationClock>,
 ) -> Result<Replica, StartError> {
     let path = folder.state();
     let federation = settings.federation.clone();
@@ -31,6 +35,6 @@ pub async fn start(
         reason: error.to_string(),
     })??;
     let journal = Journal::start(disk)?;
-    let network = network::Nobody;
-    Replica::start(contents, journal, Timing::Wan, network, clock).await
+    let now: Clock = Arc::new(move || clock.now_unix_s());
+    Replica::start(contents, journal, Timing::Wan, network, now).await
 }

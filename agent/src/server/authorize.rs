@@ -43,11 +43,13 @@ pub enum Call {
     Audit,
     /// Replaces the certificate authority.
     RotateAuthority,
+    /// Takes part in consensus.
+    Consensus,
 }
 
 impl Call {
     /// Every call, for tests and tables.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Apply,
         Self::Get,
         Self::List,
@@ -66,6 +68,7 @@ impl Call {
         Self::Events,
         Self::Audit,
         Self::RotateAuthority,
+        Self::Consensus,
     ];
 
     /// The call's name, for the audit log.
@@ -90,6 +93,7 @@ impl Call {
             Self::Events => "events",
             Self::Audit => "audit",
             Self::RotateAuthority => "rotate-authority",
+            Self::Consensus => "consensus",
         }
     }
 
@@ -114,7 +118,8 @@ impl Call {
             | Self::Follow
             | Self::Report
             | Self::Events
-            | Self::Audit => false,
+            | Self::Audit
+            | Self::Consensus => false,
         }
     }
 }
@@ -128,17 +133,18 @@ pub fn may_end_its_caller(call: Call) -> bool {
 /// Whether a caller of that standing may make the call. A node's calls concern itself alone.
 #[must_use]
 pub fn is_allowed(call: Call, standing: Standing) -> bool {
-    use Standing::{Anonymous, ExpiredNode, Node, Refused, User};
+    use Standing::{Anonymous, ExpiredNode, Node, Refused, User, Voter};
     match call {
         Call::Join => match standing {
-            Anonymous | ExpiredNode | Node | User(_) => true,
+            Anonymous | ExpiredNode | Node | Voter | User(_) => true,
             Refused(_) => false,
         },
-        Call::Renew => matches!(standing, Node | ExpiredNode),
-        Call::Follow | Call::Report | Call::Leave => standing == Node,
+        Call::Renew => matches!(standing, Node | Voter | ExpiredNode),
+        Call::Follow | Call::Report | Call::Leave => matches!(standing, Node | Voter),
+        Call::Consensus => standing == Voter,
         Call::Get | Call::List | Call::Snapshot | Call::Events => match standing {
             User(Role::Viewer | Role::Operator | Role::Admin) => true,
-            Node | ExpiredNode | Anonymous | Refused(_) => false,
+            Node | Voter | ExpiredNode | Anonymous | Refused(_) => false,
         },
         Call::Apply
         | Call::Delete
@@ -164,7 +170,12 @@ pub fn explain(call: Call, standing: Standing) -> String {
             format!("`{call}` needs a certificate that has not ended; renew it first")
         }
         Standing::Refused(fault) => fault.to_string(),
-        Standing::Node => format!("`{call}` is not for nodes; use the credentials of a user"),
+        Standing::Node if call == Call::Consensus.as_str() => {
+            format!("`{call}` is between voters; `hanse voter add` makes a node one")
+        }
+        Standing::Node | Standing::Voter => {
+            format!("`{call}` is not for nodes; use the credentials of a user")
+        }
         Standing::User(role) => {
             format!("`{call}` is not for the role {role}; ask an admin of this federation")
         }
@@ -198,6 +209,17 @@ mod tests {
             (
                 S::Node,
                 vec![C::Join, C::Renew, C::Follow, C::Report, C::Leave],
+            ),
+            (
+                S::Voter,
+                vec![
+                    C::Join,
+                    C::Renew,
+                    C::Follow,
+                    C::Report,
+                    C::Leave,
+                    C::Consensus,
+                ],
             ),
             (S::User(Role::Viewer), [&reads[..], &[C::Join]].concat()),
             (S::User(Role::Operator), [&reads[..], &[C::Join]].concat()),

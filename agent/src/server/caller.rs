@@ -11,6 +11,9 @@ use x509_parser::parse_x509_certificate;
 use crate::identity::authority::{issuer_number, signed_unix_s};
 use crate::identity::identity_key;
 
+/// So much the clocks of whoever signed and whoever decided may differ.
+const LAG_MARGIN_S: u64 = 300;
+
 /// Who is at the other end of a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Caller {
@@ -32,6 +35,8 @@ pub struct Certificate {
     /// The number of the authority that signed it; none: the first one of an older version, whose
     /// name has no number.
     pub authority: Option<u32>,
+    /// Whether its holder may serve: it was a voter when this was issued.
+    pub serves: bool,
     /// When it was issued, in seconds since 1970.
     pub issued_unix_s: u64,
     /// When it ends, in seconds since 1970.
@@ -47,6 +52,8 @@ pub enum Standing {
     ExpiredNode,
     /// A node.
     Node,
+    /// A node that keeps the replicated state.
+    Voter,
     /// A user with a role.
     User(Role),
     /// Somebody whose certificate is worth nothing any more.
@@ -116,10 +123,12 @@ impl Certificate {
         let seconds = |time: x509_parser::time::ASN1Time| u64::try_from(time.timestamp());
         let begins_unix_s = seconds(validity.not_before).unwrap_or(0);
         let expires_unix_s = seconds(validity.not_after).unwrap_or(0);
+        let usage = certificate.extended_key_usage().ok().flatten();
         Ok(Self {
             identity,
             key: identity_key(certificate.public_key().raw),
             authority: issuer_number(&certificate),
+            serves: usage.is_some_and(|usage| usage.value.server_auth),
             issued_unix_s: signed_unix_s(begins_unix_s, expires_unix_s),
             expires_unix_s,
         })
@@ -127,13 +136,22 @@ impl Certificate {
 
     fn standing(&self, state: &FederationState, now_unix_s: u64) -> Standing {
         let is_valid = now_unix_s < self.expires_unix_s;
-        let is_trusted = |number| state.inventory().authorities.get(number).is_some();
+        // A voter that has not heard of the federation's state yet knows none, and TLS decides.
+        let authorities = &state.inventory().authorities;
+        let is_trusted =
+            |number| authorities.get(number).is_some() || authorities.iter().next().is_none();
         if self.authority.is_some_and(|number| !is_trusted(number)) {
             return Standing::Refused(Fault::AuthorityRetired);
         }
         match &self.identity {
             Identity::Node { node, cluster, .. } => {
-                match state.node_standing(node, cluster, self.key) {
+                let known = state.node_standing(node, cluster, self.key);
+                match known {
+                    NodeStanding::Enrolled | NodeStanding::Unknown
+                        if is_valid && self.is_voter(state, node) =>
+                    {
+                        Standing::Voter
+                    }
                     NodeStanding::Enrolled if is_valid => Standing::Node,
                     NodeStanding::Enrolled => Standing::ExpiredNode,
                     NodeStanding::Revoked => Standing::Refused(Fault::NodeRevoked),
@@ -151,6 +169,17 @@ impl Certificate {
                 }
             }
         }
+    }
+}
+
+impl Certificate {
+    /// Whether its holder is a voter; or may have become one since, when this voter lags behind:
+    /// refusing what it says would leave this one behind for ever.
+    fn is_voter(&self, state: &FederationState, node: &NodeName) -> bool {
+        let record = state.inventory().nodes.get(node);
+        let is_known = record.is_some_and(|record| record.voter);
+        let is_newer = self.issued_unix_s.saturating_add(LAG_MARGIN_S) >= state.decided_unix_s();
+        self.serves && (is_known || is_newer)
     }
 }
 

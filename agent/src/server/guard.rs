@@ -135,7 +135,7 @@ fn farewell(standing: Standing) -> Status {
     Status::unauthenticated(match standing {
         Standing::Refused(fault) => fault.to_string(),
         Standing::ExpiredNode => "the node's certificate has ended; renew it".to_owned(),
-        Standing::Anonymous | Standing::Node | Standing::User(_) => {
+        Standing::Anonymous | Standing::Node | Standing::Voter | Standing::User(_) => {
             "what this certificate gives has changed; call again".to_owned()
         }
     })

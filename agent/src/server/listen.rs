@@ -193,7 +193,7 @@ impl Gate {
             _seat: seat,
         };
         let counts = match connection.session.standing() {
-            Standing::Node | Standing::ExpiredNode | Standing::User(_) => true,
+            Standing::Node | Standing::Voter | Standing::ExpiredNode | Standing::User(_) => true,
             Standing::Refused(_) => false,
             Standing::Anonymous => {
                 connection.end = Some(Box::pin(tokio::time::sleep(ANONYMOUS_STAY)));

@@ -11,6 +11,7 @@ mod enroll;
 mod events;
 mod follow;
 pub mod followers;
+mod forward;
 mod guard;
 mod health;
 mod intake;

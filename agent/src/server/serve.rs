@@ -8,6 +8,7 @@ use hanse_client::Credentials;
 use hanse_client::MESSAGE_LIMIT_BYTES;
 use hanse_client::clock::TIME_HEADER;
 use hanse_client::proto::api_server::ApiServer;
+use hanse_proto::raft::v1::consensus_server::ConsensusServer;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -22,6 +23,7 @@ use super::service::Service;
 use super::tls::{self, TlsError};
 use super::voter::Voter;
 use crate::clock::FederationClock;
+use crate::consensus;
 use crate::data::{DataError, DataFolder};
 use crate::identity::Trust;
 
@@ -109,6 +111,7 @@ impl Server {
         let sessions = voter.sessions.clone();
         let connections = listen::accept(tcp, unix, config, sessions, stop.clone());
         let voter_clock = voter.clock.clone();
+        let consensus = ConsensusServer::new(consensus::service::Service(voter.clone()));
         let api = ApiServer::new(Service(voter))
             .max_decoding_message_size(MESSAGE_LIMIT_BYTES)
             .max_encoding_message_size(MESSAGE_LIMIT_BYTES);
@@ -119,6 +122,7 @@ impl Server {
             .layer(MapResponseLayer::new(stamp(voter_clock)))
             .layer(tower::layer::layer_fn(Guard))
             .add_service(api)
+            .add_service(consensus)
             .serve_with_incoming_shutdown(
                 ReceiverStream::new(connections),
                 stop.clone().cancelled_owned(),

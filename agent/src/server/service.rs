@@ -15,6 +15,7 @@ use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 
 use super::authorize::Call;
+use super::forward::{self, Route};
 use super::session::Session;
 use super::voter::{Voter, invalid};
 use super::{audit, authority, enroll, events, follow, issue, node, snapshot, user};
@@ -31,8 +32,10 @@ impl Api for Service {
         &self,
         request: Request<proto::ApplyRequest>,
     ) -> Result<Response<proto::ApplyResponse>, Status> {
-        let caller = self.0.admit(&request, Call::Apply).await?;
-        let request = request.into_inner();
+        let (caller, request) = match forward::route(&self.0, request, Call::Apply).await? {
+            Route::Here(caller, request) => (caller, request),
+            Route::Leader(mut leader, request) => return leader.apply(request).await,
+        };
         let empty = proto::Object { kind: None };
         let object = convert::object_from_proto(request.object.as_ref().unwrap_or(&empty))
             .map_err(|findings| refusal::to_status(RefusalKind::Invalid, &findings))?;
@@ -64,9 +67,12 @@ impl Api for Service {
         &self,
         request: Request<proto::GetRequest>,
     ) -> Result<Response<proto::GetResponse>, Status> {
-        self.0.admit(&request, Call::Get).await?;
-        let reference = read_reference(request.into_inner().reference)?;
-        let stored = self.0.replica.read().inventory().get(&reference);
+        let (_, request) = match forward::route(&self.0, request, Call::Get).await? {
+            Route::Here(caller, request) => (caller, request),
+            Route::Leader(mut leader, request) => return leader.get(request).await,
+        };
+        let reference = read_reference(request.reference)?;
+        let stored = self.0.confirmed().await?.inventory().get(&reference);
         let stored = stored.ok_or_else(|| not_found(&reference))?;
         Ok(Response::new(proto::GetResponse {
             stored: Some(convert::stored_to_proto(&stored)),
@@ -77,9 +83,12 @@ impl Api for Service {
         &self,
         request: Request<proto::ListRequest>,
     ) -> Result<Response<proto::ListResponse>, Status> {
-        self.0.admit(&request, Call::List).await?;
-        let kind = request.into_inner().kind();
-        let state = self.0.replica.read();
+        let (_, request) = match forward::route(&self.0, request, Call::List).await? {
+            Route::Here(caller, request) => (caller, request),
+            Route::Leader(mut leader, request) => return leader.list(request).await,
+        };
+        let kind = request.kind();
+        let state = self.0.confirmed().await?;
         let inventory = state.inventory();
         let stored = inventory
             .references()
@@ -94,8 +103,10 @@ impl Api for Service {
         &self,
         request: Request<proto::DeleteRequest>,
     ) -> Result<Response<proto::DeleteResponse>, Status> {
-        let caller = self.0.admit(&request, Call::Delete).await?;
-        let request = request.into_inner();
+        let (caller, request) = match forward::route(&self.0, request, Call::Delete).await? {
+            Route::Here(caller, request) => (caller, request),
+            Route::Leader(mut leader, request) => return leader.delete(request).await,
+        };
         let reference = read_reference(request.reference)?;
         let name = reference.to_string();
         let expected_revision = request.expected_revision;
@@ -116,8 +127,11 @@ impl Api for Service {
         &self,
         request: Request<proto::SnapshotRequest>,
     ) -> Result<Response<proto::SnapshotResponse>, Status> {
-        self.0.admit(&request, Call::Snapshot).await?;
-        snapshot::snapshot(&self.0, request.into_inner())
+        let (_, request) = match forward::route(&self.0, request, Call::Snapshot).await? {
+            Route::Here(caller, request) => (caller, request),
+            Route::Leader(mut leader, request) => return leader.snapshot(request).await,
+        };
+        snapshot::snapshot(&self.0, request)
             .await
             .map(Response::new)
     }
@@ -150,20 +164,26 @@ impl Api for Service {
         &self,
         request: Request<proto::ReportRequest>,
     ) -> Result<Response<proto::ReportResponse>, Status> {
-        let caller = self.0.admit(&request, Call::Report).await?;
+        let mut request = request;
+        // Its own agent reports for this voter: whose streams it holds is the voter's to say.
+        if self.0.is_own(&request)
+            && let Some(status) = &mut request.get_mut().status
+        {
+            let streams = self.0.streams.nodes();
+            status.followers = streams.iter().map(ToString::to_string).collect();
+        }
+        let (caller, request) = match forward::route(&self.0, request, Call::Report).await? {
+            Route::Here(caller, request) => (caller, request),
+            Route::Leader(mut leader, request) => return leader.report(request).await,
+        };
         let node = enroll::calling_node(&caller)?;
-        let mut status = request.into_inner().status.unwrap_or_default();
+        let status = request.status.unwrap_or_default();
         if status.encoded_len() > REPORT_LENGTH_MAX {
             let detail = format!("It may have {REPORT_LENGTH_MAX} bytes.");
             return Err(invalid(Path::of("status"), "Report too large", &detail));
         }
         // A node whose keys can't be committed now is well all the same.
         let kept = enroll::keep_keys(&self.0, &caller, &node, &status).await;
-        // Its own agent reports for this voter: whose streams it holds is the voter's to say.
-        if node == self.0.node {
-            let streams = self.0.streams.nodes();
-            status.followers = streams.iter().map(ToString::to_string).collect();
-        }
         let state = self.0.replica.read();
         self.0.statuses.report(state.inventory(), node, status);
         kept?;
@@ -177,8 +197,10 @@ impl Api for Service {
     ) -> Result<Response<proto::EnrollResponse>, Status> {
         let renews = request.get_ref().token.is_empty();
         let call = if renews { Call::Renew } else { Call::Join };
-        let caller = self.0.admit(&request, call).await?;
-        let request = request.into_inner();
+        let (caller, request) = match forward::route(&self.0, request, call).await? {
+            Route::Here(caller, request) => (caller, request),
+            Route::Leader(mut leader, request) => return leader.enroll(request).await,
+        };
         let response = if renews {
             enroll::renew(&self.0, &caller, &request).await?
         } else {
@@ -196,8 +218,11 @@ impl Api for Service {
             Some(Credential::User(_)) => Call::IssueUser,
             Some(Credential::Token(_)) | None => Call::IssueToken,
         };
-        let caller = self.0.admit(&request, call).await?;
-        let credential = match request.into_inner().credential {
+        let (caller, request) = match forward::route(&self.0, request, call).await? {
+            Route::Here(caller, request) => (caller, request),
+            Route::Leader(mut leader, request) => return leader.issue(request).await,
+        };
+        let credential = match request.credential {
             Some(Credential::Token(wanted)) => issue::token(&self.0, &caller, &wanted).await?,
             Some(Credential::User(wanted)) => issue::user(&self.0, &caller, &wanted).await?,
             None => {
@@ -214,8 +239,11 @@ impl Api for Service {
         &self,
         request: Request<proto::RevokeNodeRequest>,
     ) -> Result<Response<proto::RevokeNodeResponse>, Status> {
-        let caller = self.0.admit(&request, Call::RevokeNode).await?;
-        let response = node::revoke(&self.0, &caller, request.into_inner()).await?;
+        let (caller, request) = match forward::route(&self.0, request, Call::RevokeNode).await? {
+            Route::Here(caller, request) => (caller, request),
+            Route::Leader(mut leader, request) => return leader.revoke_node(request).await,
+        };
+        let response = node::revoke(&self.0, &caller, request).await?;
         Ok(Response::new(response))
     }
 
@@ -223,8 +251,11 @@ impl Api for Service {
         &self,
         request: Request<proto::RemoveNodeRequest>,
     ) -> Result<Response<proto::RemoveNodeResponse>, Status> {
-        let caller = self.0.admit(&request, Call::RemoveNode).await?;
-        let response = node::remove(&self.0, &caller, request.into_inner()).await?;
+        let (caller, request) = match forward::route(&self.0, request, Call::RemoveNode).await? {
+            Route::Here(caller, request) => (caller, request),
+            Route::Leader(mut leader, request) => return leader.remove_node(request).await,
+        };
+        let response = node::remove(&self.0, &caller, request).await?;
         Ok(Response::new(response))
     }
 
@@ -232,8 +263,11 @@ impl Api for Service {
         &self,
         request: Request<proto::LeaveRequest>,
     ) -> Result<Response<proto::LeaveResponse>, Status> {
-        let caller = self.0.admit(&request, Call::Leave).await?;
-        let response = node::leave(&self.0, &caller, request.into_inner()).await?;
+        let (caller, request) = match forward::route(&self.0, request, Call::Leave).await? {
+            Route::Here(caller, request) => (caller, request),
+            Route::Leader(mut leader, request) => return leader.leave(request).await,
+        };
+        let response = node::leave(&self.0, &caller, request).await?;
         Ok(Response::new(response))
     }
 
@@ -241,8 +275,11 @@ impl Api for Service {
         &self,
         request: Request<proto::RevokeUserRequest>,
     ) -> Result<Response<proto::RevokeUserResponse>, Status> {
-        let caller = self.0.admit(&request, Call::RevokeUser).await?;
-        let response = user::revoke(&self.0, &caller, request.into_inner()).await?;
+        let (caller, request) = match forward::route(&self.0, request, Call::RevokeUser).await? {
+            Route::Here(caller, request) => (caller, request),
+            Route::Leader(mut leader, request) => return leader.revoke_user(request).await,
+        };
+        let response = user::revoke(&self.0, &caller, request).await?;
         Ok(Response::new(response))
     }
 
@@ -250,8 +287,13 @@ impl Api for Service {
         &self,
         request: Request<proto::RotateAuthorityRequest>,
     ) -> Result<Response<proto::RotateAuthorityResponse>, Status> {
-        let caller = self.0.admit(&request, Call::RotateAuthority).await?;
-        let response = authority::rotate(&self.0, &caller, request.into_inner()).await?;
+        let (caller, request) = match forward::route(&self.0, request, Call::RotateAuthority)
+            .await?
+        {
+            Route::Here(caller, request) => (caller, request),
+            Route::Leader(mut leader, request) => return leader.rotate_authority(request).await,
+        };
+        let response = authority::rotate(&self.0, &caller, request).await?;
         Ok(Response::new(response))
     }
 

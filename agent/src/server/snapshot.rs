@@ -32,7 +32,8 @@ pub(super) async fn snapshot(
     }
     // The version is read first: what changes meanwhile is shown now and announced again.
     let version = *version.borrow();
-    Ok(assemble(voter, version, &wanted_peers(&request)))
+    let state = voter.confirmed().await?;
+    Ok(assemble(voter, &state, version, &wanted_peers(&request)))
 }
 
 /// Whose observations of one another a snapshot shows.
@@ -50,8 +51,12 @@ fn wanted_peers(request: &proto::SnapshotRequest) -> WantedPeers {
     }
 }
 
-fn assemble(voter: &Voter, version: u64, peers: &WantedPeers) -> proto::SnapshotResponse {
-    let state = voter.replica.read();
+fn assemble(
+    voter: &Voter,
+    state: &FederationState,
+    version: u64,
+    peers: &WantedPeers,
+) -> proto::SnapshotResponse {
     let inventory = state.inventory();
     let policy = &inventory.federation.spec.health;
     voter.statuses.watch(inventory);
@@ -83,8 +88,8 @@ fn assemble(voter: &Voter, version: u64, peers: &WantedPeers) -> proto::Snapshot
         objects: convert::snapshot_objects(inventory),
         nodes,
         retired_addresses: convert::retired_addresses(inventory),
-        revoked_nodes: revoked_nodes(&state),
-        authorities: authority::shown(voter, &state),
+        revoked_nodes: revoked_nodes(state),
+        authorities: authority::shown(voter, state),
     }
 }
 

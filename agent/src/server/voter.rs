@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hanse_client::{proto, refusal};
+use hanse_client::{Credentials, proto, refusal};
 use hanse_core::admission::{Refusal, RefusalKind};
 use hanse_core::authority::AuthorityRequest;
 use hanse_core::command::Request;
@@ -20,6 +20,7 @@ use super::authority;
 use super::authorize::{self, Call};
 use super::caller::{Caller, Standing};
 use super::followers::Followers;
+use super::forward;
 use super::guard::Excuse;
 use super::health;
 use super::plans::{self, Frame};
@@ -28,9 +29,9 @@ use super::statuses::Statuses;
 use super::streams::Streams;
 use crate::audit::{Audit, AuditError, Files, Outcome};
 use crate::clock::FederationClock;
+use crate::consensus::{self, Committed, Network, ProposeError, Replica};
 use crate::data::{DataFolder, Settings};
 use crate::identity::{Keyring, KeyringError, Keys, SealingKeyPair, Trust};
-use crate::store::{Committed, Disk, ProposeError, Replica};
 
 /// The longest request id.
 const REQUEST_ID_LENGTH_MAX: usize = 64;
@@ -44,6 +45,8 @@ pub struct Voter {
     pub clock: Arc<FederationClock>,
     /// The state.
     pub replica: Replica,
+    /// The way to the other voters.
+    pub network: Network,
     /// What nodes reported.
     pub statuses: Statuses,
     /// Who follows here.
@@ -66,24 +69,28 @@ pub struct Voter {
 }
 
 impl Voter {
-    /// Opens everything that a voter keeps. Blocks: call it before serving.
-    pub fn open(
+    /// Opens everything that a voter keeps, and begins to take part in consensus.
+    pub async fn open(
         folder: &DataFolder,
         settings: &Settings,
+        credentials: watch::Receiver<Arc<Credentials>>,
         stop: CancellationToken,
     ) -> anyhow::Result<Arc<Self>> {
         let federation = settings.federation.clone();
         let pair = SealingKeyPair::open(folder)?;
         let keyring = Keyring::new(federation.clone(), settings.node.clone(), pair);
-        let (disk, state) = Disk::open(&folder.state(), &settings.federation)?;
-        let clock = Arc::new(FederationClock::start(folder, state.decided_unix_s()));
-        clock.set_others(other_voters(&state, &settings.node));
+        let clock = Arc::new(FederationClock::start(folder, 0));
         tokio::spawn({
             let (clock, stop) = (clock.clone(), stop.clone());
             async move { clock.run(stop).await }
         });
-        let decided = clock.clone();
-        let replica = Replica::start(disk, state, Arc::new(move || decided.now_unix_s()))?;
+        let network = Network::new(credentials, clock.clone());
+        let replica = consensus::start(folder, settings, network.clone(), clock.clone()).await?;
+        {
+            let state = replica.read();
+            clock.raise(state.decided_unix_s());
+            clock.set_others(other_voters(&state, &settings.node));
+        }
         let audit = Audit::open(folder.path(), settings.audit.clone())
             .map_err(crate::data::DataError::io("open", &folder.audit()))?;
         let sessions = Sessions::new(replica.changes(), clock.clone());
@@ -96,6 +103,7 @@ impl Voter {
             node: settings.node.clone(),
             clock,
             replica,
+            network,
             statuses: Statuses::default(),
             streams: Streams::default(),
             audit,
@@ -184,11 +192,14 @@ impl Voter {
         request: &tonic::Request<T>,
         call: Call,
     ) -> Result<Caller, Status> {
-        let caller = request
-            .extensions()
-            .get::<Session>()
-            .map_or(Caller::Anonymous, |session| session.caller().clone());
-        let standing = self.sessions.judge(&caller);
+        let mut caller = caller_of(request);
+        let mut standing = self.sessions.judge(&caller);
+        if standing == Standing::Voter
+            && let Some(other) = forward::asserted(request.metadata())?
+        {
+            standing = self.sessions.judge(&other);
+            caller = other;
+        }
         if !authorize::is_allowed(call, standing) {
             let reason = authorize::explain(call, standing);
             self.audit
@@ -198,7 +209,9 @@ impl Voter {
                 Standing::Anonymous | Standing::ExpiredNode | Standing::Refused(_) => {
                     Status::unauthenticated(reason)
                 }
-                Standing::Node | Standing::User(_) => Status::permission_denied(reason),
+                Standing::Node | Standing::Voter | Standing::User(_) => {
+                    Status::permission_denied(reason)
+                }
             });
         }
         if call.is_mutation() {
@@ -210,6 +223,36 @@ impl Voter {
             excuse.grant();
         }
         Ok(caller)
+    }
+
+    /// Whether this voter's own agent calls.
+    pub fn is_own<T>(&self, request: &tonic::Request<T>) -> bool {
+        let caller = caller_of(request);
+        let is_direct = matches!(forward::asserted(request.metadata()), Ok(None));
+        is_direct && caller.node().is_some_and(|(node, _)| *node == self.node)
+    }
+
+    /// The state with everything in it that was acknowledged before this call.
+    pub async fn confirmed(&self) -> Result<Arc<FederationState>, Status> {
+        self.replica.confirmed().await.map_err(failed)
+    }
+
+    /// Why a call can't go on, while nobody leads.
+    #[must_use]
+    pub fn why_nobody_leads(&self) -> String {
+        let survey = self.replica.survey();
+        let voters: Vec<String> = survey
+            .members
+            .values()
+            .filter(|member| member.is_voter)
+            .map(|member| member.node.to_string())
+            .collect();
+        format!(
+            "no voter leads: a majority of the {} voters must run and reach one another ({}); see \
+             that their agents run, then try again",
+            voters.len(),
+            voters.join(", ")
+        )
     }
 
     /// Proposes a change in a caller's name and notes the outcome.
@@ -250,7 +293,7 @@ impl Voter {
     /// Whether this voter leads: the one that may act by itself.
     #[must_use]
     pub fn is_leader(&self) -> bool {
-        true
+        self.replica.is_leader()
     }
 
     /// Where voters can be reached.
@@ -281,9 +324,6 @@ impl Voter {
         let mut changes = self.replica.changes();
         while let Some(changed) = self.stop.run_until_cancelled(changes.changed()).await {
             if changed.is_err() {
-                // Its thread lives as long as this voter, unless it fails.
-                tracing::error!("the writer of the state died; the voter ends");
-                self.stop.cancel();
                 return;
             }
             self.clock
@@ -307,7 +347,9 @@ fn locked(error: &KeyringError) -> Status {
 pub(super) fn failed(error: ProposeError) -> Status {
     match error {
         ProposeError::Refused(Refusal { kind, findings }) => refusal::to_status(kind, &findings),
-        ProposeError::Failed(reason) => Status::unavailable(reason),
+        ProposeError::NotLeader(_) | ProposeError::Failed(_) => {
+            Status::unavailable(error.to_string())
+        }
     }
 }
 
@@ -320,6 +362,12 @@ fn other_voters<'a>(
     nodes
         .filter(move |(node, record)| record.voter && *node != own)
         .map(|(node, _)| node)
+}
+
+/// Who is at the other end of the connection.
+fn caller_of<T>(request: &tonic::Request<T>) -> Caller {
+    let session = request.extensions().get::<Session>();
+    session.map_or(Caller::Anonymous, |session| session.caller().clone())
 }
 
 /// A refusal that concerns the request itself.
@@ -342,7 +390,9 @@ async fn note_result(
         Ok(committed) if committed.is_new => (format!("committed at {}", committed.revision), true),
         Ok(committed) => (format!("unchanged at {}", committed.revision), true),
         Err(ProposeError::Refused(refusal)) => (first_finding(refusal), false),
-        Err(ProposeError::Failed(reason)) => (reason.clone(), false),
+        Err(error @ (ProposeError::NotLeader(_) | ProposeError::Failed(_))) => {
+            (error.to_string(), false)
+        }
     };
     let outcome = if is_done {
         Outcome::Done(&words)

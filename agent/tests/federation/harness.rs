@@ -77,9 +77,7 @@ impl Federation {
     pub(crate) async fn end(mut self) -> tempfile::TempDir {
         self.stop().await;
         let Self { parent, voter, .. } = self;
-        let mut changes = voter.replica.changes();
-        drop(voter);
-        while changes.changed().await.is_ok() {}
+        voter.replica.stop().await;
         parent
     }
 
@@ -87,9 +85,10 @@ impl Federation {
         let folder = DataFolder::new(parent.path().join("voter"));
         let settings = Settings::read(&folder).unwrap();
         let stop = CancellationToken::new();
-        let voter = Voter::open(&folder, &settings, stop.clone()).unwrap();
         let own = NodeIdentity::open(&folder).unwrap().credentials().unwrap();
         let (sender, receiver) = watch::channel(Arc::new(own));
+        let opening = Voter::open(&folder, &settings, receiver.clone(), stop.clone());
+        let voter = opening.await.unwrap();
         let listen = settings.listen.unwrap();
         let server = Server::start(voter.clone(), &folder, listen, receiver)
             .await

@@ -381,3 +381,30 @@ async fn refused_by_tls(stage: &mut Stage, who: &str, shown: &Papers) -> String 
     }
     said.unwrap_or_else(|| panic!("nobody says why a certificate {who} is refused"))
 }
+
+#[tokio::test]
+async fn a_voter_takes_part_in_consensus_and_may_do_no_more_than_a_node_besides() {
+    let mut stage = Stage::set().await;
+    let folder = stage.federation.folder();
+    let credentials = NodeIdentity::open(&folder).unwrap().credentials().unwrap();
+    let channel = stage.connect(Some(&papers(&credentials))).await;
+    let own = own_request(&folder);
+    for Attempt {
+        call,
+        path,
+        message,
+    } in stage.attempts(&own).await
+    {
+        let answer = channel.call(&path, message).await;
+        match call {
+            Call::Consensus => drop(answer.unwrap()),
+            // It may ask, and is told that a voter goes another way.
+            Call::Leave => assert!(answer.unwrap_err().message().contains("hanse voter remove")),
+            other if NODES.contains(&other) => drop(answer.unwrap()),
+            other => {
+                let status = answer.unwrap_err();
+                assert_eq!(status.code(), Code::PermissionDenied, "{other:?}");
+            }
+        }
+    }
+}
