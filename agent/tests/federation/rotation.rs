@@ -85,6 +85,19 @@ async fn until_roles(federation: &Federation, wanted: &[(u32, AuthorityRole)]) {
         .unwrap();
 }
 
+/// Waits until whoever trusts that authority alone is served.
+async fn until_served(federation: &Federation, authority: Fingerprint) {
+    let endpoints = [federation.endpoint.clone()];
+    let name = FEDERATION.parse().unwrap();
+    let clock = Arc::new(WallClock);
+    while Client::connect_pinned(&endpoints, authority, &name, clock.clone())
+        .await
+        .is_err()
+    {
+        tokio::task::yield_now().await;
+    }
+}
+
 async fn waits(admin: &Client) -> String {
     let snapshot = admin.snapshot(0, Duration::ZERO).await.unwrap();
     let authorities = snapshot.response.authorities.iter();
@@ -118,9 +131,12 @@ async fn the_new_authority_signs_once_every_live_node_trusts_it_and_old_papers_a
     node.report().await;
     until_roles(&federation, &SWITCHED).await;
 
-    // The bundle and the token that know the old authority only are good all the same.
-    let admin = federation.admin().await;
+    // The bundle and the token that know the old authority only are good all the same, once the
+    // voter shows a certificate of the new one.
     let new = federation.voter.trust().signing().unwrap().fingerprint;
+    federation.renew_voter();
+    until_served(&federation, new).await;
+    let admin = federation.admin().await;
     let snapshot = admin.snapshot(0, Duration::ZERO).await.unwrap();
     assert_eq!(snapshot.response.ca_fingerprint, new.to_string());
     let endpoints = [federation.endpoint.clone()];
