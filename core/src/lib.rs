@@ -28,4 +28,5 @@ pub mod size;
 pub mod state;
 #[cfg(test)]
 mod testing;
+pub mod voters;
 pub mod wireguard;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Args;
 use hanse_client::{Client, Identity, environment, proto};
+use hanse_consensus::disk::Disk;
 use hanse_core::endpoint::Endpoint;
 use hanse_core::name::NodeName;
 use tokio::io::AsyncReadExt as _;
@@ -78,6 +79,12 @@ impl Join {
                 "this token is for followers; make one for voters with `hanse token create --voter`"
             );
         }
+        if token.claims().voter && !self.voter {
+            anyhow::bail!(
+                "this token is for voters: add --voter --listen ADDR:PORT, or make one for \
+                 followers with `hanse token create`"
+            );
+        }
         let settings = self.enroll(&token).await?;
         let folder = self.data_dir.display();
         output::progress(&format!(
@@ -142,6 +149,15 @@ impl Join {
             listen: self.listen,
             audit: Default::default(),
         };
+        if self.voter {
+            // It begins with nothing and learns everything from the leader.
+            Disk::create(
+                &folder.state(),
+                &settings.federation,
+                response.voter_id,
+                None,
+            )?;
+        }
         settings.write(&folder)?;
         folder.finish()?;
         Ok(settings)

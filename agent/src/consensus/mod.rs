@@ -1,5 +1,6 @@
 //! This voter's part in consensus: `hanse-consensus` on tokio, over the federation's own TLS.
 
+pub mod autopilot;
 mod network;
 pub mod service;
 

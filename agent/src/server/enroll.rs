@@ -58,6 +58,16 @@ pub(super) async fn join(
     };
     let advertise = read_advertise(&request.advertise)?.filter(|_| claims.voter);
     let sealing_key = read_sealing_key(&request.sealing_key)?.filter(|_| claims.voter);
+    if claims.voter && (advertise.is_none() || sealing_key.is_none()) {
+        let detail = "This token is for a voter, and a voter serves others: join with `--voter \
+                      --listen ADDR:PORT`, and `--advertise HOST:PORT` where others reach it by \
+                      another address.";
+        return Err(invalid(
+            Path::of("advertise"),
+            "A voter must listen",
+            detail,
+        ));
+    }
     let boxes = match &sealing_key {
         Some(key) => voter.seal_all_for(&node, key)?,
         None => Vec::new(),
@@ -71,10 +81,10 @@ pub(super) async fn join(
         node: node.clone(),
     };
     // Signed first, handed out last: a request that can't be signed must not use up the token.
-    let response = certify(voter, &identity, claims.voter, request)?;
+    let mut response = certify(voter, &identity, claims.voter, request)?;
     let object = format!("node `{node}`");
     let change = Request::Enroll {
-        node,
+        node: node.clone(),
         cluster: claims.cluster,
         voter: claims.voter,
         advertise,
@@ -87,9 +97,11 @@ pub(super) async fn join(
         sealing_key,
         boxes,
     };
-    voter
+    let committed = voter
         .propose(caller, Call::Join, &object, &id, change)
         .await?;
+    let record = committed.state.inventory().nodes.get(&node);
+    response.voter_id = record.map_or(0, |record| record.enrolled_revision);
     Ok(response)
 }
 
@@ -230,6 +242,7 @@ fn certify(
         Identity::User { .. } => String::new(),
     };
     Ok(proto::EnrollResponse {
+        voter_id: 0,
         certificate_chain: chain,
         federation: identity.federation().to_string(),
         member_cluster,

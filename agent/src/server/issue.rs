@@ -41,11 +41,6 @@ pub(super) async fn token(
         let detail = format!("A token lets in 1 to {USES_MAX} nodes.");
         return Err(invalid(Path::of("uses"), "Invalid number of uses", &detail));
     }
-    if wanted.voter {
-        let detail = "This version keeps the federation's state on the one voter that was \
-                      bootstrapped. Make a token for a follower.";
-        return Err(invalid(Path::of("voter"), "One voter only", detail));
-    }
     let mut id = [0_u8; 16];
     rand::fill(&mut id).map_err(|_| Status::internal("the random generator failed"))?;
     let keys = voter.keys()?;

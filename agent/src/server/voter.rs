@@ -119,6 +119,7 @@ impl Voter {
         voter.statuses.watch(voter.replica.read().inventory());
         tokio::spawn(voter.clone().follow_commits());
         tokio::spawn(health::watch(voter.clone()));
+        tokio::spawn(consensus::autopilot::run(voter.clone()));
         tokio::spawn(authority::watch(voter.clone()));
         Ok(voter)
     }

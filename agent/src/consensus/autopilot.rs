@@ -1,0 +1,96 @@
+//! Brings the voters' list to what is declared, while this voter leads: one step at a time, as
+//! `hanse-core` says.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hanse_consensus::membership::Survey;
+use hanse_consensus::types::{VoterId, VoterNode};
+use hanse_core::inventory::Inventory;
+use hanse_core::voters::{Seen, Step, next_step};
+
+use crate::server::Voter;
+
+/// How often it is looked whether a step is due.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Since when each voter has been caught up.
+type CaughtUp = BTreeMap<VoterId, Instant>;
+
+/// Looks again and again until the voter's `stop`.
+pub async fn run(voter: Arc<Voter>) {
+    let mut caught_up = CaughtUp::new();
+    loop {
+        let pause = tokio::time::sleep(LOOK_INTERVAL);
+        if voter.stop.run_until_cancelled(pause).await.is_none() {
+            return;
+        }
+        if !voter.is_leader() {
+            caught_up.clear();
+            continue;
+        }
+        let state = voter.replica.read();
+        let wanted = wanted(state.inventory());
+        let seen = see(&voter.replica.survey(), &mut caught_up);
+        let ids: BTreeSet<VoterId> = wanted.keys().copied().collect();
+        if let Some(step) = next_step(&ids, &seen) {
+            take(&voter, step, &wanted).await;
+        }
+    }
+}
+
+/// The nodes that shall be voters, by the number that consensus knows them by.
+fn wanted(inventory: &Inventory) -> BTreeMap<VoterId, VoterNode> {
+    let voters = inventory.nodes.iter().filter(|(_, record)| record.voter);
+    let placed = voters.filter_map(|(node, record)| {
+        let place = VoterNode {
+            name: node.to_string(),
+            endpoint: record.advertise.as_ref()?.to_string(),
+        };
+        Some((record.enrolled_revision, place))
+    });
+    placed.collect()
+}
+
+/// What the leader knows of the voters, with how long each has been caught up.
+fn see(survey: &Survey, caught_up: &mut CaughtUp) -> BTreeMap<VoterId, Seen> {
+    caught_up.retain(|id, _| survey.members.contains_key(id));
+    let members = survey.members.iter().map(|(id, member)| {
+        let mut seen = Seen {
+            is_voter: member.is_voter,
+            lag_entries: member
+                .matched_index
+                .map(|matched| survey.last_index.saturating_sub(matched)),
+            silent_for: member.silent_for,
+            caught_up_for: Duration::ZERO,
+        };
+        if seen.is_caught_up() {
+            seen.caught_up_for = caught_up.entry(*id).or_insert_with(Instant::now).elapsed();
+        } else {
+            caught_up.remove(id);
+        }
+        (*id, seen)
+    });
+    members.collect()
+}
+
+async fn take(voter: &Voter, step: Step, wanted: &BTreeMap<VoterId, VoterNode>) {
+    tracing::info!(?step, "changing who votes");
+    let taken = match step {
+        Step::Learn(id) => match wanted.get(&id) {
+            Some(node) => voter.replica.add_learner(id, node.clone()).await,
+            None => Ok(()),
+        },
+        Step::Promote(id) => voter.replica.promote(id).await,
+        Step::Remove(id) if id == voter.replica.voter() => {
+            // Whoever leads next takes this one out.
+            voter.replica.hand_over().await;
+            Ok(())
+        }
+        Step::Remove(id) => voter.replica.remove(id).await,
+    };
+    if let Err(error) = taken {
+        tracing::warn!(?step, %error, "unable to change who votes; trying again");
+    }
+}
