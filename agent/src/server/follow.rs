@@ -13,7 +13,7 @@ use std::time::Duration;
 use futures::stream;
 use hanse_client::convert;
 use hanse_client::proto::{self, follow_event::Event};
-use hanse_core::mesh::{NodeDifference, NodePlan, PlanDigest, SiteTerms};
+use hanse_core::mesh::{MeshChange, NodeDifference, NodePlan, PlanDigest, SiteTerms};
 use hanse_core::name::NodeName;
 use prost::Message as _;
 use tokio::sync::watch;
@@ -81,7 +81,6 @@ pub(super) fn follow(
 
 impl Following {
     async fn next(&mut self) -> Option<Result<proto::FollowEvent, Status>> {
-        self.place.taken();
         if self.is_over {
             return None;
         }
@@ -106,16 +105,25 @@ impl Following {
             Ok(keys) => keys,
             Err(status) => return Some(Err(status)),
         };
-        let (event, turn) = match self.later_event(&frame, &keys.preshared, terms) {
-            Some(event) => (event, None),
-            None => {
-                let turn = self.place.turn().await;
-                (self.whole_event(&frame, &keys.preshared)?, turn)
-            }
+        let mut turn = None;
+        if self.is_whole_due(&frame) {
+            turn = self.place.turn().await;
+        }
+        let event = match self.later_event(&frame, &keys.preshared, terms) {
+            Some(event) => event,
+            None => self.whole_event(&frame, &keys.preshared)?,
         };
-        self.is_over = self.request.takes_changes && event.encoded_len() > LENGTH_KEPT_MAX;
-        self.place.hand_out(turn);
+        let is_large = event.encoded_len() > LENGTH_KEPT_MAX;
+        self.is_over = is_large && self.request.takes_changes;
+        self.place.hand_out(frame.revision, turn, is_large);
         Some(Ok(event))
+    }
+
+    /// Whether a whole plan must be worked out, by itself or to be compared with another.
+    fn is_whole_due(&self, frame: &Frame) -> bool {
+        let sent = self.sent.as_ref();
+        let changes = sent.and_then(|sent| frame.changes_since(sent.revision));
+        changes.is_none_or(|changes| changes.iter().any(MeshChange::concerns_everybody))
     }
 
     /// What is other than what was sent last; none: a whole plan must be made.

@@ -1,25 +1,28 @@
-//! Who follows, and who takes nothing of what is handed out.
+//! Who follows, and who takes nothing of what is there for them.
 //!
 //! A plan is worked out when the connection can take it, and never queued: what waits for a node
 //! that does not read is bounded by its connection's window. One that takes nothing for a while is
 //! hung up on, and one that comes again takes the place of its earlier self.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use hanse_core::name::NodeName;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::plans::Frame;
 use super::session::Session;
 
-/// How long a node may take to take what is handed to it.
-pub(super) const TAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// So many whole plans are in the hands of connections at a time: those of a large mesh are large.
-const WHOLE_PLANS_MAX: usize = 32;
-/// After so long, a whole plan that is not taken yet holds nobody else up.
-const WHOLE_PLAN_TURN: Duration = Duration::from_secs(1);
+/// How long a node may take nothing of what is there for it.
+const TAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// So many plans are worked out whole, or are on their way, at a time: those of a large mesh are
+/// large, and after a restart everybody may need one.
+const WHOLE_PLANS_MAX: usize = 64;
+/// How long one counts as on its way. Nobody who takes longer holds others up.
+const WHOLE_PLAN_TURN: Duration = Duration::from_millis(200);
 /// How often to look.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 
@@ -42,14 +45,12 @@ pub(super) struct FollowerPlace {
 struct Place {
     session: Option<Session>,
     superseded: CancellationToken,
-    handed_out: Mutex<Option<HandedOut>>,
-}
-
-/// What a connection has and has not taken yet.
-#[derive(Debug)]
-struct HandedOut {
-    since: Instant,
-    turn: Option<OwnedSemaphorePermit>,
+    /// The revision that was handed to the connection last.
+    sent: AtomicU64,
+    /// Whether it waits for its turn, and nothing is there for it yet.
+    waits: AtomicBool,
+    /// What it had when it was first seen to be behind, and when that was.
+    behind: Mutex<Option<(u64, Instant)>>,
 }
 
 impl Default for Followers {
@@ -67,7 +68,9 @@ impl Followers {
         let place = Arc::new(Place {
             session,
             superseded: CancellationToken::new(),
-            handed_out: Mutex::default(),
+            sent: AtomicU64::new(0),
+            waits: AtomicBool::new(false),
+            behind: Mutex::default(),
         });
         let earlier = lock(&self.places).insert(node.clone(), place.clone());
         if let Some(earlier) = earlier {
@@ -87,25 +90,18 @@ impl Followers {
     }
 
     /// Hangs up on those who take nothing, until `stop`.
-    pub async fn run(self, stop: CancellationToken) {
+    pub async fn run(self, frames: watch::Receiver<Arc<Frame>>, stop: CancellationToken) {
         let mut look = tokio::time::interval(LOOK_INTERVAL);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while stop.run_until_cancelled(look.tick()).await.is_some() {
-            self.look(Instant::now());
+            let revision = frames.borrow().revision;
+            self.look(revision, Instant::now());
         }
     }
 
-    fn look(&self, now: Instant) {
+    fn look(&self, revision: u64, now: Instant) {
         for (node, place) in lock(&self.places).iter() {
-            let mut handed_out = lock(&place.handed_out);
-            let Some(out) = handed_out.as_mut() else {
-                continue;
-            };
-            let waited = now.saturating_duration_since(out.since);
-            if waited >= WHOLE_PLAN_TURN {
-                out.turn = None;
-            }
-            if waited >= TAKE_TIMEOUT {
+            if place.takes_nothing(revision, now) {
                 tracing::info!(%node, "a follower takes nothing and is cut off");
                 place.superseded.cancel();
                 if let Some(session) = &place.session {
@@ -116,26 +112,50 @@ impl Followers {
     }
 }
 
+impl Place {
+    /// Whether it has taken nothing for a while although a newer revision is there.
+    fn takes_nothing(&self, revision: u64, now: Instant) -> bool {
+        let mut behind = lock(&self.behind);
+        let sent = self.sent.load(Ordering::Relaxed);
+        if sent >= revision || self.waits.load(Ordering::Relaxed) {
+            *behind = None;
+            return false;
+        }
+        match *behind {
+            Some((had, since)) if had == sent => {
+                now.saturating_duration_since(since) >= TAKE_TIMEOUT
+            }
+            Some(_) | None => {
+                *behind = Some((sent, now));
+                false
+            }
+        }
+    }
+}
+
 impl FollowerPlace {
-    /// Waits for its turn to have a whole plan.
+    /// Waits for its turn to have a whole plan worked out.
     pub(super) async fn turn(&self) -> Option<OwnedSemaphorePermit> {
-        self.followers
-            .whole_plans
-            .clone()
-            .acquire_owned()
-            .await
-            .ok()
+        self.place.waits.store(true, Ordering::Relaxed);
+        let turn = self.followers.whole_plans.clone().acquire_owned().await;
+        self.place.waits.store(false, Ordering::Relaxed);
+        turn.ok()
     }
 
-    /// The connection has what was worked out for it.
-    pub(super) fn hand_out(&self, turn: Option<OwnedSemaphorePermit>) {
-        let since = Instant::now();
-        *lock(&self.place.handed_out) = Some(HandedOut { since, turn });
-    }
-
-    /// The connection has taken it, and asks for more.
-    pub(super) fn taken(&self) {
-        *lock(&self.place.handed_out) = None;
+    /// The connection has a revision. What is large counts as on its way for a moment.
+    pub(super) fn hand_out(
+        &self,
+        revision: u64,
+        turn: Option<OwnedSemaphorePermit>,
+        is_large: bool,
+    ) {
+        self.place.sent.store(revision, Ordering::Relaxed);
+        if let Some(turn) = turn.filter(|_| is_large) {
+            tokio::spawn(async move {
+                tokio::time::sleep(WHOLE_PLAN_TURN).await;
+                drop(turn);
+            });
+        }
     }
 
     /// Waits until another stream of the same node has taken this place, or it was cut off.
@@ -182,24 +202,40 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn those_who_take_nothing_hold_up_nobody_else_and_are_cut_off() {
+    async fn those_who_take_nothing_are_cut_off_and_those_who_take_something_are_not() {
+        let followers = Followers::default();
+        let [slow, quick, idle] =
+            ["slow", "quick", "idle"].map(|name| followers.enter(node(name), None));
+        for place in [&slow, &quick] {
+            place.hand_out(7, None, false);
+        }
+        idle.hand_out(9, None, false);
+        let begin = Instant::now();
+        followers.look(9, begin);
+        quick.hand_out(8, None, false);
+        followers.look(9, begin + TAKE_TIMEOUT / 2);
+        followers.look(9, begin + TAKE_TIMEOUT);
+        assert!(slow.place.superseded.is_cancelled());
+        assert!(
+            !quick.place.superseded.is_cancelled(),
+            "it is behind, and goes on"
+        );
+        assert!(!idle.place.superseded.is_cancelled());
+        followers.look(9, begin + TAKE_TIMEOUT * 3 / 2);
+        assert!(quick.place.superseded.is_cancelled(), "it goes on no more");
+    }
+
+    #[tokio::test]
+    async fn whoever_is_slow_to_take_a_large_plan_holds_up_nobody_for_long() {
         let followers = Followers::default();
         let slow: Vec<FollowerPlace> = (0..WHOLE_PLANS_MAX)
             .map(|number| followers.enter(node(&format!("slow-{number}")), None))
             .collect();
         for place in &slow {
-            place.hand_out(place.turn().await);
+            place.hand_out(1, place.turn().await, true);
         }
+        assert_eq!(followers.whole_plans.available_permits(), 0);
         let quick = followers.enter(node("quick"), None);
-        assert!(followers.whole_plans.available_permits() == 0);
-        followers.look(Instant::now() + WHOLE_PLAN_TURN);
-        quick.hand_out(quick.turn().await);
-        quick.taken();
-        followers.look(Instant::now() + TAKE_TIMEOUT);
-        assert!(
-            slow.iter()
-                .all(|place| place.place.superseded.is_cancelled())
-        );
-        assert!(!quick.place.superseded.is_cancelled());
+        assert!(quick.turn().await.is_some());
     }
 }

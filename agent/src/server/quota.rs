@@ -1,7 +1,8 @@
-//! A quota that no single address can use up.
+//! A quota that no single address can use up. An IPv6 subscriber has a /64 at least, and so counts
+//! as one address with all of it.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// How much there is.
@@ -37,6 +38,7 @@ impl Quota {
 
     /// Takes a share for an address; none: nothing is left for it.
     pub(super) fn take(self: &Arc<Self>, address: IpAddr) -> Option<Share> {
+        let address = origin(address);
         let mut taken = self.lock();
         let all: usize = taken.values().sum();
         let own = taken.get(&address).copied().unwrap_or(0);
@@ -67,6 +69,17 @@ impl Drop for Share {
     }
 }
 
+/// What counts as one address.
+fn origin(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => {
+            let network = u128::from(address) & (u128::MAX << 64);
+            Ipv6Addr::from(network).into()
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,5 +97,20 @@ mod tests {
         drop(shares);
         assert!(quota.take(address(1)).is_some());
         assert_eq!(quota.lock().len(), 1);
+    }
+
+    #[test]
+    fn an_ipv6_network_counts_as_one_address_and_an_ipv4_address_in_ipv6_as_itself() {
+        let quota = Quota::new(Bounds { all: 9, address: 1 });
+        let take = |text: &str| quota.take(text.parse().unwrap());
+        let first = take("2001:db8:0:1::1");
+        assert!(first.is_some());
+        assert!(take("2001:db8:0:1:ffff::2").is_none());
+        let _next = take("2001:db8:0:2::1").unwrap();
+        let _mapped = take("::ffff:192.0.2.1").unwrap();
+        assert!(take("192.0.2.1").is_none());
+        let _other = take("::ffff:192.0.2.2").unwrap();
+        drop(first);
+        assert!(take("2001:db8:0:1:ffff::2").is_some());
     }
 }

@@ -5,11 +5,12 @@
 //! something from anybody, and with the clock. What follows from a change is
 //! [`super::guard`]'s and the connection's: no call looks after it by itself.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use hanse_core::name::NodeName;
 use hanse_core::state::FederationState;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -19,6 +20,10 @@ use crate::clock::FederationClock;
 
 /// How often the clock is looked at: so much later than its certificate a stream may end.
 const CLOCK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Connections of one node: it needs one, has another for a moment now and then, and leaves some
+/// behind that nobody has told to be dead. The oldest give way.
+const CONNECTIONS_OF_NODE_MAX: usize = 8;
 
 /// Every open connection.
 #[derive(Debug, Clone)]
@@ -46,6 +51,7 @@ pub struct Seat {
 struct Open {
     next: u64,
     seats: HashMap<u64, (Caller, watch::Sender<Standing>)>,
+    of_nodes: HashMap<NodeName, BTreeMap<u64, CancellationToken>>,
 }
 
 impl Sessions {
@@ -64,7 +70,8 @@ impl Sessions {
     pub fn open(&self, caller: Caller) -> (Session, Seat) {
         let mut open = lock(&self.open);
         // Under the lock, lest a revocation fall between the judgement and the seat.
-        let (sender, standing) = watch::channel(self.judge(&caller));
+        let judged = self.judge(&caller);
+        let (sender, standing) = watch::channel(judged);
         let number = open.next;
         open.next += 1;
         open.seats.insert(number, (caller.clone(), sender));
@@ -73,6 +80,16 @@ impl Sessions {
             number,
         };
         let cut = CancellationToken::new();
+        // Somebody whose certificate counts no more takes nothing from whoever has the name now.
+        if let (Standing::Node | Standing::ExpiredNode, Some((node, _))) = (judged, caller.node()) {
+            let own = open.of_nodes.entry(node.clone()).or_default();
+            own.insert(number, cut.clone());
+            if own.len() > CONNECTIONS_OF_NODE_MAX
+                && let Some((_, oldest)) = own.pop_first()
+            {
+                oldest.cancel();
+            }
+        }
         (
             Session {
                 caller,
@@ -173,7 +190,18 @@ async fn until(
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        lock(&self.open).seats.remove(&self.number);
+        let mut open = lock(&self.open);
+        let Some((caller, _)) = open.seats.remove(&self.number) else {
+            return;
+        };
+        if let Some((node, _)) = caller.node()
+            && let Some(own) = open.of_nodes.get_mut(node)
+        {
+            own.remove(&self.number);
+            if own.is_empty() {
+                open.of_nodes.remove(node);
+            }
+        }
     }
 }
 

@@ -96,9 +96,9 @@ impl Voter {
         let sessions = Sessions::new(replica.changes(), clock.clone());
         tokio::spawn(sessions.clone().run(stop.clone()));
         let followers = Followers::default();
-        tokio::spawn(followers.clone().run(stop.clone()));
         let own_endpoints = settings.endpoints.clone();
         let frames = plans::start(replica.changes(), own_endpoints.clone(), stop.clone());
+        tokio::spawn(followers.clone().run(frames.clone(), stop.clone()));
         let voter = Arc::new(Self {
             node: settings.node.clone(),
             clock,

@@ -10,6 +10,7 @@ mod audit;
 mod crash;
 mod enrolment;
 mod events;
+mod followers;
 mod following;
 mod harness;
 mod health;

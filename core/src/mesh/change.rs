@@ -97,6 +97,16 @@ impl MeshChange {
         matches!(self.scope, Scope::Nobody)
     }
 
+    /// Whether everybody's plan is looked at as a whole.
+    #[must_use]
+    pub fn concerns_everybody(&self) -> bool {
+        match &self.scope {
+            Scope::Nobody => false,
+            Scope::New(_) | Scope::Gone(_) => true,
+            Scope::Both(both) => both.everything,
+        }
+    }
+
     /// Adds what is other in a node's plan, and how its digest changes.
     pub fn add_to(
         &self,
