@@ -16,9 +16,6 @@ use crate::name::NodeName;
 use crate::object::words;
 use crate::secret::SealedSecret;
 
-/// How long after its end a node's certificate still serves to renew it.
-pub const REJOIN_WINDOW_S: u64 = 30 * 24 * 3600;
-
 words! {
     /// What an authority is for.
     AuthorityRole {

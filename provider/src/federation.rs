@@ -35,6 +35,10 @@ pub(crate) struct FederationModel {
     /// How long a node's certificate lives; it is renewed at two thirds.
     #[attribute(optional, computed, default = "24h", validate = duration)]
     pub(crate) certificate_lifetime: Attr<String>,
+    /// How long after its end a node's certificate still serves to renew it: a node that was off for
+    /// longer has to join anew.
+    #[attribute(optional, computed, default = "720h", validate = duration)]
+    pub(crate) rejoin_window: Attr<String>,
     /// Words of your own.
     #[attribute(optional, computed, default = BTreeMap::<String, Attr<String>>::new())]
     pub(crate) labels: Attr<BTreeMap<String, Attr<String>>>,
@@ -136,6 +140,7 @@ impl Declared for FederationModel {
             replication,
             certificate_lifetime: unknowns
                 .value(at("certificate_lifetime"), &self.certificate_lifetime),
+            rejoin_window: unknowns.value(at("rejoin_window"), &self.rejoin_window),
             labels: unknowns.map(at("labels"), &self.labels),
         })
     }
@@ -157,6 +162,7 @@ impl Declared for FederationModel {
                 min_in_sync: Attr::Known(policy.min_in_sync),
             })),
             certificate_lifetime: Attr::Known(wire.certificate_lifetime),
+            rejoin_window: Attr::Known(wire.rejoin_window),
             labels: known_map(wire.labels),
             ca_fingerprint: Attr::Null,
             timeouts: None,

@@ -83,6 +83,7 @@ impl Server {
             &credentials.borrow_and_update(),
             &trust,
             voter.clock.clone(),
+            voter.replica.changes(),
         )?;
         let (configs, config) = watch::channel(first);
         let stop = voter.stop.clone();
@@ -97,6 +98,7 @@ impl Server {
                         &credentials.borrow_and_update(),
                         &trust,
                         voter.clock.clone(),
+                        voter.replica.changes(),
                     ) {
                         Ok(config) => {
                             configs.send_replace(config);

@@ -9,8 +9,8 @@ use std::time::Duration;
 use hanse_client::Credentials;
 use hanse_client::tls::{ALPN_HTTP2, at_some_time, provider};
 use hanse_client::{Clock, Identity};
-use hanse_core::authority::REJOIN_WINDOW_S;
 use hanse_core::name::FederationName;
+use hanse_core::state::FederationState;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
@@ -20,12 +20,10 @@ use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, RootCertStore,
     ServerConfig, SignatureScheme,
 };
+use tokio::sync::watch;
 
 use crate::clock::FederationClock;
 use crate::identity::Trust;
-
-/// How long after its end a node's certificate still serves to renew it.
-pub const REJOIN_WINDOW: Duration = Duration::from_secs(REJOIN_WINDOW_S);
 
 /// TLS that can't be set up.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +37,7 @@ pub fn server_config(
     credentials: &Credentials,
     trust: &Trust,
     clock: Arc<FederationClock>,
+    states: watch::Receiver<Arc<FederationState>>,
 ) -> Result<Arc<ServerConfig>, TlsError> {
     let fail = |error: &dyn std::fmt::Display| TlsError(error.to_string());
     let mut authorities: Vec<_> = trust.iter().map(|one| one.certificate.clone()).collect();
@@ -66,6 +65,7 @@ pub fn server_config(
             inner,
             federation,
             clock,
+            states,
         }))
         .with_single_cert(chain, credentials.private_key())
         .map_err(|error| fail(&error))?;
@@ -81,9 +81,16 @@ struct Callers {
     inner: Arc<dyn ClientCertVerifier>,
     federation: FederationName,
     clock: Arc<dyn Clock>,
+    states: watch::Receiver<Arc<FederationState>>,
 }
 
 impl Callers {
+    /// How long after its end a node's certificate still serves to renew it.
+    fn rejoin_window(&self) -> Duration {
+        let state = self.states.borrow();
+        state.inventory().federation.spec.rejoin_window.value()
+    }
+
     fn verify_at(
         &self,
         identity: &Identity,
@@ -101,7 +108,7 @@ impl Callers {
         };
         let late_s = now.as_secs().saturating_sub(not_after.as_secs());
         match identity {
-            Identity::Node { .. } if late_s <= REJOIN_WINDOW.as_secs() => {
+            Identity::Node { .. } if late_s <= self.rejoin_window().as_secs() => {
                 // All but the end is checked as it was when the certificate was valid.
                 let then = UnixTime::since_unix_epoch(Duration::from_secs(
                     not_after.as_secs().saturating_sub(1),
@@ -175,6 +182,9 @@ mod tests {
 
     use super::*;
     use hanse_client::Reading;
+    use hanse_core::command::{Command, Entry};
+    use hanse_core::duration::Span;
+    use hanse_core::object::{Federation, Object};
 
     use crate::clock::wall_ms;
     use crate::identity::Authority;
@@ -191,6 +201,22 @@ mod tests {
         }
 
         fn learn(&self, _: u64, _: Duration) {}
+    }
+
+    /// A federation whose nodes may come back within an hour.
+    fn state() -> FederationState {
+        let mut state = FederationState::new("acme".parse().unwrap());
+        let mut settings = Federation::defaults("acme".parse().unwrap());
+        settings.rejoin_window = Span::from_secs(3600);
+        state.apply(&Entry {
+            request_id: "1".to_owned(),
+            at_unix_s: 0,
+            command: Command::Put {
+                object: Object::Federation(settings),
+                addresses: Vec::new(),
+            },
+        });
+        state
     }
 
     fn check(uri: &str, later_s: u64) -> bool {
@@ -210,6 +236,7 @@ mod tests {
             inner,
             federation: "acme".parse().unwrap(),
             clock: Arc::new(Later(later_s)),
+            states: watch::channel(Arc::new(state())).1,
         };
         let now = UnixTime::now();
         callers
@@ -222,8 +249,8 @@ mod tests {
         let node = "spiffe://acme/cluster/home/node/home-1";
         let user = "spiffe://acme/user/alex";
         assert!(check(node, 0) && check(user, 0));
-        assert!(check(node, LIFE_S + 10) && !check(user, LIFE_S + 10));
-        assert!(!check(node, LIFE_S + REJOIN_WINDOW.as_secs() + 60));
+        assert!(check(node, LIFE_S + 3600 - 60) && !check(user, LIFE_S + 10));
+        assert!(!check(node, LIFE_S + 3600 + 60));
     }
 
     #[test]

@@ -23,6 +23,7 @@ pub fn federation_to_proto(federation: &Federation) -> proto::Federation {
             min_in_sync: federation.replication.min_in_sync,
         }),
         certificate_lifetime: federation.certificate_lifetime.to_string(),
+        rejoin_window: federation.rejoin_window.to_string(),
         labels: federation.labels.clone(),
     }
 }
@@ -77,12 +78,19 @@ pub(super) fn read(
         &federation.certificate_lifetime,
         defaults.certificate_lifetime,
     );
+    let rejoin_window = collector.parse_or(
+        Path::of("rejoin_window"),
+        "duration",
+        &federation.rejoin_window,
+        defaults.rejoin_window,
+    );
     Some(Federation {
         name: name?,
         topology: topology?,
         health: health?,
         replication: replication?,
         certificate_lifetime: certificate_lifetime?,
+        rejoin_window: rejoin_window?,
         labels: federation.labels.clone(),
     })
 }

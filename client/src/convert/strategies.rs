@@ -61,8 +61,15 @@ fn federation() -> impl Strategy<Value = Federation> {
         word(ReplicationMode::WORDS),
         any::<u32>(),
     );
-    (name(), word(Topology::WORDS), policies, span(), labels()).prop_map(
-        |(name, topology, (check_interval, failure_threshold, mode, min_in_sync), life, labels)| {
+    let spans = (span(), span());
+    (name(), word(Topology::WORDS), policies, spans, labels()).prop_map(
+        |(
+            name,
+            topology,
+            (check_interval, failure_threshold, mode, min_in_sync),
+            spans,
+            labels,
+        )| {
             Federation {
                 name,
                 topology,
@@ -71,7 +78,8 @@ fn federation() -> impl Strategy<Value = Federation> {
                     failure_threshold,
                 },
                 replication: ReplicationPolicy { mode, min_in_sync },
-                certificate_lifetime: life,
+                certificate_lifetime: spans.0,
+                rejoin_window: spans.1,
                 labels,
             }
         },

@@ -1,9 +1,7 @@
 //! Whether the certificate authorities may change so. How long to wait between the steps of a
 //! rotation is decided in [`crate::authority::rotation`]; here is only what must never be.
 
-use crate::authority::{
-    AuthorityChange, AuthorityRecord, AuthorityRequest, AuthorityRole, REJOIN_WINDOW_S,
-};
+use crate::authority::{AuthorityChange, AuthorityRecord, AuthorityRequest, AuthorityRole};
 use crate::finding::Path;
 use crate::inventory::Inventory;
 use crate::secret::{SealedSecret, SecretName};
@@ -90,10 +88,11 @@ fn sign(inventory: &Inventory, now_unix_s: u64, number: u32) -> Decided {
     match (role, authorities.signing()) {
         (Some(AuthorityRole::Signing), _) => Ok(None),
         (Some(AuthorityRole::Introduced), Some((before, _))) => {
-            let lifetime = inventory.federation.spec.certificate_lifetime.value();
+            let settings = &inventory.federation.spec;
+            let lifetime = settings.certificate_lifetime.value();
             let nodes_until_unix_s = now_unix_s
                 .saturating_add(lifetime.as_secs())
-                .saturating_add(REJOIN_WINDOW_S);
+                .saturating_add(settings.rejoin_window.value().as_secs());
             Ok(Some(AuthorityChange::Signs {
                 number,
                 before,

@@ -358,7 +358,7 @@ mod tests {
         let mut builder = switched();
         let early = step(&builder.state, &seen(&["v1", "v2", "f1"], &[1, 2], 2), 0);
         take(&mut builder, early.clone());
-        let until_unix_s = 24 * 3600 + super::super::REJOIN_WINDOW_S;
+        let until_unix_s = 24 * 3600 + crate::object::federation::REJOIN_WINDOW_DEFAULT_S;
         let expected = [
             Wait::Certificates {
                 nodes: [node("f2")].into(),
@@ -381,7 +381,7 @@ mod tests {
     #[test]
     fn a_node_that_never_comes_back_is_waited_for_until_its_certificate_is_good_for_nothing() {
         let builder = switched();
-        let until = 24 * 3600 + super::super::REJOIN_WINDOW_S;
+        let until = 24 * 3600 + crate::object::federation::REJOIN_WINDOW_DEFAULT_S;
         let names = |now| step(&builder.state, &Seen::default(), now).waits_for.len();
         assert_eq!((names(until - 1), names(until)), (2, 1));
     }

@@ -14,6 +14,9 @@ const CERTIFICATE_LIFETIME_MIN: Duration = Duration::from_secs(10);
 const CERTIFICATE_LIFETIME_SAFE: Duration = Duration::from_secs(600);
 const CERTIFICATE_LIFETIME_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 
+const REJOIN_WINDOW_MIN: Duration = Duration::from_secs(3600);
+const REJOIN_WINDOW_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
+
 /// Checks the federation's settings among everything else.
 pub(super) fn check(inventory: &Inventory, findings: &mut Vec<Finding>) {
     let federation = &inventory.federation.spec;
@@ -56,6 +59,14 @@ pub(super) fn check(inventory: &Inventory, findings: &mut Vec<Finding>) {
                 "With `{lifetime}` a node's certificate may end while no voter can be reached for \
                  a few minutes. The node goes on with its last plan, and renews once one can."
             ),
+        ));
+    }
+    let window = &federation.rejoin_window;
+    if !(REJOIN_WINDOW_MIN..=REJOIN_WINDOW_MAX).contains(&window.value()) {
+        findings.push(Finding::error(
+            Path::of("rejoin_window"),
+            "Rejoin window out of range",
+            format!("`{window}` is not between 1h and 8760h (365 days)."),
         ));
     }
     for stored in inventory

@@ -8,6 +8,10 @@ use super::words;
 use crate::duration::Span;
 use crate::name::FederationName;
 
+/// How long after its end a node's certificate still serves to renew it, unless declared
+/// otherwise: 720 hours.
+pub const REJOIN_WINDOW_DEFAULT_S: u64 = 30 * 24 * 3600;
+
 words! {
     /// How the member clusters relate.
     Topology {
@@ -63,6 +67,9 @@ pub struct Federation {
     pub replication: ReplicationPolicy,
     /// How long a node's certificate lives.
     pub certificate_lifetime: Span,
+    /// How long after its end a node's certificate still serves to renew it.
+    #[serde(default = "default_rejoin_window")]
+    pub rejoin_window: Span,
     /// The user's own words.
     pub labels: BTreeMap<String, String>,
 }
@@ -83,7 +90,13 @@ impl Federation {
                 min_in_sync: 1,
             },
             certificate_lifetime: Span::from_secs(24 * 3600),
+            rejoin_window: default_rejoin_window(),
             labels: BTreeMap::new(),
         }
     }
+}
+
+/// Of a state of an older version too.
+fn default_rejoin_window() -> Span {
+    Span::from_secs(REJOIN_WINDOW_DEFAULT_S)
 }
