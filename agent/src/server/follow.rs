@@ -28,8 +28,10 @@ use super::voter::Voter;
 use crate::identity::Trust;
 use crate::preshared::PresharedKeys;
 
+/// How long a voter that a node is ahead of may take to catch up: nobody goes back to an older plan.
+const CATCH_UP_TIMEOUT: Duration = Duration::from_secs(5);
 /// A larger message is its stream's last.
-const LENGTH_KEPT_MAX: usize = 8 << 10;
+const LENGTH_KEPT_MAX: usize = 2 << 10;
 
 /// One node's stream.
 struct Following {
@@ -44,7 +46,8 @@ struct Following {
 }
 
 /// What the node has once it has taken what was sent.
-struct Sent {
+#[derive(Debug)]
+pub(super) struct Sent {
     revision: u64,
     digest: PlanDigest,
     terms: SiteTerms,
@@ -62,14 +65,25 @@ pub(super) fn follow(
     session: Option<Session>,
     request: proto::FollowRequest,
 ) -> impl Stream<Item = Result<proto::FollowEvent, Status>> + Send {
+    let place = voter.followers.enter(node.clone(), session);
+    let digest = PlanDigest::from_bytes(&request.plan_digest);
+    let is_the_same = |sent: &Sent| {
+        request.takes_changes
+            && sent.revision == request.from_revision
+            && Some(sent.digest) == digest
+    };
+    let sent = place.unpark().filter(is_the_same);
+    if let Some(sent) = &sent {
+        place.hand_out(sent.revision, None, false);
+    }
     let following = Following {
         frames: voter.frames.clone(),
-        place: voter.followers.enter(node.clone(), session),
+        sent,
+        place,
         _held: voter.streams.hold(node.clone()),
         voter,
         node,
         request,
-        sent: None,
         is_over: false,
     };
     stream::unfold(following, |mut following| async move {
@@ -84,14 +98,26 @@ impl Following {
         if self.is_over {
             return None;
         }
-        if self.sent.is_some() {
-            tokio::select! {
-                changed = self.frames.changed() => changed.ok()?,
-                () = self.voter.stop.cancelled() => return None,
-                () = self.place.superseded() => {
-                    let reason = "this node follows by another connection";
-                    return Some(Err(Status::aborted(reason)));
-                }
+        let had = match &self.sent {
+            Some(sent) => sent.revision.saturating_add(1),
+            None => self.request.from_revision,
+        };
+        let patience = match &self.sent {
+            Some(_) => Duration::MAX,
+            None => CATCH_UP_TIMEOUT,
+        };
+        tokio::select! {
+            reached = self.frames.wait_for(|frame| frame.revision >= had) => {
+                reached.ok()?;
+            }
+            () = tokio::time::sleep(patience) => {
+                let reason = "this voter is behind what the node has; another one is not";
+                return Some(Err(Status::unavailable(reason)));
+            }
+            () = self.voter.stop.cancelled() => return None,
+            () = self.place.superseded() => {
+                let reason = "this node follows by another connection";
+                return Some(Err(Status::aborted(reason)));
             }
         }
         let frame = self.frames.borrow_and_update().clone();
@@ -116,6 +142,11 @@ impl Following {
         let is_large = event.encoded_len() > LENGTH_KEPT_MAX;
         self.is_over = is_large && self.request.takes_changes;
         self.place.hand_out(frame.revision, turn, is_large);
+        if self.is_over
+            && let Some(sent) = self.sent.take()
+        {
+            self.place.park(sent);
+        }
         Some(Ok(event))
     }
 

@@ -13,6 +13,7 @@ use hanse_core::name::NodeName;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::follow::Sent;
 use super::plans::Frame;
 use super::session::Session;
 
@@ -23,6 +24,8 @@ const TAKE_TIMEOUT: Duration = Duration::from_secs(10);
 const WHOLE_PLANS_MAX: usize = 64;
 /// How long one counts as on its way. Nobody who takes longer holds others up.
 const WHOLE_PLAN_TURN: Duration = Duration::from_millis(200);
+/// How long a stream that ended after a large message may be gone on with as it was.
+const PARKED_MAX: Duration = Duration::from_secs(30);
 /// How often to look.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 
@@ -30,6 +33,7 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 #[derive(Debug, Clone)]
 pub struct Followers {
     places: Arc<Mutex<HashMap<NodeName, Arc<Place>>>>,
+    parked: Arc<Mutex<HashMap<NodeName, (Instant, Sent)>>>,
     whole_plans: Arc<Semaphore>,
 }
 
@@ -57,6 +61,7 @@ impl Default for Followers {
     fn default() -> Self {
         Self {
             places: Arc::default(),
+            parked: Arc::default(),
             whole_plans: Arc::new(Semaphore::new(WHOLE_PLANS_MAX)),
         }
     }
@@ -100,6 +105,7 @@ impl Followers {
     }
 
     fn look(&self, revision: u64, now: Instant) {
+        lock(&self.parked).retain(|_, (at, _)| now.saturating_duration_since(*at) < PARKED_MAX);
         for (node, place) in lock(&self.places).iter() {
             if place.takes_nothing(revision, now) {
                 tracing::info!(%node, "a follower takes nothing and is cut off");
@@ -156,6 +162,18 @@ impl FollowerPlace {
                 drop(turn);
             });
         }
+    }
+
+    /// Keeps what the node has, until it goes on by another stream.
+    pub(super) fn park(&self, sent: Sent) {
+        lock(&self.followers.parked).insert(self.node.clone(), (Instant::now(), sent));
+    }
+
+    /// What was kept of the node's last stream, if any was.
+    pub(super) fn unpark(&self) -> Option<Sent> {
+        lock(&self.followers.parked)
+            .remove(&self.node)
+            .map(|(_, sent)| sent)
     }
 
     /// Waits until another stream of the same node has taken this place, or it was cut off.

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 /// So many revisions are remembered, as far as they fit.
 const MOMENTS_MAX: usize = 64;
 /// What the history may take beyond what the present state takes.
-const HISTORY_BYTES_MAX: usize = 4 << 20;
+const HISTORY_BYTES_MAX: usize = 2 << 20;
 
 /// The meshes at one revision, shared with others at which they were the same.
 type Topologies = Arc<BTreeMap<MeshName, Arc<Topology>>>;

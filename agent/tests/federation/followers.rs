@@ -211,6 +211,27 @@ async fn an_agent_that_knows_no_differences_is_sent_whole_plans() {
     }
 }
 
+#[tokio::test]
+async fn a_voter_that_is_behind_a_node_sends_it_no_older_plan() {
+    let federation = Federation::start().await;
+    declare(&federation).await;
+    let (mut a, credentials) = Follower::new(&federation, "a").await;
+    a.next().await;
+    let mut ahead = a.held.clone().unwrap();
+    drop(a);
+    let newest = federation.voter.replica.read().revision();
+    ahead.revision = newest + 2;
+    let mut a = Follower::again(&federation, &credentials, Some(ahead)).await;
+    route(&federation, 1).await;
+    let revision = route(&federation, 2).await;
+    assert_eq!(revision, newest + 2);
+    let event = a.events.message().await.unwrap().unwrap();
+    let Some(Event::Plan(plan)) = event.event else {
+        panic!("a difference from a plan that never was");
+    };
+    assert_eq!(plan.revision, revision);
+}
+
 /// Passes bytes on to a voter, until either end hangs up.
 async fn relay(federation: &Federation) -> (SocketAddr, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
