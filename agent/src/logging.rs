@@ -18,7 +18,7 @@ pub enum LogFormat {
 pub const FILTER_VARIABLE: &str = "HANSE_LOG";
 
 /// What libraries say at the level of our own news concerns those who write them.
-const LIBRARIES: &str = "openraft=warn";
+const LIBRARIES: &str = "openraft=error";
 
 /// Starts logging; `default` is the level where [`FILTER_VARIABLE`] says nothing.
 pub fn start(format: Option<LogFormat>, default: &str) {

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use hanse_consensus::membership::Survey;
 use hanse_consensus::types::{VoterId, VoterNode};
 use hanse_core::inventory::Inventory;
+use hanse_core::name::NodeName;
+use hanse_core::state::FederationState;
 use hanse_core::voters::{Seen, Step, next_step};
 
 use crate::server::Voter;
@@ -32,7 +34,7 @@ pub async fn run(voter: Arc<Voter>) {
         }
         let state = voter.replica.read();
         let wanted = wanted(state.inventory());
-        let seen = see(&voter.replica.survey(), &mut caught_up);
+        let seen = see(&state, &voter.replica.survey(), &mut caught_up);
         let ids: BTreeSet<VoterId> = wanted.keys().copied().collect();
         if let Some(step) = next_step(&ids, &seen) {
             take(&voter, step, &wanted).await;
@@ -53,8 +55,13 @@ fn wanted(inventory: &Inventory) -> BTreeMap<VoterId, VoterNode> {
     placed.collect()
 }
 
-/// What the leader knows of the voters, with how long each has been caught up.
-fn see(survey: &Survey, caught_up: &mut CaughtUp) -> BTreeMap<VoterId, Seen> {
+/// What the leader knows of the voters, with how long each has been caught up. One that can't open
+/// the federation's secrets could not lead, and so has not caught up.
+fn see(
+    state: &FederationState,
+    survey: &Survey,
+    caught_up: &mut CaughtUp,
+) -> BTreeMap<VoterId, Seen> {
     caught_up.retain(|id, _| survey.members.contains_key(id));
     let members = survey.members.iter().map(|(id, member)| {
         let mut seen = Seen {
@@ -65,7 +72,9 @@ fn see(survey: &Survey, caught_up: &mut CaughtUp) -> BTreeMap<VoterId, Seen> {
             silent_for: member.silent_for,
             caught_up_for: Duration::ZERO,
         };
-        if seen.is_caught_up() {
+        let name: Option<NodeName> = member.node.name.parse().ok();
+        let could_lead = name.is_some_and(|name| state.secrets().are_all_sealed_to(&name));
+        if could_lead && seen.is_caught_up() {
             seen.caught_up_for = caught_up.entry(*id).or_insert_with(Instant::now).elapsed();
         } else {
             caught_up.remove(id);

@@ -3,6 +3,7 @@
 pub mod autopilot;
 mod network;
 pub mod service;
+pub mod time;
 
 use std::sync::Arc;
 

@@ -120,6 +120,7 @@ impl Voter {
         tokio::spawn(voter.clone().follow_commits());
         tokio::spawn(health::watch(voter.clone()));
         tokio::spawn(consensus::autopilot::run(voter.clone()));
+        tokio::spawn(consensus::time::run(voter.clone()));
         tokio::spawn(authority::watch(voter.clone()));
         Ok(voter)
     }
