@@ -87,6 +87,25 @@ impl<'l> Agent<'l> {
         token: &str,
         environment: Vec<(String, OsString)>,
     ) -> Result<Self> {
+        Self::join_as(host, token, environment, &[])
+    }
+
+    /// Enrols the host as one more voter. Nothing runs yet.
+    ///
+    /// # Errors
+    ///
+    /// When `hanse join` fails.
+    pub fn join_voter(host: &'l Host, token: &str) -> Result<Self> {
+        let address = format!("{}:{API_PORT}", host.ipv4());
+        Self::join_as(host, token, Vec::new(), &["--voter", "--listen", &address])
+    }
+
+    fn join_as(
+        host: &'l Host,
+        token: &str,
+        environment: Vec<(String, OsString)>,
+        arguments: &[&str],
+    ) -> Result<Self> {
         let agent = Self {
             host,
             node: host.name().to_owned(),
@@ -104,7 +123,8 @@ impl<'l> Agent<'l> {
                         &agent.node,
                         "--data-dir",
                     ])
-                    .arg(agent.data_dir()),
+                    .arg(agent.data_dir())
+                    .args(arguments.iter().copied()),
             )?
             .success()
             .with_context(|| format!("unable to enrol {}", agent.node))?;

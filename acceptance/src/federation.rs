@@ -1,12 +1,18 @@
 //! A federation of running agents: one host, one node, one member cluster each.
 
+use std::time::Duration;
+
 use anyhow::Result;
 
-use crate::agent::Agent;
+use crate::agent::{API_PORT, Agent};
 use crate::configuration::Configuration;
 use crate::laboratory::Laboratory;
 use crate::operator::Operator;
 use crate::terraform::Terraform;
+use crate::wait::wait_until_true;
+
+/// How long it may take until all voters vote: each is watched for a while first.
+const VOTING_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// The name of every federation that tests raise.
 pub const FEDERATION: &str = "test";
@@ -73,6 +79,62 @@ impl<'l> Federation<'l> {
             laboratory,
             sites,
         })
+    }
+
+    /// Every host a voter: the first founds, the others join, and all vote.
+    ///
+    /// # Errors
+    ///
+    /// When any of it fails.
+    pub fn raise_voters(laboratory: &'l Laboratory) -> Result<Self> {
+        let mut federation = Self::raise_on(laboratory, 1)?;
+        for host in laboratory.hosts().iter().skip(1) {
+            let site = format!("site{}", host.number());
+            let token = federation.operator.voter_token(&site)?;
+            let mut agent = Agent::join_voter(host, &token)?;
+            agent.start()?;
+            federation.agents.push(agent);
+            federation.sites.push(site);
+        }
+        let endpoints = laboratory.hosts().iter();
+        let endpoints: Vec<String> = endpoints
+            .map(|host| format!("{}:{API_PORT}", host.ipv4()))
+            .collect();
+        let credentials = federation.operator.credentials().to_owned();
+        federation.operator = Operator::new(laboratory, &endpoints.join(","), &credentials);
+        federation.wait_until_voting(laboratory.hosts().len())?;
+        Ok(federation)
+    }
+
+    /// Waits until so many voters vote and lack nothing.
+    ///
+    /// # Errors
+    ///
+    /// When they don't in time.
+    pub fn wait_until_voting(&self, count: usize) -> Result<()> {
+        wait_until_true("the voters vote", VOTING_TIMEOUT, || {
+            let status = self.operator.hanse_json(["status"])?;
+            let voters = status["voters"].as_array().cloned().unwrap_or_default();
+            let voting = voters.iter().filter(|voter| voter["votes"] == true);
+            Ok(voting.count() == count)
+        })
+    }
+
+    /// The host whose voter leads, by its place among the agents.
+    ///
+    /// # Errors
+    ///
+    /// When none does.
+    pub fn leader(&self) -> Result<usize> {
+        let status = self.operator.hanse_json(["status"])?;
+        let voters = status["voters"].as_array().cloned().unwrap_or_default();
+        let leads = voters.iter().find(|voter| voter["leads"] == true);
+        let name = leads.and_then(|voter| voter["node"].as_str());
+        let place = self
+            .agents
+            .iter()
+            .position(|agent| Some(agent.node()) == name);
+        place.ok_or_else(|| anyhow::anyhow!("nobody leads: {status}"))
     }
 
     /// A mesh between all sites, as a user would write it.

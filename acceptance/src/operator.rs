@@ -80,6 +80,16 @@ impl<'l> Operator<'l> {
         Ok(output.text().to_owned())
     }
 
+    /// A join token for one more voter.
+    ///
+    /// # Errors
+    ///
+    /// When the federation gives none.
+    pub fn voter_token(&self, member_cluster: &str) -> Result<String> {
+        let arguments = ["token", "create", "--cluster", member_cluster, "--voter"];
+        Ok(self.hanse(arguments)?.success()?.stdout.trim().to_owned())
+    }
+
     /// Waits until the federation answers.
     ///
     /// # Errors

@@ -16,6 +16,7 @@ pub mod nodes;
 pub mod output;
 pub mod status;
 pub mod token;
+mod voters;
 pub mod wireguard_daemon;
 
 use clap::{Parser, Subcommand};

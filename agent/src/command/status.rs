@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::connection::Connection;
 use super::nodes::limits_to_json;
-use super::{authority, output};
+use super::{authority, output, voters};
 
 const EXAMPLE: &str = "\
 Example:
@@ -69,6 +69,7 @@ fn to_json(snapshot: &Snapshot) -> Value {
         "ca_fingerprint": response.ca_fingerprint,
         "authorities": authority::to_json(&response.authorities),
         "revision": response.revision,
+        "voters": voters::to_json(&response.voters),
         "member_clusters": inventory.clusters.keys().collect::<Vec<_>>(),
         "limits": limits,
         "capabilities": capabilities,
@@ -87,6 +88,10 @@ fn text(snapshot: &Snapshot) -> String {
     let mut table = output::table(&["FEDERATION", inventory.name().as_str()]);
     table.add_row(["revision".to_owned(), response.revision.to_string()]);
     table.add_row(["authority".to_owned(), response.ca_fingerprint.clone()]);
+    table.add_row(["voters".to_owned(), response.voters.len().to_string()]);
+    for line in voters::lines(&response.voters) {
+        table.add_row(line);
+    }
     table.add_row([
         "member clusters".to_owned(),
         inventory.clusters.len().to_string(),

@@ -90,7 +90,26 @@ fn assemble(
         retired_addresses: convert::retired_addresses(inventory),
         revoked_nodes: revoked_nodes(state),
         authorities: authority::shown(voter, state),
+        voters: voters(voter),
     }
+}
+
+fn voters(voter: &Voter) -> Vec<proto::Voter> {
+    let survey = voter.replica.survey();
+    let members = survey.members.iter();
+    let voters = members.map(|(id, member)| proto::Voter {
+        node: member.node.name.clone(),
+        endpoint: member.node.endpoint.clone(),
+        votes: member.is_voter,
+        leads: survey.leader == Some(*id),
+        lag_entries: member
+            .matched_index
+            .map(|matched| survey.last_index.saturating_sub(matched)),
+        silent_for_ms: member
+            .silent_for
+            .map(|silent| u64::try_from(silent.as_millis()).unwrap_or(u64::MAX)),
+    });
+    voters.collect()
 }
 
 fn revoked_nodes(state: &FederationState) -> Vec<proto::RevokedNode> {

@@ -1,0 +1,76 @@
+//! The voters as people and programs see them, in the status of the federation.
+
+use hanse_client::proto;
+use serde_json::{Value, json};
+
+/// More silence than that is worth a word.
+const SILENCE_SHOWN_MS: u64 = 3_000;
+
+/// For programs.
+pub(super) fn to_json(voters: &[proto::Voter]) -> Value {
+    let voters = voters.iter().map(|voter| {
+        json!({
+            "node": voter.node,
+            "endpoint": voter.endpoint,
+            "votes": voter.votes,
+            "leads": voter.leads,
+            "lag_entries": voter.lag_entries,
+            "silent_for_ms": voter.silent_for_ms,
+        })
+    });
+    voters.collect()
+}
+
+/// One line for each, for people: who, and what.
+pub(super) fn lines(voters: &[proto::Voter]) -> impl Iterator<Item = [String; 2]> + '_ {
+    voters
+        .iter()
+        .map(|voter| [format!("  {}", voter.node), describe(voter)])
+}
+
+fn describe(voter: &proto::Voter) -> String {
+    let role = match (voter.leads, voter.votes) {
+        (true, _) => "leads",
+        (false, true) => "votes",
+        (false, false) => "learns, to vote soon",
+    };
+    let lag = match voter.lag_entries {
+        Some(0) => String::new(),
+        Some(lag) => format!(", {lag} entries behind"),
+        None => ", not reached yet".to_owned(),
+    };
+    let silence = match voter.silent_for_ms {
+        Some(silent_ms) if silent_ms > SILENCE_SHOWN_MS => {
+            format!(", silent for {} s", silent_ms / 1000)
+        }
+        Some(_) | None => String::new(),
+    };
+    format!("{role}{lag}{silence}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_voter_is_described_by_what_it_does_and_lacks() {
+        let mut voter = proto::Voter {
+            leads: true,
+            votes: true,
+            lag_entries: Some(0),
+            silent_for_ms: Some(0),
+            ..Default::default()
+        };
+        assert_eq!(describe(&voter), "leads");
+        voter.leads = false;
+        voter.lag_entries = Some(7);
+        voter.silent_for_ms = Some(9_500);
+        assert_eq!(describe(&voter), "votes, 7 entries behind, silent for 9 s");
+        voter.votes = false;
+        voter.lag_entries = None;
+        assert_eq!(
+            describe(&voter),
+            "learns, to vote soon, not reached yet, silent for 9 s"
+        );
+    }
+}
