@@ -87,12 +87,14 @@ impl<M: Declared> Declaration<M> {
             return Ok(None);
         };
         remember(cx, stored.revision);
+        let mut found = model::<M>(&stored.spec)?;
         // Another spelling of the same object is no drift.
         if known_object(&state).is_ok_and(|object| object == stored.spec) {
-            return Ok(Some(state));
+            let defaults = std::mem::replace(&mut found, state);
+            found.fill(defaults);
+        } else {
+            found.keep_local(&state);
         }
-        let mut found = model::<M>(&stored.spec)?;
-        found.keep_local(&state);
         found.complete(session.run_snapshot().await?);
         Ok(Some(found))
     }

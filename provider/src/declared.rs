@@ -43,6 +43,9 @@ pub(crate) trait Declared: Model + Clone {
     /// Fills what the federation or the other attributes determine.
     fn complete(&mut self, snapshot: &Snapshot);
 
+    /// Takes over the defaults of attributes that a state of an earlier version doesn't have.
+    fn fill(&mut self, _found: Self) {}
+
     /// Takes over what only Terraform knows.
     fn keep_local(&mut self, prior: &Self);
 

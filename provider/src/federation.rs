@@ -174,6 +174,12 @@ impl Declared for FederationModel {
         self.ca_fingerprint = Attr::Known(snapshot.response.ca_fingerprint.clone());
     }
 
+    fn fill(&mut self, found: Self) {
+        if self.rejoin_window == Attr::Null {
+            self.rejoin_window = found.rejoin_window;
+        }
+    }
+
     fn keep_local(&mut self, prior: &Self) {
         self.timeouts.clone_from(&prior.timeouts);
     }
