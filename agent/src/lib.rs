@@ -10,6 +10,7 @@ pub mod clock;
 pub mod command;
 pub mod consensus;
 pub mod data;
+pub mod duty;
 pub mod follower;
 pub mod identity;
 pub mod logging;

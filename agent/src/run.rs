@@ -13,14 +13,24 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::FollowerClock;
 use crate::data::{DataFolder, Settings};
+use crate::duty::{self, Next};
 use crate::follower::renewal::{self, Renewal, Signer};
 use crate::follower::{Follower, Hands, Known, Voters};
 use crate::identity::NodeIdentity;
 use crate::notify;
 use crate::server::{Server, Voter};
 
+/// How an agent's life as a voter or as a follower ended.
+enum Ended {
+    /// It was told to stop.
+    Stopped,
+    /// It goes on as something else.
+    Changed,
+}
+
 /// Runs the agent of a finished folder until `stop`. `start_hands` makes the data plane; it is
-/// called once everything that can be wrong with the folder was found to be right.
+/// called once everything that can be wrong with the folder was found to be right, and what it
+/// makes goes on while the node becomes a voter or ends being one.
 pub async fn run<H, F>(
     folder: DataFolder,
     stop: CancellationToken,
@@ -32,84 +42,152 @@ where
 {
     let settings = Settings::read(&folder)?;
     let _lock = folder.lock()?;
-    let identity = NodeIdentity::open(&folder)?;
-    let current = identity.credentials()?;
-    // The voter outlives the calls that its stop cuts off.
-    let (credentials, credentials_watch) = watch::channel(Arc::<Credentials>::new(current));
-    let voter = match settings.listen {
-        Some(listen) => {
-            let own = credentials_watch.clone();
-            let voter = Voter::open(&folder, &settings, own, stop.child_token()).await?;
-            renew_own(&identity, &voter, &credentials)?;
-            Some((voter, listen))
+    let (node, federation) = (settings.node.clone(), settings.federation.clone());
+    let mut serving = Serving::begin(&folder, settings, &stop).await?;
+    let hands = Arc::new(start_hands().await?);
+    notify::ready();
+    tracing::info!(%node, %federation, "agent ready");
+    loop {
+        match live(&folder, serving, hands.clone(), &stop).await {
+            Ok(Ended::Stopped) => return Ok(hands),
+            Ok(Ended::Changed) => {}
+            Err(error) => {
+                notify::stopping();
+                stop.cancel();
+                return Err(error);
+            }
         }
-        None => None,
-    };
+        let settings = Settings::read(&folder)?;
+        serving = Serving::begin(&folder, settings, &stop).await?;
+    }
+}
+
+/// Who this node is, and what it serves if it is a voter.
+struct Serving {
+    settings: Settings,
+    identity: NodeIdentity,
+    credentials: watch::Sender<Arc<Credentials>>,
+    voter: Option<Arc<Voter>>,
+    server: Option<Server>,
+    stop: CancellationToken,
+}
+
+impl Serving {
+    async fn begin(
+        folder: &DataFolder,
+        settings: Settings,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<Self> {
+        let identity = NodeIdentity::open(folder)?;
+        let current = identity.credentials()?;
+        let (credentials, watched) = watch::channel(Arc::<Credentials>::new(current));
+        // The voter outlives the calls that its stop cuts off.
+        let stop = stop.child_token();
+        let (mut voter, mut server) = (None, None);
+        if let Some(listen) = settings.listen {
+            let opened =
+                Voter::open(folder, &settings, watched.clone(), stop.child_token()).await?;
+            renew_own(&identity, &opened, &credentials)?;
+            let started = Server::start(opened.clone(), folder, listen, watched).await?;
+            tracing::info!(address = %started.address(), "serving the federation's API");
+            (voter, server) = (Some(opened), Some(started));
+        }
+        Ok(Self {
+            settings,
+            identity,
+            credentials,
+            voter,
+            server,
+            stop,
+        })
+    }
+}
+
+/// The agent's life as a voter or as a follower.
+async fn live<H: Hands>(
+    folder: &DataFolder,
+    serving: Serving,
+    hands: Arc<H>,
+    stopped: &CancellationToken,
+) -> anyhow::Result<Ended> {
+    let Serving {
+        settings,
+        identity,
+        credentials,
+        voter,
+        mut server,
+        stop,
+    } = serving;
     let clock: Arc<dyn Clock> = match &voter {
-        Some((voter, _)) => voter.clock.clone(),
-        None => Arc::new(FollowerClock::start(&folder, 0)),
+        Some(voter) => voter.clock.clone(),
+        None => Arc::new(FollowerClock::start(folder, 0)),
     };
     let known = Known {
-        credentials: credentials_watch.clone(),
+        credentials: credentials.subscribe(),
         clock: clock.clone(),
         trust: watch::channel(None).0,
+        duty: watch::channel(None).0,
     };
     let mut voters = Voters::learning(folder.clone(), settings.endpoints.clone());
-    let mut server = None;
-    if let Some((voter, listen)) = &voter {
-        let started =
-            Server::start(voter.clone(), &folder, *listen, credentials_watch.clone()).await?;
-        // The voter's own agent needs nobody else's network.
-        voters = Voters::fixed(vec![reachable(started.address())?]);
-        tracing::info!(address = %started.address(), "serving the federation's API");
-        server = Some(started);
+    if let Some(server) = &server {
+        voters = voters.after_own(reachable(server.address())?);
     }
     let voters = Arc::new(voters);
-    let signer = match &voter {
-        Some((voter, _)) => Signer::Own(voter.clone()),
-        None => Signer::Federation(voters.clone()),
-    };
-    let hands = Arc::new(start_hands().await?);
     let renewal = Renewal {
         identity,
-        signer,
+        signer: match &voter {
+            Some(voter) => Signer::Own(voter.clone()),
+            None => Signer::Federation(voters.clone()),
+        },
         clock,
         trust: known.trust.subscribe(),
         credentials,
     };
     let mut renewing = tokio::spawn(renewal.run(stop.clone()));
-    let follower = Follower::new(folder, voters, known, hands.clone());
+    let duty = duty::Watch {
+        folder,
+        settings: &settings,
+        voters: voters.clone(),
+        own: voter.as_ref().map(|voter| voter.replica.voter()),
+        told: known.duty.subscribe(),
+        known: known.clone(),
+    };
+    let follower = Follower::new(folder.clone(), voters, known, hands.clone());
     let mut following = tokio::spawn(follower.run(stop.clone()));
-    notify::ready();
-    tracing::info!(node = %settings.node, federation = %settings.federation, "agent ready");
     // A part that dies takes the agent along: systemd starts a whole one again.
     let died = tokio::select! {
         biased;
-        () = stop.cancelled() => None,
-        _ = &mut following => Some("the follower died; see the log above".to_owned()),
-        _ = &mut renewing => Some("the renewal of certificates died; see the log above".to_owned()),
-        () = ended(&mut server) => Some("the federation's API died; see the log above".to_owned()),
-        reason = out_of_consensus(voter.as_ref()) => {
-            Some(format!("this voter can't take part in consensus any more: {reason}"))
+        () = stop.cancelled() => Ok(None),
+        next = duty.next() => Ok(Some(next)),
+        _ = &mut following => Err("the follower died; see the log above".to_owned()),
+        _ = &mut renewing => Err("the renewal of certificates died; see the log above".to_owned()),
+        () = ended(&mut server) => Err("the federation's API died; see the log above".to_owned()),
+        reason = out_of_consensus(voter.as_deref()) => {
+            Err(format!("this voter can't take part in consensus any more: {reason}"))
         }
-        () = gone(&*hands) => Some("the data plane died; see the log above".to_owned()),
+        () = gone(&*hands) => Err("the data plane died; see the log above".to_owned()),
     };
-    notify::stopping();
-    if let Some(reason) = died {
-        stop.cancel();
-        anyhow::bail!(reason);
+    let next = died.map_err(anyhow::Error::msg)?;
+    if stopped.is_cancelled() {
+        notify::stopping();
+        tracing::info!("stopping; the meshes stay up");
     }
-    tracing::info!("stopping; the meshes stay up");
+    stop.cancel();
     following.await.context("the follower failed")?;
     renewing
         .await
         .context("the renewal of certificates failed")?;
-    if let Some((voter, _)) = voter {
+    if let Some(voter) = voter {
         // Another voter leads from here on, and the calls that still run can be forwarded to it.
         voter.replica.stop().await;
         ended(&mut server).await;
     }
-    Ok(hands)
+    match next {
+        None => return Ok(Ended::Stopped),
+        Some(Next::Serve) => {}
+        Some(Next::Retire) => duty::retire(folder, settings)?,
+    }
+    Ok(Ended::Changed)
 }
 
 /// A voter that was off for longer than its certificate lived gives itself a new one, if it knows
@@ -134,9 +212,9 @@ fn renew_own(
 }
 
 /// Waits until this voter can't take part in consensus any more; for ever where there is none.
-async fn out_of_consensus(voter: Option<&(Arc<Voter>, SocketAddr)>) -> String {
+async fn out_of_consensus(voter: Option<&Voter>) -> String {
     match voter {
-        Some((voter, _)) => voter.replica.failed().await,
+        Some(voter) => voter.replica.failed().await,
         None => std::future::pending().await,
     }
 }

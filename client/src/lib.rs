@@ -20,6 +20,7 @@ mod issue;
 pub mod refusal;
 pub mod spiffe;
 pub mod tls;
+mod voter;
 
 pub use client::{Applied, Client, Snapshot};
 pub use clock::{Clock, Reading, WallClock};

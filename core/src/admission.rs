@@ -7,6 +7,7 @@ mod authority;
 mod node;
 mod secret;
 mod user;
+mod vote;
 
 use crate::check::{self, Missing};
 use crate::command::{AddressChange, Command, Entry, Request, TokenClaim, TokenUse};
@@ -20,6 +21,7 @@ use crate::name::{MeshName, NodeName};
 use crate::object::{Object, ObjectRef};
 use crate::secret::SealedSecret;
 use crate::state::FederationState;
+use crate::voters::vote::Vote;
 
 /// How long uses of an ended token are remembered, so that clocks may differ, in seconds.
 const TOKEN_MEMORY_S: u64 = 24 * 3600;
@@ -108,6 +110,9 @@ pub fn admit(
             boxes,
         } => {
             node::check_key(state, &node, identity_key)?;
+            if voter {
+                vote::check_room(state.inventory(), &node)?;
+            }
             let record = NodeRecord {
                 cluster,
                 voter,
@@ -117,6 +122,7 @@ pub fn admit(
                 health: NodeHealth::default(),
                 sealing_key,
                 certified_by: None,
+                vote: Vote::default(),
             };
             secret::check_label(&node, &boxes)?;
             Some((
@@ -151,6 +157,10 @@ pub fn admit(
         Request::Authority(request) => {
             let change = authority::admit(state.inventory(), now_unix_s, request)?;
             change.map(|change| silently(Command::Authority(change)))
+        }
+        Request::Vote(request) => {
+            let change = vote::admit(state.inventory(), request)?;
+            change.map(|change| silently(Command::Vote(change)))
         }
         Request::Seal { boxes } => {
             secret::check_recipients(state.inventory(), &boxes)?;
@@ -304,6 +314,7 @@ fn admit_enroll(
         health: _,
         sealing_key,
         certified_by: _,
+        vote: _,
     } = record;
     Ok(Command::Enroll {
         node,

@@ -16,6 +16,7 @@ use crate::key::PublicKey;
 use crate::name::{ClusterName, MeshName, NodeName};
 use crate::object::{Object, ObjectRef};
 use crate::secret::{SealedSecret, SealingKey};
+use crate::voters::vote::{VoteChange, VoteRequest};
 
 /// What somebody wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,6 +98,8 @@ pub enum Request {
     },
     /// The certificate authorities are to change.
     Authority(AuthorityRequest),
+    /// A node's vote is to change.
+    Vote(VoteRequest),
     /// Secrets are sealed to voters that lack them.
     Seal {
         /// The boxes.
@@ -257,6 +260,8 @@ pub enum Command {
     },
     /// The certificate authorities change.
     Authority(AuthorityChange),
+    /// A node's vote changes.
+    Vote(VoteChange),
     /// Secrets are sealed to voters.
     Seal {
         /// The boxes.
@@ -307,6 +312,14 @@ pub enum Event {
     NodeRemoved(NodeName),
     /// Certificates of a user were revoked.
     UserRevoked(NodeName),
+    /// A node was called to vote.
+    VoterCalled(NodeName),
+    /// A node became a voter.
+    VoterAdded(NodeName),
+    /// A voter is to go.
+    VoterDismissed(NodeName),
+    /// A node is a voter no more.
+    VoterRemoved(NodeName),
     /// A node's health changed.
     HealthChanged {
         /// The node.

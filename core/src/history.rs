@@ -127,6 +127,26 @@ impl Event {
                 format!("user/{user}"),
                 format!("the certificates of the user `{user}` were revoked"),
             ),
+            Self::VoterCalled(node) => told(
+                "voter-called",
+                format!("node/{node}"),
+                format!("the node `{node}` was called to become a voter"),
+            ),
+            Self::VoterAdded(node) => told(
+                "voter-added",
+                format!("node/{node}"),
+                format!("the node `{node}` became a voter; it votes once it has caught up"),
+            ),
+            Self::VoterDismissed(node) => told(
+                "voter-dismissed",
+                format!("node/{node}"),
+                format!("the node `{node}` is to be no voter any more"),
+            ),
+            Self::VoterRemoved(node) => told(
+                "voter-removed",
+                format!("node/{node}"),
+                format!("the node `{node}` is no voter any more"),
+            ),
             Self::HealthChanged {
                 node,
                 health,

@@ -15,6 +15,7 @@ use crate::key::PublicKey;
 use crate::name::{ClusterName, FederationName, MeshName, NodeName};
 use crate::object::{Federation, MemberCluster, Object, ObjectRef, VpnMesh};
 use crate::secret::SealingKey;
+use crate::voters::vote::Vote;
 
 /// A declared object with the revision of its spec.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +50,9 @@ pub struct NodeRecord {
     /// The number of the authority that signed its certificate, where that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certified_by: Option<u32>,
+    /// What is to become of its vote.
+    #[serde(default, skip_serializing_if = "Vote::is_default")]
+    pub vote: Vote,
 }
 
 /// A node's place in one mesh.

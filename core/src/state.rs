@@ -14,6 +14,7 @@ use crate::identities::{Identities, IdentityKey, NodeStanding};
 use crate::inventory::{Inventory, NodeRecord};
 use crate::name::{ClusterName, FederationName, NodeName};
 use crate::secret::{SecretName, Secrets};
+use crate::voters::vote::{Vote, VoteChange};
 
 /// How many request ids are remembered, so that a retry never happens twice.
 const REQUESTS_REMEMBERED_MAX: usize = 1024;
@@ -207,6 +208,7 @@ impl FederationState {
                     health: NodeHealth::default(),
                     sealing_key: *sealing_key,
                     certified_by: None,
+                    vote: Vote::default(),
                 };
                 self.inventory.nodes.insert(node.clone(), record);
                 self.identities
@@ -278,11 +280,29 @@ impl FederationState {
                 }]
             }
             Command::Authority(change) => self.change_authorities(change, entry.at_unix_s),
+            Command::Vote(change) => self.change_vote(change),
             Command::Seal { boxes } => {
                 self.secrets.put(boxes);
                 Vec::new()
             }
         }
+    }
+
+    fn change_vote(&mut self, change: &VoteChange) -> Vec<Event> {
+        let node = change.node().clone();
+        let Some(record) = self.inventory.nodes.get_mut(&node) else {
+            return Vec::new();
+        };
+        change.apply(record, self.revision);
+        vec![match change {
+            VoteChange::Called { .. } => Event::VoterCalled(node),
+            VoteChange::Granted { boxes, .. } => {
+                self.secrets.put(boxes);
+                Event::VoterAdded(node)
+            }
+            VoteChange::Dismissed { .. } => Event::VoterDismissed(node),
+            VoteChange::Ended { .. } => Event::VoterRemoved(node),
+        }]
     }
 
     fn change_authorities(&mut self, change: &AuthorityChange, at_unix_s: u64) -> Vec<Event> {

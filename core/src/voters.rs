@@ -4,6 +4,8 @@
 //! Which nodes shall be voters is declared by who joined as one and who was removed. This says by
 //! which steps the voters' own list gets there, one change at a time.
 
+pub mod vote;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 

@@ -5,6 +5,7 @@
 //! its place can't answer as if it had not. It knows no network: whoever uses it brings one. All
 //! of it runs on tokio and, unchanged, on the virtual time of the simulation.
 
+mod contact;
 mod decide;
 pub mod disk;
 pub mod form;

@@ -12,6 +12,7 @@ use openraft::AsyncRuntime;
 use openraft::async_runtime::watch::WatchReceiver as _;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::contact::Heard;
 use crate::disk::{Contents, StoreError};
 use crate::form::LogIdForm;
 use crate::journal::Journal;
@@ -85,6 +86,7 @@ pub struct Replica<R: AsyncRuntime> {
     proposals: mpsc::Sender<Proposal>,
     state: watch::Receiver<Arc<FederationState>>,
     journal: Journal,
+    heard: Heard<R>,
 }
 
 impl<R: AsyncRuntime> Replica<R> {
@@ -127,6 +129,7 @@ impl<R: AsyncRuntime> Replica<R> {
             proposals,
             state: watched.state,
             journal,
+            heard: Heard::now(),
         };
         if is_alone {
             replica.lead_alone().await;
@@ -206,6 +209,10 @@ impl<R: AsyncRuntime> Replica<R> {
         self.voter
     }
 
+    pub(crate) fn heard(&self) -> &Heard<R> {
+        &self.heard
+    }
+
     pub(crate) fn raft(&self) -> &Raft<R> {
         &self.raft
     }
@@ -255,6 +262,7 @@ impl<R: AsyncRuntime> Clone for Replica<R> {
             proposals: self.proposals.clone(),
             state: self.state.clone(),
             journal: self.journal.clone(),
+            heard: self.heard.clone(),
         }
     }
 }

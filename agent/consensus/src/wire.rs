@@ -76,6 +76,7 @@ impl<R: AsyncRuntime> Replica<R> {
             }
             Err(error) => Answer::Refused(error.to_string()),
         };
+        self.heard().note(&answer);
         record::encode(&answer).unwrap_or_default()
     }
 }

@@ -16,6 +16,7 @@ pub mod nodes;
 pub mod output;
 pub mod status;
 pub mod token;
+pub mod voter;
 mod voters;
 pub mod wireguard_daemon;
 
@@ -75,6 +76,9 @@ enum Command {
     /// Shuts nodes out and forgets them
     #[command(subcommand)]
     Node(node::Node),
+    /// Changes who keeps the federation's state
+    #[command(subcommand)]
+    Voter(voter::Voter),
     /// Shows the nodes
     Nodes(nodes::Nodes),
     /// Shows the VPN meshes and their paths
@@ -99,6 +103,7 @@ impl Arguments {
             Command::Join(command) => asynchronously(command.run()),
             Command::Leave(command) => asynchronously(command.run()),
             Command::Node(command) => asynchronously(command.run()),
+            Command::Voter(command) => asynchronously(command.run()),
             Command::Token(command) => asynchronously(command.run()),
             Command::Credentials(command) => asynchronously(command.run()),
             Command::Authority(command) => asynchronously(command.run()),

@@ -16,6 +16,7 @@ pub(super) fn to_json(voters: &[proto::Voter]) -> Value {
             "leads": voter.leads,
             "lag_entries": voter.lag_entries,
             "silent_for_ms": voter.silent_for_ms,
+            "pending": (!voter.pending.is_empty()).then_some(&voter.pending),
         })
     });
     voters.collect()
@@ -28,7 +29,7 @@ pub(super) fn lines(voters: &[proto::Voter]) -> impl Iterator<Item = [String; 2]
         .map(|voter| [format!("  {}", voter.node), describe(voter)])
 }
 
-fn describe(voter: &proto::Voter) -> String {
+pub(super) fn describe(voter: &proto::Voter) -> String {
     let role = match (voter.leads, voter.votes) {
         (true, _) => "leads",
         (false, true) => "votes",
@@ -45,7 +46,11 @@ fn describe(voter: &proto::Voter) -> String {
         }
         Some(_) | None => String::new(),
     };
-    format!("{role}{lag}{silence}")
+    match voter.pending.as_str() {
+        "called" => "called to vote, has not answered yet".to_owned(),
+        "dismissed" => format!("{role}{lag}{silence}, is being removed"),
+        _ => format!("{role}{lag}{silence}"),
+    }
 }
 
 #[cfg(test)]
@@ -72,5 +77,7 @@ mod tests {
             describe(&voter),
             "learns, to vote soon, not reached yet, silent for 9 s"
         );
+        voter.pending = "called".to_owned();
+        assert_eq!(describe(&voter), "called to vote, has not answered yet");
     }
 }

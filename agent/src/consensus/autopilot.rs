@@ -7,9 +7,11 @@ use std::time::{Duration, Instant};
 
 use hanse_consensus::membership::Survey;
 use hanse_consensus::types::{VoterId, VoterNode};
+use hanse_core::command::Request;
 use hanse_core::inventory::Inventory;
 use hanse_core::name::NodeName;
 use hanse_core::state::FederationState;
+use hanse_core::voters::vote::{Pending, VoteRequest};
 use hanse_core::voters::{Seen, Step, next_step};
 
 use crate::server::Voter;
@@ -33,8 +35,10 @@ pub async fn run(voter: Arc<Voter>) {
             continue;
         }
         let state = voter.replica.read();
+        let survey = voter.replica.survey();
+        release(&voter, &state, &survey).await;
         let wanted = wanted(state.inventory());
-        let seen = see(&state, &voter.replica.survey(), &mut caught_up);
+        let seen = see(&state, &survey, &mut caught_up);
         let ids: BTreeSet<VoterId> = wanted.keys().copied().collect();
         if let Some(step) = next_step(&ids, &seen) {
             take(&voter, step, &wanted).await;
@@ -42,15 +46,43 @@ pub async fn run(voter: Arc<Voter>) {
     }
 }
 
+/// What the leader knows of the voters at this moment.
+pub fn seen(voter: &Voter) -> BTreeMap<VoterId, Seen> {
+    let state = voter.replica.read();
+    see(&state, &voter.replica.survey(), &mut CaughtUp::new())
+}
+
+/// Lets go whoever was dismissed and is not in the voters' list any more. This is committed after
+/// the list without it, so whoever reads it is out for good.
+async fn release(voter: &Voter, state: &FederationState, survey: &Survey) {
+    let nodes = state.inventory().nodes.iter();
+    let gone = nodes.filter(|(_, record)| {
+        record.vote.pending == Some(Pending::Dismissed)
+            && !survey.members.contains_key(&record.voter_id())
+    });
+    for (node, record) in gone {
+        let node = node.clone();
+        let id = format!("release/{}/{}", record.voter_id(), state.revision());
+        let request = Request::Vote(VoteRequest::Release { node: node.clone() });
+        match voter.replica.propose(id, request).await {
+            Ok(_) => tracing::info!(%node, "it is no voter any more"),
+            Err(error) => tracing::warn!(%node, %error, "unable to let it go; trying again"),
+        }
+    }
+}
+
 /// The nodes that shall be voters, by the number that consensus knows them by.
 fn wanted(inventory: &Inventory) -> BTreeMap<VoterId, VoterNode> {
-    let voters = inventory.nodes.iter().filter(|(_, record)| record.voter);
+    let voters = inventory
+        .nodes
+        .iter()
+        .filter(|(_, record)| record.shall_vote());
     let placed = voters.filter_map(|(node, record)| {
         let place = VoterNode {
             name: node.to_string(),
             endpoint: record.advertise.as_ref()?.to_string(),
         };
-        Some((record.enrolled_revision, place))
+        Some((record.voter_id(), place))
     });
     placed.collect()
 }

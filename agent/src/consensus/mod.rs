@@ -1,6 +1,7 @@
 //! This voter's part in consensus: `hanse-consensus` on tokio, over the federation's own TLS.
 
 pub mod autopilot;
+pub mod contact;
 mod network;
 pub mod service;
 pub mod time;

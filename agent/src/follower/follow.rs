@@ -33,6 +33,8 @@ pub struct Known {
     pub clock: Arc<dyn Clock>,
     /// Where to say whom the federation trusts.
     pub trust: watch::Sender<Option<proto::TrustBundle>>,
+    /// Where to say what the node is to the voters.
+    pub duty: watch::Sender<Option<proto::VoterDuty>>,
 }
 
 /// Follows the node's plan.
@@ -94,6 +96,7 @@ impl<H: Hands> Follower<H> {
                 return;
             };
             let pause = pace.after(began.elapsed());
+            self.voters.note(ended.is_ok());
             match ended {
                 Ok(()) => tracing::info!("connecting again with the new certificate"),
                 Err(error) => tracing::warn!(
@@ -172,6 +175,9 @@ impl<H: Hands> Follower<H> {
         }
         if let Some(trust) = &event.trust {
             self.identity.trust.send_replace(Some(trust.clone()));
+        }
+        if let Some(duty) = &event.duty {
+            self.identity.duty.send_replace(Some(duty.clone()));
         }
         match event.event {
             Some(Event::Plan(plan)) => {
@@ -317,11 +323,12 @@ mod tests {
 
     fn follower(folder: &DataFolder) -> Follower<Idle> {
         let (_sender, credentials) = watch::channel(credentials());
-        let voters = Arc::new(Voters::fixed(Vec::new()));
+        let voters = Arc::new(Voters::learning(folder.clone(), Vec::new()));
         let known = Known {
             credentials,
             clock: Arc::new(hanse_client::WallClock),
             trust: watch::channel(None).0,
+            duty: watch::channel(None).0,
         };
         Follower::new(folder.clone(), voters, known, Arc::new(Idle))
     }

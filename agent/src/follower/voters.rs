@@ -4,6 +4,7 @@
 //! still found after a restart. What was configured is never forgotten.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use hanse_core::endpoint::Endpoint;
@@ -21,22 +22,21 @@ const LENGTH_MAX: u64 = 64 << 10;
 #[derive(Debug)]
 pub struct Voters {
     configured: Vec<Endpoint>,
-    /// Where to keep what was learned; none: nothing is learned.
-    folder: Option<DataFolder>,
+    folder: DataFolder,
     learned: Mutex<Vec<Endpoint>>,
+    /// Of the voter that this agent runs.
+    own: Option<Own>,
+}
+
+/// The voter that an agent runs needs no network to reach.
+#[derive(Debug)]
+struct Own {
+    endpoint: Endpoint,
+    /// Whether the others are asked first for once: it could not help the last time.
+    is_last: AtomicBool,
 }
 
 impl Voters {
-    /// These, whatever the federation says.
-    #[must_use]
-    pub fn fixed(endpoints: Vec<Endpoint>) -> Self {
-        Self {
-            configured: endpoints,
-            folder: None,
-            learned: Mutex::default(),
-        }
-    }
-
     /// These, and those that the federation names.
     #[must_use]
     pub fn learning(folder: DataFolder, configured: Vec<Endpoint>) -> Self {
@@ -46,8 +46,29 @@ impl Voters {
         });
         Self {
             configured,
-            folder: Some(folder),
+            folder,
             learned: Mutex::new(learned),
+            own: None,
+        }
+    }
+
+    /// The same, and before them the voter that this agent runs.
+    #[must_use]
+    pub fn after_own(self, endpoint: Endpoint) -> Self {
+        let is_last = AtomicBool::new(false);
+        let own = Some(Own { endpoint, is_last });
+        Self { own, ..self }
+    }
+
+    /// Notes whether the first that was tried could help. A voter that lags or is out sends its own
+    /// agent to the others, and is tried again after them.
+    pub fn note(&self, was_helped: bool) {
+        if let Some(own) = &self.own {
+            if was_helped {
+                own.is_last.store(false, Ordering::Relaxed);
+            } else {
+                own.is_last.fetch_xor(true, Ordering::Relaxed);
+            }
         }
     }
 
@@ -61,14 +82,20 @@ impl Voters {
         all.shuffle(&mut rand::rng());
         rest.shuffle(&mut rand::rng());
         all.extend(rest);
+        if let Some(own) = &self.own {
+            all.retain(|endpoint| *endpoint != own.endpoint);
+            let place = if own.is_last.load(Ordering::Relaxed) {
+                all.len()
+            } else {
+                0
+            };
+            all.insert(place, own.endpoint.clone());
+        }
         all
     }
 
     /// Keeps what the federation says.
     pub fn learn(&self, endpoints: &[String]) {
-        let Some(folder) = &self.folder else {
-            return;
-        };
         let read = endpoints.iter().filter_map(|text| text.parse().ok());
         let told: Vec<Endpoint> = read.take(LEARNED_MAX).collect();
         let mut learned = self.learned();
@@ -76,7 +103,7 @@ impl Voters {
             return;
         }
         *learned = told;
-        if let Err(error) = write(folder, &learned) {
+        if let Err(error) = write(&self.folder, &learned) {
             tracing::error!(%error, "unable to keep where the voters are for the next start");
         }
     }
@@ -153,9 +180,19 @@ mod tests {
     }
 
     #[test]
-    fn a_voters_own_agent_learns_nothing() {
-        let voters = Voters::fixed(endpoints(&["127.0.0.1:1"]));
-        voters.learn(&told(&["192.0.2.2:1"]));
-        assert_eq!(voters.to_try(), endpoints(&["127.0.0.1:1"]));
+    fn a_voters_own_agent_asks_it_first_and_the_others_where_it_can_not_help() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = DataFolder::new(folder.path());
+        let own = endpoints(&["127.0.0.1:1"])[0].clone();
+        let voters = Voters::learning(folder, Vec::new()).after_own(own.clone());
+        voters.learn(&told(&["192.0.2.2:1", "192.0.2.3:1"]));
+        assert_eq!(voters.to_try()[0], own);
+        voters.note(false);
+        assert_eq!(voters.to_try()[2], own);
+        voters.note(false);
+        assert_eq!(voters.to_try()[0], own);
+        voters.note(false);
+        voters.note(true);
+        assert_eq!(voters.to_try()[0], own);
     }
 }

@@ -43,13 +43,17 @@ pub enum Call {
     Audit,
     /// Replaces the certificate authority.
     RotateAuthority,
+    /// Calls a node to become a voter.
+    AddVoter,
+    /// Ends a node's vote.
+    RemoveVoter,
     /// Takes part in consensus.
     Consensus,
 }
 
 impl Call {
     /// Every call, for tests and tables.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Self::Apply,
         Self::Get,
         Self::List,
@@ -68,6 +72,8 @@ impl Call {
         Self::Events,
         Self::Audit,
         Self::RotateAuthority,
+        Self::AddVoter,
+        Self::RemoveVoter,
         Self::Consensus,
     ];
 
@@ -93,6 +99,8 @@ impl Call {
             Self::Events => "events",
             Self::Audit => "audit",
             Self::RotateAuthority => "rotate-authority",
+            Self::AddVoter => "add-voter",
+            Self::RemoveVoter => "remove-voter",
             Self::Consensus => "consensus",
         }
     }
@@ -111,7 +119,9 @@ impl Call {
             | Self::RemoveNode
             | Self::Leave
             | Self::RevokeUser
-            | Self::RotateAuthority => true,
+            | Self::RotateAuthority
+            | Self::AddVoter
+            | Self::RemoveVoter => true,
             Self::Get
             | Self::List
             | Self::Snapshot
@@ -154,6 +164,8 @@ pub fn is_allowed(call: Call, standing: Standing) -> bool {
         | Call::RemoveNode
         | Call::RevokeUser
         | Call::RotateAuthority
+        | Call::AddVoter
+        | Call::RemoveVoter
         | Call::Audit => standing == User(Role::Admin),
     }
 }
@@ -201,6 +213,8 @@ mod tests {
             C::RemoveNode,
             C::RevokeUser,
             C::RotateAuthority,
+            C::AddVoter,
+            C::RemoveVoter,
             C::Audit,
         ];
         let mut rows: Vec<(Standing, Vec<Call>)> = vec![

@@ -17,6 +17,7 @@ use tonic::Status;
 
 use super::authorize::Call;
 use super::caller::{Caller, Certificate};
+use super::vote;
 use super::voter::{Voter, invalid, unaudited};
 use crate::audit::Outcome;
 use crate::identity::{Token, TokenError, identity_key};
@@ -101,7 +102,7 @@ pub(super) async fn join(
         .propose(caller, Call::Join, &object, &id, change)
         .await?;
     let record = committed.state.inventory().nodes.get(&node);
-    response.voter_id = record.map_or(0, |record| record.enrolled_revision);
+    response.voter_id = record.map_or(0, |record| record.voter_id());
     Ok(response)
 }
 
@@ -121,13 +122,20 @@ pub(super) async fn renew(
         return Err(bad_request(&reason));
     }
     bind_key(voter, caller, &node, *key).await?;
+    let mut voter_id = 0;
+    if let Some(sealing_key) = read_sealing_key(&request.sealing_key)? {
+        let called = voter.replica.read().revision().to_le_bytes();
+        let id = request_id(&[node.as_str().as_bytes(), sealing_key.as_bytes(), &called]);
+        voter_id = vote::answer(voter, caller, &node, sealing_key, &id).await?;
+    }
     let state = voter.replica.read();
     let serves = state
         .inventory()
         .nodes
         .get(&node)
         .is_some_and(|record| record.voter);
-    let response = certify(voter, identity, serves, request)?;
+    let mut response = certify(voter, identity, serves, request)?;
+    response.voter_id = voter_id;
     voter
         .audit
         .note(

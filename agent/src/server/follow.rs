@@ -15,6 +15,7 @@ use hanse_client::convert;
 use hanse_client::proto::{self, follow_event::Event};
 use hanse_core::mesh::{MeshChange, NodeDifference, NodePlan, PlanDigest, SiteTerms};
 use hanse_core::name::NodeName;
+use hanse_core::voters::vote::Duty;
 use prost::Message as _;
 use tokio::sync::watch;
 use tokio_stream::Stream;
@@ -24,6 +25,7 @@ use super::followers::FollowerPlace;
 use super::plans::Frame;
 use super::session::Session;
 use super::streams::Held;
+use super::vote;
 use super::voter::Voter;
 use crate::identity::Trust;
 use crate::preshared::PresharedKeys;
@@ -38,6 +40,7 @@ struct Following {
     voter: Arc<Voter>,
     node: NodeName,
     frames: watch::Receiver<Arc<Frame>>,
+    contact: watch::Receiver<bool>,
     place: FollowerPlace,
     request: proto::FollowRequest,
     sent: Option<Sent>,
@@ -56,6 +59,7 @@ pub(super) struct Sent {
     report_interval_ms: u32,
     voters: Arc<[String]>,
     trust: (Arc<Trust>, Duration),
+    duty: Duty,
 }
 
 /// Follows a node's plan until the node goes or the voter stops.
@@ -78,6 +82,7 @@ pub(super) fn follow(
     }
     let following = Following {
         frames: voter.frames.clone(),
+        contact: voter.contact.clone(),
         sent,
         place,
         _held: voter.streams.hold(node.clone()),
@@ -115,6 +120,10 @@ impl Following {
                 return Some(Err(Status::unavailable(reason)));
             }
             () = self.voter.stop.cancelled() => return None,
+            () = out_of_contact(&mut self.contact) => {
+                let reason = "this voter has lost touch with the others; ask another one";
+                return Some(Err(Status::unavailable(reason)));
+            }
             () = self.place.superseded() => {
                 let reason = "this node follows by another connection";
                 return Some(Err(Status::aborted(reason)));
@@ -221,11 +230,13 @@ impl Following {
         (terms, mark): (SiteTerms, [u8; 32]),
         frame: &Frame,
     ) -> proto::FollowEvent {
-        let told = self.sent.take().map(|sent| (sent.voters, sent.trust));
-        let (voters, trust) = told.unzip();
-        let is_told = voters.is_some_and(|told| told == frame.voters);
+        let told = self.sent.take();
+        let is_told = |was: &dyn Fn(&Sent) -> bool| told.as_ref().is_some_and(was);
         let newest = (self.voter.trust(), self.voter.certificate_lifetime());
-        let is_trust_told = trust.is_some_and(|told| told == newest);
+        let duty = frame.duty(&self.node).unwrap_or(Duty::Follow);
+        let are_voters_told = is_told(&|told| told.voters == frame.voters);
+        let is_trust_told = is_told(&|told| told.trust == newest);
+        let is_duty_told = is_told(&|told| told.duty == duty);
         self.sent = Some(Sent {
             revision: frame.revision,
             digest,
@@ -234,17 +245,26 @@ impl Following {
             report_interval_ms: frame.report_interval_ms,
             voters: frame.voters.clone(),
             trust: newest.clone(),
+            duty: duty.clone(),
         });
         let endpoints = || frame.voters.to_vec();
         proto::FollowEvent {
             event: Some(event),
             plan_digest: digest.to_bytes().to_vec(),
-            voters: (!is_told).then(|| proto::VoterEndpoints {
+            voters: (!are_voters_told).then(|| proto::VoterEndpoints {
                 endpoints: endpoints(),
             }),
             compacted: false,
             trust: (!is_trust_told).then(|| newest.0.to_proto(newest.1)),
+            duty: (!is_duty_told).then(|| vote::duty_message(&duty, frame.revision)),
         }
+    }
+}
+
+/// Waits until the voter has lost touch with the others.
+async fn out_of_contact(contact: &mut watch::Receiver<bool>) {
+    if contact.wait_for(|has_contact| !has_contact).await.is_err() {
+        std::future::pending().await
     }
 }
 

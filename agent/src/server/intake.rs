@@ -92,6 +92,7 @@ mod tests {
             let record = NodeRecord {
                 sealing_key: None,
                 certified_by: None,
+                vote: Default::default(),
                 cluster: "home".parse().unwrap(),
                 voter,
                 advertise: None,

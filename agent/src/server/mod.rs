@@ -28,6 +28,7 @@ pub mod statuses;
 pub mod streams;
 pub mod tls;
 mod user;
+mod vote;
 pub mod voter;
 
 pub use serve::{Server, ServerError};

@@ -108,7 +108,7 @@ fn is_reporting(voter: &Voter, node: &NodeName) -> bool {
     seen.is_some_and(|seen| seen.age() < policy.silence_max())
 }
 
-fn read_name(text: &str) -> Result<NodeName, Status> {
+pub(super) fn read_name(text: &str) -> Result<NodeName, Status> {
     text.parse()
         .map_err(|error| invalid(Path::of("node"), "Invalid name", &format!("{error}.")))
 }

@@ -12,6 +12,7 @@ use hanse_core::mesh::topology::Topology;
 use hanse_core::mesh::{MeshChange, NodePlan, SiteTerms};
 use hanse_core::name::{MeshName, NodeName};
 use hanse_core::state::FederationState;
+use hanse_core::voters::vote::Duty;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -119,6 +120,12 @@ impl Frame {
         let inventory = self.state.inventory();
         let record = inventory.nodes.get(node)?;
         Some(SiteTerms::of(inventory, &record.cluster))
+    }
+
+    /// What a node is to the voters; none: it is not enrolled.
+    pub fn duty(&self, node: &NodeName) -> Option<Duty> {
+        let record = self.state.inventory().nodes.get(node)?;
+        Some(record.duty())
     }
 
     /// What a node must have; none: it is not enrolled.

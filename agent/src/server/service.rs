@@ -18,7 +18,7 @@ use super::authorize::Call;
 use super::forward::{self, Route};
 use super::session::Session;
 use super::voter::{Voter, invalid};
-use super::{audit, authority, enroll, events, follow, issue, node, snapshot, user};
+use super::{audit, authority, enroll, events, follow, issue, node, snapshot, user, vote};
 
 /// The largest report that is kept for a node.
 const REPORT_LENGTH_MAX: usize = 1 << 20;
@@ -294,6 +294,30 @@ impl Api for Service {
             Route::Leader(mut leader, request) => return leader.rotate_authority(request).await,
         };
         let response = authority::rotate(&self.0, &caller, request).await?;
+        Ok(Response::new(response))
+    }
+
+    async fn add_voter(
+        &self,
+        request: Request<proto::AddVoterRequest>,
+    ) -> Result<Response<proto::AddVoterResponse>, Status> {
+        let (caller, request) = match forward::route(&self.0, request, Call::AddVoter).await? {
+            Route::Here(caller, request) => (caller, request),
+            Route::Leader(mut leader, request) => return leader.add_voter(request).await,
+        };
+        let response = vote::add(&self.0, &caller, request).await?;
+        Ok(Response::new(response))
+    }
+
+    async fn remove_voter(
+        &self,
+        request: Request<proto::RemoveVoterRequest>,
+    ) -> Result<Response<proto::RemoveVoterResponse>, Status> {
+        let (caller, request) = match forward::route(&self.0, request, Call::RemoveVoter).await? {
+            Route::Here(caller, request) => (caller, request),
+            Route::Leader(mut leader, request) => return leader.remove_voter(request).await,
+        };
+        let response = vote::remove(&self.0, &caller, request).await?;
         Ok(Response::new(response))
     }
 

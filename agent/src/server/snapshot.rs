@@ -6,7 +6,9 @@ use hanse_client::convert;
 use hanse_client::proto;
 use hanse_client::proto::snapshot_request::Peers;
 use hanse_core::health;
+use hanse_core::name::NodeName;
 use hanse_core::state::FederationState;
+use hanse_core::voters::vote::Pending;
 use tonic::Status;
 
 use super::authority;
@@ -90,14 +92,25 @@ fn assemble(
         retired_addresses: convert::retired_addresses(inventory),
         revoked_nodes: revoked_nodes(state),
         authorities: authority::shown(voter, state),
-        voters: voters(voter),
+        voters: voters(voter, state),
     }
 }
 
-fn voters(voter: &Voter) -> Vec<proto::Voter> {
+/// Who votes, who learns, and who is to.
+fn voters(voter: &Voter, state: &FederationState) -> Vec<proto::Voter> {
     let survey = voter.replica.survey();
+    let pending = |node: &str| {
+        let node: Option<NodeName> = node.parse().ok();
+        let record = node.and_then(|node| state.inventory().nodes.get(&node));
+        match record.and_then(|record| record.vote.pending.as_ref()) {
+            None => String::new(),
+            Some(Pending::Called { .. }) => "called".to_owned(),
+            Some(Pending::Dismissed) => "dismissed".to_owned(),
+        }
+    };
     let members = survey.members.iter();
-    let voters = members.map(|(id, member)| proto::Voter {
+    let listed = members.map(|(id, member)| proto::Voter {
+        pending: pending(&member.node.name),
         node: member.node.name.clone(),
         endpoint: member.node.endpoint.clone(),
         votes: member.is_voter,
@@ -109,7 +122,27 @@ fn voters(voter: &Voter) -> Vec<proto::Voter> {
             .silent_for
             .map(|silent| u64::try_from(silent.as_millis()).unwrap_or(u64::MAX)),
     });
-    voters.collect()
+    let mut voters: Vec<proto::Voter> = listed.collect();
+    let nodes = state.inventory().nodes.iter();
+    let to_come = nodes.filter_map(|(node, record)| {
+        let advertise = match &record.vote.pending {
+            Some(Pending::Called { advertise, .. }) => Some(advertise),
+            Some(Pending::Dismissed) => None,
+            None if record.voter => record.advertise.as_ref(),
+            None => None,
+        };
+        let is_listed = |voter: &proto::Voter| voter.node == node.as_str();
+        let advertise = advertise.filter(|_| !voters.iter().any(is_listed))?;
+        Some(proto::Voter {
+            node: node.to_string(),
+            endpoint: advertise.to_string(),
+            pending: pending(node.as_str()),
+            ..Default::default()
+        })
+    });
+    let to_come: Vec<proto::Voter> = to_come.collect();
+    voters.extend(to_come);
+    voters
 }
 
 fn revoked_nodes(state: &FederationState) -> Vec<proto::RevokedNode> {

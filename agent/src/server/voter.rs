@@ -61,6 +61,8 @@ pub struct Voter {
     pub followers: Followers,
     /// What plans are made from.
     pub frames: watch::Receiver<Arc<Frame>>,
+    /// Whether it knows that it belongs to a majority, or did a moment ago.
+    pub contact: watch::Receiver<bool>,
     /// Ends streams and waiting calls.
     pub stop: CancellationToken,
     federation: FederationName,
@@ -99,6 +101,7 @@ impl Voter {
         let own_endpoints = settings.endpoints.clone();
         let frames = plans::start(replica.changes(), own_endpoints.clone(), stop.clone());
         tokio::spawn(followers.clone().run(frames.clone(), stop.clone()));
+        let contact = consensus::contact::watch(replica.clone(), stop.clone());
         let voter = Arc::new(Self {
             node: settings.node.clone(),
             clock,
@@ -111,6 +114,7 @@ impl Voter {
             sessions,
             followers,
             frames,
+            contact,
             stop,
             federation,
             keyring,

@@ -95,11 +95,15 @@ fn follow(
     let hands = Notebook::new(key);
     let (sender, receiver) = watch::channel(Arc::new(credentials));
     let stop = CancellationToken::new();
-    let voters = Arc::new(Voters::fixed(vec![federation.endpoint.clone()]));
+    let voters = Arc::new(Voters::learning(
+        folder.clone(),
+        vec![federation.endpoint.clone()],
+    ));
     let known = Known {
         credentials: receiver,
         clock: Arc::new(WallClock),
         trust: watch::channel(None).0,
+        duty: watch::channel(None).0,
     };
     let follower = Follower::new(folder, voters, known, hands.clone());
     tokio::spawn(follower.run(stop.clone()));

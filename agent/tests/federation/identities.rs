@@ -25,7 +25,7 @@ use crate::wire::{Connection, Papers, connect};
 const HOUR: Duration = Duration::from_secs(3600);
 
 const READS: [Call; 4] = [Call::Get, Call::List, Call::Snapshot, Call::Events];
-const WRITES: [Call; 9] = [
+const WRITES: [Call; 11] = [
     Call::Apply,
     Call::Delete,
     Call::IssueToken,
@@ -34,6 +34,8 @@ const WRITES: [Call; 9] = [
     Call::RemoveNode,
     Call::RevokeUser,
     Call::RotateAuthority,
+    Call::AddVoter,
+    Call::RemoveVoter,
     Call::Audit,
 ];
 const NODES: [Call; 5] = [

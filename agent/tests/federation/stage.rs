@@ -58,6 +58,24 @@ impl Stage {
         attempts
     }
 
+    /// A node that was called to vote.
+    async fn called(&mut self) -> String {
+        const CALLED: &str = "called";
+        let admin = self.federation.admin().await;
+        let node = CALLED.parse().unwrap();
+        let state = self.federation.voter.replica.read();
+        if !state.inventory().nodes.contains_key(&node) {
+            self.federation.join("home", CALLED).await;
+        }
+        let advertise = "192.0.2.9:7443".parse().unwrap();
+        let listen = "0.0.0.0:7443".parse().unwrap();
+        self.count += 1;
+        let id = format!("call-{}", self.count);
+        let called = admin.add_voter(&node, &advertise, &listen, &id).await;
+        called.unwrap();
+        CALLED.to_owned()
+    }
+
     async fn messages(&mut self, path: &str, own_request: &[u8]) -> Vec<(Call, Vec<u8>)> {
         self.count += 1;
         let fresh = format!("x{}", self.count);
@@ -162,6 +180,20 @@ impl Stage {
                     request_id,
                 };
                 one(Call::RotateAuthority, message.encode_to_vec())
+            }
+            "AddVoter" => {
+                let message = proto::AddVoterRequest {
+                    node: self.called().await,
+                    advertise: "192.0.2.9:7443".to_owned(),
+                    listen: "0.0.0.0:7443".to_owned(),
+                    request_id,
+                };
+                one(Call::AddVoter, message.encode_to_vec())
+            }
+            "RemoveVoter" => {
+                let node = self.called().await;
+                let message = proto::RemoveVoterRequest { node, request_id };
+                one(Call::RemoveVoter, message.encode_to_vec())
             }
             "/raft.v1.Consensus/Ask"
             | "/raft.v1.Consensus/AskAtLength"

@@ -200,6 +200,7 @@ fn read_node(
         health: health?,
         sealing_key: None,
         certified_by: None,
+        vote: Default::default(),
     };
     Some((name?, record))
 }

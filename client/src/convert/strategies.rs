@@ -315,6 +315,7 @@ pub(crate) fn inventory() -> impl Strategy<Value = Inventory> {
                 health,
                 sealing_key: None,
                 certified_by: None,
+                vote: Default::default(),
             },
         );
     let retired = btree_map(name(), btree_set(address(), 0..3), 0..3);

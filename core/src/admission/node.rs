@@ -108,7 +108,7 @@ pub(super) fn remove(
 fn without(state: &FederationState, node: &NodeName) -> Result<Vec<AddressChange>, Refusal> {
     let inventory = state.inventory();
     let record = inventory.nodes.get(node).ok_or_else(|| unknown(node))?;
-    if record.voter {
+    if record.voter || record.vote.pending.is_some() {
         let detail = format!(
             "The node `{node}` is a voter and keeps the federation's state. Run `hanse voter \
              remove {node}` first; it refuses where no quorum would be left."
@@ -132,7 +132,7 @@ fn without(state: &FederationState, node: &NodeName) -> Result<Vec<AddressChange
     Ok(changes)
 }
 
-fn unknown(node: &NodeName) -> Refusal {
+pub(super) fn unknown(node: &NodeName) -> Refusal {
     let detail = format!("No node is called `{node}`; `hanse nodes` lists those that there are.");
     let kind = RefusalKind::NotFound;
     Refusal::one(kind, Path::of("node"), "Not enrolled", detail)

@@ -10,6 +10,7 @@ fn inventory(nodes: &[&str]) -> Inventory {
         let record = NodeRecord {
             sealing_key: None,
             certified_by: None,
+            vote: Default::default(),
             cluster: "home".parse().unwrap(),
             voter: node.starts_with("voter"),
             advertise: None,

@@ -1,0 +1,127 @@
+//! Who votes, as admins change it, and how a node that was called becomes a voter.
+
+use std::net::SocketAddr;
+
+use hanse_client::proto;
+use hanse_core::command::Request;
+use hanse_core::endpoint::Endpoint;
+use hanse_core::finding::Path;
+use hanse_core::name::NodeName;
+use hanse_core::secret::SealingKey;
+use hanse_core::voters::check_removal;
+use hanse_core::voters::vote::{Duty, VoteRequest};
+use tonic::Status;
+
+use super::authorize::Call;
+use super::caller::Caller;
+use super::node::read_name;
+use super::voter::{Voter, invalid};
+use crate::consensus::{Committed, autopilot};
+
+/// Calls a node to become a voter.
+pub(super) async fn add(
+    voter: &Voter,
+    caller: &Caller,
+    request: proto::AddVoterRequest,
+) -> Result<proto::AddVoterResponse, Status> {
+    let node = read_name(&request.node)?;
+    let change = VoteRequest::Call {
+        node: node.clone(),
+        listen: read_listen(&request.listen)?,
+        advertise: read_endpoint("advertise", &request.advertise)?,
+    };
+    let id = &request.request_id;
+    let committed = propose(voter, caller, Call::AddVoter, &node, id, change).await?;
+    let revision = committed.revision;
+    Ok(proto::AddVoterResponse { revision })
+}
+
+/// Ends a node's vote, if enough others can be heard.
+pub(super) async fn remove(
+    voter: &Voter,
+    caller: &Caller,
+    request: proto::RemoveVoterRequest,
+) -> Result<proto::RemoveVoterResponse, Status> {
+    let node = read_name(&request.node)?;
+    let state = voter.confirmed().await?;
+    let record = state.inventory().nodes.get(&node);
+    if let Some(record) = record.filter(|record| record.voter)
+        && let Err(needed) = check_removal(&autopilot::seen(voter), record.voter_id())
+    {
+        let detail = format!(
+            "`{node}` can't be removed from the voters: {needed}. `hanse status` shows who can't \
+             be heard: start those first, or add another voter."
+        );
+        return Err(invalid(
+            Path::of("node"),
+            "No quorum would be left",
+            &detail,
+        ));
+    }
+    let change = VoteRequest::Dismiss { node: node.clone() };
+    let id = &request.request_id;
+    let committed = propose(voter, caller, Call::RemoveVoter, &node, id, change).await?;
+    let revision = committed.revision;
+    Ok(proto::RemoveVoterResponse { revision })
+}
+
+/// A node that was called is ready. Yields the number that it is known by from now on.
+pub(super) async fn answer(
+    voter: &Voter,
+    caller: &Caller,
+    node: &NodeName,
+    sealing_key: SealingKey,
+    request_id: &str,
+) -> Result<u64, Status> {
+    let change = VoteRequest::Answer {
+        node: node.clone(),
+        sealing_key,
+        boxes: voter.seal_all_for(node, &sealing_key)?,
+    };
+    let committed = propose(voter, caller, Call::Renew, node, request_id, change).await?;
+    let record = committed.state.inventory().nodes.get(node);
+    Ok(record.map_or(0, |record| record.voter_id()))
+}
+
+/// What a node is told that it is to the voters.
+pub(super) fn duty_message(duty: &Duty, revision: u64) -> proto::VoterDuty {
+    let (listen, voter_id) = match duty {
+        Duty::Follow => (None, 0),
+        Duty::Answer { listen } => (Some(listen), 0),
+        Duty::Vote { id, listen } => (listen.as_ref(), *id),
+    };
+    proto::VoterDuty {
+        revision,
+        listen: listen.map(ToString::to_string).unwrap_or_default(),
+        voter_id,
+    }
+}
+
+async fn propose(
+    voter: &Voter,
+    caller: &Caller,
+    call: Call,
+    node: &NodeName,
+    request_id: &str,
+    change: VoteRequest,
+) -> Result<Committed, Status> {
+    let object = format!("vote of node `{node}`");
+    let change = Request::Vote(change);
+    voter
+        .propose(caller, call, &object, request_id, change)
+        .await
+}
+
+/// An address of the machine: names are for those who call it.
+fn read_listen(text: &str) -> Result<Endpoint, Status> {
+    let _: SocketAddr = text.parse().map_err(|_| {
+        let detail = "A voter listens at an address and a port, for example 0.0.0.0:7443.";
+        invalid(Path::of("listen"), "Invalid address", detail)
+    })?;
+    read_endpoint("listen", text)
+}
+
+fn read_endpoint(name: &str, text: &str) -> Result<Endpoint, Status> {
+    text.parse()
+        .map_err(|error| invalid(Path::of(name), "Invalid endpoint", &format!("{error}.")))
+}
