@@ -13,6 +13,7 @@
 
 pub mod agent;
 pub mod binaries;
+pub mod chaos;
 pub mod configuration;
 pub mod demonstration;
 pub mod faketime;

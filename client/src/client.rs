@@ -6,7 +6,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aws_lc_rs::rand;
 use hanse_core::admission::RefusalKind;
@@ -16,35 +16,29 @@ use hanse_core::inventory::{Inventory, Stored};
 use hanse_core::name::{ClusterName, FederationName, MeshName, NodeName};
 use hanse_core::object::{Object, ObjectRef};
 use prost::Message as _;
-use tonic::transport::Channel;
 use tonic::{Status, Streaming};
 
 use crate::clock::{Clock, Timed, WallClock};
-use crate::connect::{self, MESSAGE_LIMIT_BYTES, deepest, refused_from, unreachable_from};
+use crate::connect::{self, MESSAGE_LIMIT_BYTES, Route, deepest, refused_from, unreachable_from};
 use crate::convert;
 use crate::credentials::Credentials;
 use crate::environment;
 use crate::error::ClientError;
 use crate::fingerprint::Fingerprint;
+use crate::patience::{PATIENCE_TO_CONNECT, Patience};
 use crate::proto::api_client::ApiClient;
 use crate::proto::snapshot_request::Peers;
 use crate::proto::{self, ObjectKind};
 use crate::refusal;
 use crate::spiffe::Role;
 use crate::tls;
-
-/// How long a call is repeated while the federation can't be reached.
-pub const PATIENCE_DEFAULT: Duration = Duration::from_secs(10);
-/// The pause before the first repetition; it doubles from there.
-const PAUSE_FIRST: Duration = Duration::from_millis(100);
-/// The longest pause between two repetitions.
-const PAUSE_MAX: Duration = Duration::from_secs(2);
+use crate::ways::{Way, Ways};
 
 /// A connection to a federation. Cheap to clone; it connects again by itself.
 #[derive(Debug, Clone)]
 pub struct Client {
-    api: ApiClient<Timed>,
-    patience: Duration,
+    ways: Arc<Ways>,
+    patience: Patience,
 }
 
 /// What the federation answers to a declaration.
@@ -68,6 +62,30 @@ pub struct Snapshot {
 }
 
 impl Client {
+    /// Connects for somebody who waits for the answers: `patience` holds for this and for every call.
+    pub async fn connect_attended(
+        endpoints: &[Endpoint],
+        credentials: &Credentials,
+        patience: Patience,
+    ) -> Result<Self, ClientError> {
+        let clock: Arc<dyn Clock> = Arc::new(WallClock);
+        let tls = tls::client_config(credentials, clock.clone())
+            .map_err(|error| ClientError::Configuration(error.to_string()))?;
+        let first = patience.clone().with_limit(PATIENCE_TO_CONNECT);
+        let mut waiting = first.begin(Duration::ZERO);
+        let ways = loop {
+            let route = connect::to_voters(endpoints.to_vec(), tls.clone(), true)?;
+            let endpoint = route.endpoint();
+            let opened = Ways::open(route, clock.clone());
+            match waiting.during(&endpoint, opened).await {
+                Ok(ways) => break ways,
+                Err(error) => waiting.after(&endpoint, error).await?,
+            }
+        };
+        let ways = Arc::new(ways);
+        Ok(Self { ways, patience })
+    }
+
     /// Connects to the first of these voters that answers.
     pub async fn connect(
         endpoints: &[Endpoint],
@@ -85,8 +103,8 @@ impl Client {
     ) -> Result<Self, ClientError> {
         let tls = tls::client_config(credentials, clock.clone())
             .map_err(|error| ClientError::Configuration(error.to_string()))?;
-        let channel = connect::to_voters(endpoints.to_vec(), tls).await?;
-        Ok(Self::over(channel, clock))
+        let route = connect::to_voters(endpoints.to_vec(), tls, false)?;
+        Self::over(route, clock).await
     }
 
     /// Connects without credentials to a voter of the federation whose authority is known by its
@@ -99,14 +117,13 @@ impl Client {
     ) -> Result<Self, ClientError> {
         let tls = tls::joiner_config(authority, federation.clone(), clock.clone())
             .map_err(|error| ClientError::Configuration(error.to_string()))?;
-        let channel = connect::to_voters(endpoints.to_vec(), tls).await?;
-        Ok(Self::over(channel, clock))
+        let route = connect::to_voters(endpoints.to_vec(), tls, false)?;
+        Self::over(route, clock).await
     }
 
     /// Connects to the agent on this machine, as its owner.
     pub async fn connect_local(socket: &Path) -> Result<Self, ClientError> {
-        let channel = connect::to_local(socket).await?;
-        Ok(Self::over(channel, Arc::new(WallClock)))
+        Self::over(connect::to_local(socket), Arc::new(WallClock)).await
     }
 
     /// Connects as `HANSE_ENDPOINTS` and `HANSE_CREDENTIALS` say.
@@ -122,7 +139,7 @@ impl Client {
     /// Repeats calls for so long while the federation can't be reached; zero: never.
     #[must_use]
     pub fn with_patience(mut self, patience: Duration) -> Self {
-        self.patience = patience;
+        self.patience = self.patience.with_limit(patience);
         self
     }
 
@@ -314,11 +331,8 @@ impl Client {
         &self,
         request: proto::FollowRequest,
     ) -> Result<Streaming<proto::FollowEvent>, ClientError> {
-        let mut api = self.api.clone();
-        api.follow(request)
+        self.once(|mut api| async move { api.follow(request).await })
             .await
-            .map(tonic::Response::into_inner)
-            .map_err(|status| failure(&status))
     }
 
     /// What happened since a revision, as far as it is remembered; then, if `follow`, what happens
@@ -332,11 +346,8 @@ impl Client {
             from_revision,
             follow,
         };
-        let mut api = self.api.clone();
-        api.events(request)
+        self.once(|mut api| async move { api.events(request).await })
             .await
-            .map(tonic::Response::into_inner)
-            .map_err(|status| failure(&status))
     }
 
     /// Reports the caller's own status. Never repeated: the next report says more.
@@ -344,20 +355,19 @@ impl Client {
         let request = proto::ReportRequest {
             status: Some(status),
         };
-        let mut api = self.api.clone();
-        let response = api
-            .report(request)
-            .await
-            .map_err(|status| failure(&status))?;
-        Ok(response.into_inner().revision)
+        let response = self
+            .once(|mut api| async move { api.report(request).await })
+            .await?;
+        Ok(response.revision)
     }
 
     async fn read_snapshot(
         &self,
         request: proto::SnapshotRequest,
     ) -> Result<Snapshot, ClientError> {
+        let expected = Duration::from_millis(request.wait_ms.into());
         let response = self
-            .repeat(|mut api| {
+            .repeat_long(expected, |mut api| {
                 let request = request.clone();
                 async move { api.snapshot(request).await }
             })
@@ -369,13 +379,10 @@ impl Client {
         })
     }
 
-    fn over(channel: Channel, clock: Arc<dyn Clock>) -> Self {
-        let api = ApiClient::new(Timed::new(channel, clock))
-            .max_decoding_message_size(MESSAGE_LIMIT_BYTES);
-        Self {
-            api,
-            patience: PATIENCE_DEFAULT,
-        }
+    async fn over(route: Route, clock: Arc<dyn Clock>) -> Result<Self, ClientError> {
+        let ways = Arc::new(Ways::open(route, clock).await?);
+        let patience = Patience::default();
+        Ok(Self { ways, patience })
     }
 
     async fn issue(
@@ -404,19 +411,53 @@ impl Client {
     where
         F: Future<Output = Result<tonic::Response<T>, Status>>,
     {
-        let started = Instant::now();
-        let mut pause = PAUSE_FIRST;
+        self.repeat_long(Duration::ZERO, call).await
+    }
+
+    /// The same for a call that by itself may take so long.
+    async fn repeat_long<T, F>(
+        &self,
+        expected: Duration,
+        call: impl Fn(ApiClient<Timed>) -> F,
+    ) -> Result<T, ClientError>
+    where
+        F: Future<Output = Result<tonic::Response<T>, Status>>,
+    {
+        let mut waiting = self.patience.begin(expected);
         loop {
-            let error = match call(self.api.clone()).await {
+            let way = self.ways.current();
+            let before = self.ways.endpoint();
+            let answered = waiting.during(&before, call(way.api.clone()));
+            let error = match answered.await {
                 Ok(response) => return Ok(response.into_inner()),
                 Err(status) => failure(&status),
             };
-            if !error.is_transient() || started.elapsed() + pause > self.patience {
-                return Err(error);
-            }
-            tracing::debug!(%error, ?pause, "the call is repeated");
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(PAUSE_MAX);
+            let endpoint = self.ways.endpoint();
+            self.leave_after(&way, &error);
+            waiting.after(&endpoint, error).await?;
+        }
+    }
+
+    /// Makes a call once.
+    async fn once<T, F>(&self, call: impl FnOnce(ApiClient<Timed>) -> F) -> Result<T, ClientError>
+    where
+        F: Future<Output = Result<tonic::Response<T>, Status>>,
+    {
+        let way = self.ways.current();
+        call(way.api.clone())
+            .await
+            .map(tonic::Response::into_inner)
+            .map_err(|status| {
+                let error = failure(&status);
+                self.leave_after(&way, &error);
+                error
+            })
+    }
+
+    /// A voter that can't answer is left for another.
+    fn leave_after(&self, way: &Way, error: &ClientError) {
+        if error.is_transient() {
+            self.ways.leave(way);
         }
     }
 }

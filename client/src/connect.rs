@@ -1,5 +1,6 @@
 //! Finds a voter that answers: every endpoint is tried, and a failure names each with its reason.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::io;
@@ -17,6 +18,7 @@ use rustls::pki_types::ServerName;
 use rustls::{AlertDescription, ClientConfig};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tonic::transport::{Channel, Uri};
@@ -33,8 +35,12 @@ pub const MESSAGE_LIMIT_BYTES: usize = 16 << 20;
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The same, and how soon silence is noticed, between voters: an election waits for it.
 const BETWEEN_VOTERS: Duration = Duration::from_secs(2);
+/// How long one endpoint is waited for before the next is tried beside it.
+const HEAD_START: Duration = Duration::from_secs(1);
 /// A silent connection is asked for a sign of life so often, and given up after as long again.
 const KEEPALIVE: Duration = Duration::from_secs(10);
+/// The same where somebody waits for the answer.
+const KEEPALIVE_ATTENDED: Duration = Duration::from_secs(2);
 /// Room for a refusal's findings, which travel in a header.
 const HEADERS_LIMIT_BYTES: u32 = 64 << 10;
 /// The longest path of a Unix socket on Linux, with its terminating zero.
@@ -92,6 +98,12 @@ enum Target {
     Local(PathBuf),
 }
 
+/// Where to connect, and how soon silence is noticed.
+pub(crate) struct Route {
+    connector: Connector,
+    keepalive: Duration,
+}
+
 /// What tonic asks for a connection, the first time and whenever one is lost.
 #[derive(Clone)]
 struct Connector {
@@ -104,6 +116,50 @@ struct Connector {
 enum Stream {
     Tls(Box<TlsStream<TcpStream>>),
     Unix(UnixStream),
+}
+
+impl Route {
+    /// Connects.
+    pub(crate) async fn connect(&self) -> Result<Channel, ClientError> {
+        channel(self.keepalive)
+            .connect_with_connector(self.connector.clone())
+            .await
+            .map_err(|error| {
+                unreachable_from(&error)
+                    .or_else(|| refused_from(&error))
+                    .unwrap_or_else(|| ClientError::Interrupted {
+                        reason: deepest(&error),
+                    })
+            })
+    }
+
+    /// Connects with the first call.
+    pub(crate) fn connect_lazily(&self) -> Channel {
+        channel(self.keepalive).connect_with_connector_lazy(self.connector.clone())
+    }
+
+    /// The endpoint that answered last, as the user wrote it.
+    pub(crate) fn endpoint(&self) -> String {
+        match &self.connector.target {
+            Target::Local(socket) => socket.display().to_string(),
+            Target::Voters { endpoints, .. } => {
+                let preferred = self.connector.preferred.load(Ordering::Relaxed);
+                let endpoint = endpoints.get(preferred % endpoints.len().max(1));
+                endpoint.map(ToString::to_string).unwrap_or_default()
+            }
+        }
+    }
+
+    /// Has the next connection begin at the next endpoint; false: there is only one.
+    pub(crate) fn turn(&self) -> bool {
+        match &self.connector.target {
+            Target::Voters { endpoints, .. } if endpoints.len() > 1 => {
+                self.connector.preferred.fetch_add(1, Ordering::Relaxed);
+                true
+            }
+            Target::Voters { .. } | Target::Local(_) => false,
+        }
+    }
 }
 
 impl fmt::Display for Attempt {
@@ -120,11 +176,12 @@ impl fmt::Display for NoEndpoint {
 
 impl std::error::Error for NoEndpoint {}
 
-/// Connects to the first voter that answers.
-pub(crate) async fn to_voters(
+/// To the first voter that answers. `is_attended`: somebody waits for the answers.
+pub(crate) fn to_voters(
     endpoints: Vec<Endpoint>,
     tls: Arc<ClientConfig>,
-) -> Result<Channel, ClientError> {
+    is_attended: bool,
+) -> Result<Route, ClientError> {
     if endpoints.is_empty() {
         return Err(ClientError::Configuration(
             "no endpoint of a voter is given: name one as host:port, for example in \
@@ -132,12 +189,19 @@ pub(crate) async fn to_voters(
                 .to_owned(),
         ));
     }
-    connect(Target::Voters {
+    let target = Target::Voters {
         endpoints,
         tls,
         attempt_timeout: ATTEMPT_TIMEOUT,
+    };
+    Ok(Route {
+        connector: Connector::new(target),
+        keepalive: if is_attended {
+            KEEPALIVE_ATTENDED
+        } else {
+            KEEPALIVE
+        },
     })
-    .await
 }
 
 /// The way from one voter to another: it connects with the first call and whenever it must, and
@@ -149,20 +213,20 @@ pub fn between_voters(
 ) -> Result<Channel, ClientError> {
     let tls = tls::client_config(credentials, clock)
         .map_err(|error| ClientError::Configuration(error.to_string()))?;
-    let connector = Connector {
-        target: Target::Voters {
-            endpoints: vec![endpoint.clone()],
-            tls,
-            attempt_timeout: BETWEEN_VOTERS,
-        },
-        preferred: Arc::default(),
-    };
+    let connector = Connector::new(Target::Voters {
+        endpoints: vec![endpoint.clone()],
+        tls,
+        attempt_timeout: BETWEEN_VOTERS,
+    });
     Ok(channel(BETWEEN_VOTERS).connect_with_connector_lazy(connector))
 }
 
-/// Connects to an agent on this machine.
-pub(crate) async fn to_local(socket: &Path) -> Result<Channel, ClientError> {
-    connect(Target::Local(socket.to_owned())).await
+/// To an agent on this machine.
+pub(crate) fn to_local(socket: &Path) -> Route {
+    Route {
+        connector: Connector::new(Target::Local(socket.to_owned())),
+        keepalive: KEEPALIVE,
+    }
 }
 
 /// Calls `operation` with a path that reaches `socket` and is short enough for the system: a long
@@ -183,23 +247,6 @@ where
     let folder = std::fs::File::open(folder)?;
     let path = PathBuf::from(format!("/proc/self/fd/{}", folder.as_raw_fd())).join(name);
     operation(path).await
-}
-
-async fn connect(target: Target) -> Result<Channel, ClientError> {
-    let connector = Connector {
-        target,
-        preferred: Arc::default(),
-    };
-    channel(KEEPALIVE)
-        .connect_with_connector(connector)
-        .await
-        .map_err(|error| {
-            unreachable_from(&error)
-                .or_else(|| refused_from(&error))
-                .unwrap_or_else(|| ClientError::Interrupted {
-                    reason: deepest(&error),
-                })
-        })
 }
 
 fn channel(keepalive: Duration) -> tonic::transport::Endpoint {
@@ -264,41 +311,64 @@ impl tower::Service<Uri> for Connector {
 }
 
 impl Connector {
+    fn new(target: Target) -> Self {
+        let preferred = Arc::default();
+        Self { target, preferred }
+    }
+
     async fn find(&self) -> Result<Stream, NoEndpoint> {
-        let mut tried = Vec::new();
         match &self.target {
-            Target::Local(socket) => match with_socket_path(socket, UnixStream::connect).await {
-                Ok(stream) => return Ok(Stream::Unix(stream)),
-                Err(error) => tried.push(Attempt {
-                    endpoint: socket.display().to_string(),
-                    reason: format!("{error}; is the agent running?"),
+            Target::Local(socket) => with_socket_path(socket, UnixStream::connect)
+                .await
+                .map(Stream::Unix)
+                .map_err(|error| {
+                    let endpoint = socket.display().to_string();
+                    let reason = format!("{error}; is the agent running?");
+                    NoEndpoint(vec![Attempt { endpoint, reason }])
                 }),
-            },
             Target::Voters {
                 endpoints,
                 tls,
                 attempt_timeout,
             } => {
                 let first = self.preferred.load(Ordering::Relaxed);
-                for offset in 0..endpoints.len() {
-                    let position = (first + offset) % endpoints.len();
-                    let endpoint = &endpoints[position];
-                    match attempt(endpoint, tls, *attempt_timeout).await {
-                        Ok(stream) => {
-                            self.preferred.store(position, Ordering::Relaxed);
-                            return Ok(Stream::Tls(Box::new(stream)));
-                        }
-                        Err(reason) => {
-                            tried.push(Attempt {
-                                endpoint: endpoint.to_string(),
-                                reason,
-                            });
-                        }
-                    }
-                }
+                let (position, stream) = race(endpoints, first, tls, *attempt_timeout).await?;
+                self.preferred.store(position, Ordering::Relaxed);
+                Ok(Stream::Tls(Box::new(stream)))
             }
         }
-        Err(NoEndpoint(tried))
+    }
+}
+
+/// The first of the endpoints that answers, beginning with `first`. One that is silent delays the
+/// next only a little; one that refuses, not at all.
+async fn race(
+    endpoints: &[Endpoint],
+    first: usize,
+    tls: &Arc<ClientConfig>,
+    patience: Duration,
+) -> Result<(usize, TlsStream<TcpStream>), NoEndpoint> {
+    let count = endpoints.len();
+    let mut waiting = (0..count).map(|offset| (first + offset) % count).peekable();
+    let mut racing = JoinSet::new();
+    let mut failed = BTreeMap::new();
+    loop {
+        if let Some(position) = waiting.next() {
+            let (endpoint, tls) = (endpoints[position].clone(), tls.clone());
+            racing.spawn(async move { (position, attempt(&endpoint, &tls, patience).await) });
+        }
+        tokio::select! {
+            ended = racing.join_next() => match ended {
+                Some(Ok((position, Ok(stream)))) => return Ok((position, stream)),
+                Some(Ok((position, Err(reason)))) => {
+                    let endpoint = endpoints[position].to_string();
+                    failed.insert(position, Attempt { endpoint, reason });
+                }
+                Some(Err(_)) => {}
+                None => return Err(NoEndpoint(failed.into_values().collect())),
+            },
+            () = tokio::time::sleep(HEAD_START), if waiting.peek().is_some() => {}
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! What can go wrong between a program and its federation.
 
+use std::time::Duration;
+
 use hanse_core::admission::RefusalKind;
 use hanse_core::finding::Finding;
 
@@ -35,6 +37,19 @@ pub enum ClientError {
     Unavailable {
         /// Its own words.
         reason: String,
+    },
+    /// No voter could do it, for as long as the caller has patience.
+    #[error(
+        "no voter could do this within {} s: {}. Mend what they say, see that a majority of the \
+         voters run, reach one another and can be reached from here, then try again",
+        waited.as_secs(),
+        describe_attempts(said)
+    )]
+    GaveUp {
+        /// How long it was tried.
+        waited: Duration,
+        /// The last that each voter said, or why it could not be reached.
+        said: Vec<Attempt>,
     },
     /// The caller did not prove who it is.
     #[error("the federation does not accept these credentials: {reason}")]
@@ -81,7 +96,10 @@ impl ClientError {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::Interrupted { .. } | Self::Unavailable { .. } => true,
+            Self::Unreachable { .. }
+            | Self::Interrupted { .. }
+            | Self::Unavailable { .. }
+            | Self::GaveUp { .. } => true,
             Self::Refused { .. }
             | Self::Unauthenticated { .. }
             | Self::Forbidden { .. }

@@ -17,10 +17,12 @@ pub mod error;
 pub mod fingerprint;
 mod identity;
 mod issue;
+pub mod patience;
 pub mod refusal;
 pub mod spiffe;
 pub mod tls;
 mod voter;
+mod ways;
 
 pub use client::{Applied, Client, Snapshot};
 pub use clock::{Clock, Reading, WallClock};
@@ -31,4 +33,5 @@ pub use error::ClientError;
 pub use fingerprint::Fingerprint;
 pub use hanse_core::admission::RefusalKind;
 pub use hanse_proto::hanse::v1 as proto;
+pub use patience::Patience;
 pub use spiffe::{Identity, Role};

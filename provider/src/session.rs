@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use hanse_client::{Client, ClientError, Credentials, Snapshot};
+use hanse_client::{Client, Credentials, Patience, Snapshot};
 use hanse_core::endpoint::Endpoint;
 use hanse_core::finding::Finding;
 use hanse_core::object::{Object, ObjectRef};
@@ -37,15 +37,10 @@ impl Session {
         endpoints: &[Endpoint],
         credentials: &Credentials,
     ) -> Result<Self, Diagnostics> {
-        let federation = Client::connect(endpoints, credentials).await.map_err(|error| {
-            let detail = match &error {
-                ClientError::Unreachable { .. } => format!(
-                    "{error}. Check that `hanse agent` runs on the voters and that the endpoints \
-                     can be reached from here."
-                ),
-                other => other.to_string(),
-            };
-            Diagnostic::error("Unable to reach the federation", detail)
+        let patience = Patience::default().telling(|waiting| tracing::warn!("{waiting}"));
+        let federation = Client::connect_attended(endpoints, credentials, patience).await;
+        let federation = federation.map_err(|error| {
+            Diagnostic::error("Unable to reach the federation", error.to_string())
         })?;
         Ok(Self {
             federation: Some(federation),

@@ -203,6 +203,24 @@ impl<R: AsyncRuntime> Replica<R> {
         }
     }
 
+    /// Waits until this voter knows that another one leads.
+    pub async fn somebody_else_leads(&self, than: VoterId) -> VoterNode {
+        let mut metrics = self.raft.server_metrics();
+        loop {
+            let other = {
+                let metrics = metrics.borrow_watched();
+                let leader = metrics.current_leader.filter(|leader| *leader != than);
+                leader.and_then(|id| metrics.membership_config.get_node(&id).cloned())
+            };
+            if let Some(other) = other {
+                return other;
+            }
+            if metrics.changed().await.is_err() {
+                return std::future::pending().await;
+            }
+        }
+    }
+
     /// Which voter this is.
     #[must_use]
     pub fn voter(&self) -> VoterId {

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
-use hanse_client::{Client, Credentials, environment};
+use hanse_client::{Client, Credentials, Patience, environment};
 
+use super::output;
 use crate::data::DataFolder;
 
 /// Where a voter's folder usually is.
@@ -43,7 +44,8 @@ impl Connection {
             (Some(endpoints), Some(credentials)) => {
                 let endpoints = environment::parse_endpoints("--endpoints", endpoints)?;
                 let credentials = Credentials::read(credentials)?;
-                Ok(Client::connect(&endpoints, &credentials).await?)
+                let patience = Patience::default().telling(output::progress);
+                Ok(Client::connect_attended(&endpoints, &credentials, patience).await?)
             }
             (None, None) if DataFolder::new(DATA_DIR_DEFAULT).socket().exists() => {
                 local(DATA_DIR_DEFAULT.into()).await

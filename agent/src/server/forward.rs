@@ -13,11 +13,11 @@ use hanse_proto::raft::v1 as proto;
 use hanse_proto::raft::v1::on_behalf_of;
 use prost::Message as _;
 use tonic::metadata::{MetadataMap, MetadataValue};
-use tonic::transport::Channel;
 use tonic::{Request, Status};
 
 use super::authorize::Call;
 use super::caller::{Caller, Certificate};
+use super::leader::Leader;
 use super::voter::Voter;
 
 /// The metadata that says on whose behalf a voter calls.
@@ -30,7 +30,7 @@ pub(super) enum Route<M> {
     /// Here: this voter leads.
     Here(Caller, M),
     /// At the leader.
-    Leader(Box<ApiClient<Channel>>, Request<M>),
+    Leader(Box<ApiClient<Leader>>, Request<M>),
 }
 
 /// Lets a caller in and says where the call goes on.
@@ -42,8 +42,8 @@ pub(super) async fn route<M>(
     let caller = voter.admit(&request, call).await?;
     match leader(voter, is_forwarded(request.metadata())).await? {
         None => Ok(Route::Here(caller, request.into_inner())),
-        Some(channel) => {
-            let api = ApiClient::new(channel)
+        Some(leader) => {
+            let api = ApiClient::new(leader)
                 .max_decoding_message_size(MESSAGE_LIMIT_BYTES)
                 .max_encoding_message_size(MESSAGE_LIMIT_BYTES);
             let request = on_behalf_of(&caller, request.into_inner());
@@ -64,7 +64,7 @@ pub(super) fn asserted(metadata: &MetadataMap) -> Result<Option<Caller>, Status>
 }
 
 /// The way to the leader; none: this voter leads.
-async fn leader(voter: &Voter, is_forwarded: bool) -> Result<Option<Channel>, Status> {
+async fn leader(voter: &Voter, is_forwarded: bool) -> Result<Option<Leader>, Status> {
     let unreachable = |reason: &dyn std::fmt::Display| Status::unavailable(reason.to_string());
     if voter.is_leader() {
         return Ok(None);
@@ -80,7 +80,12 @@ async fn leader(voter: &Voter, is_forwarded: bool) -> Result<Option<Channel>, St
         return Ok(None);
     }
     let channel = voter.network.channel(id, &node);
-    channel.map(Some).map_err(|error| unreachable(&error))
+    Ok(Some(Leader {
+        channel: channel.map_err(|error| unreachable(&error))?,
+        replica: voter.replica.clone(),
+        id,
+        name: node.name.to_string(),
+    }))
 }
 
 fn is_forwarded(metadata: &MetadataMap) -> bool {

@@ -16,6 +16,7 @@ mod guard;
 mod health;
 mod intake;
 mod issue;
+mod leader;
 pub mod listen;
 mod node;
 pub mod plans;
