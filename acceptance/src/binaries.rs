@@ -52,6 +52,16 @@ pub fn tofu() -> Result<PathBuf> {
     )
 }
 
+/// Debian's etcd, which `scripts/bench` unpacked.
+///
+/// # Errors
+///
+/// When it was not unpacked.
+pub fn etcd() -> Result<PathBuf> {
+    let command = "bash -c '. scripts/tools && ensure_etcd'";
+    installed("etcd", "etcd/usr/bin/etcd", command)
+}
+
 /// An example of one of the project's crates.
 ///
 /// # Errors
