@@ -7,8 +7,9 @@ use std::fs;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result, ensure};
+use hanse_acceptance::agent::API_PORT;
 use hanse_acceptance::wait::wait_until_true;
-use hanse_acceptance::{Agent, FakeClock, Federation, Laboratory, Operator};
+use hanse_acceptance::{Agent, Configuration, FakeClock, Federation, Laboratory, Operator};
 use serde_json::Value;
 
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -30,11 +31,25 @@ fn outlives_its_certificate(agent: &mut Agent, operator: &Operator) -> Result<()
     agent.wait_until_live(operator)
 }
 
+/// The same for all at once.
+fn all_outlive(federation: &mut Federation) -> Result<()> {
+    let agents = &mut federation.agents;
+    let before: Vec<usize> = agents.iter_mut().map(renewals).collect::<Result<_>>()?;
+    for (agent, before) in agents.iter_mut().zip(before) {
+        wait_until_true("the certificate is renewed twice", PATIENCE, || {
+            Ok(renewals(agent)? >= before + 2)
+        })?;
+        agent.wait_until_live(&federation.operator)?;
+    }
+    Ok(())
+}
+
+fn renewals(agent: &mut Agent) -> Result<usize> {
+    let log = agent.process().context("the agent runs")?.log()?;
+    Ok(log.matches(RENEWED).count())
+}
+
 fn renews_twice(agent: &mut Agent) -> Result<()> {
-    let renewals = |agent: &mut Agent| -> Result<usize> {
-        let log = agent.process().context("the agent runs")?.log()?;
-        Ok(log.matches(RENEWED).count())
-    };
     let before = renewals(agent)?;
     wait_until_true("the certificate is renewed twice", PATIENCE, || {
         Ok(renewals(agent)? >= before + 2)
@@ -165,6 +180,87 @@ fn a_lone_voter_whose_machine_starts_with_a_wrong_clock_shuts_no_node_out() -> R
             Ok(status.success()?.json()?["nodes_live"] == 2)
         })?;
     }
+    Ok(())
+}
+
+#[test]
+fn the_clock_of_the_voter_that_leads_of_three_shuts_nobody_out_and_lets_nobody_in() -> Result<()> {
+    a_minority_is_wrong(|federation| federation.leader())
+}
+
+#[test]
+fn the_clock_of_another_voter_of_three_shuts_nobody_out_and_lets_nobody_in() -> Result<()> {
+    a_minority_is_wrong(|federation| Ok((federation.leader()? + 1) % 3))
+}
+
+/// Sets the clock of one of three voters, chosen anew for each step, while it runs and before it
+/// starts.
+fn a_minority_is_wrong(choose: impl Fn(&Federation) -> Result<usize>) -> Result<()> {
+    let laboratory = Laboratory::start(3)?;
+    let mut federation = Federation::raise_voters(&laboratory)?;
+    let operator = federation.operator.clone();
+    let mut configuration = Configuration::mesh("test", []);
+    configuration.address_pools.clear();
+    let lifetime = "certificate_lifetime = \"12s\"".to_owned();
+    configuration.federation_lines.push(lifetime);
+    let terraform = federation.terraform(&configuration)?;
+    terraform.apply()?;
+    let ended = ended_credentials(&laboratory, &operator)?;
+    let mut clocks = Vec::new();
+    for agent in &mut federation.agents {
+        let clock = FakeClock::new(laboratory.folder(), agent.node())?;
+        agent.set_environment(clock.environment());
+        agent.start()?;
+        agent.wait_until_live(&operator)?;
+        clocks.push(clock);
+    }
+    for (offset, word) in STEPS {
+        federation.wait_until_voting(3)?;
+        let wrong = choose(&federation)?;
+        let node = federation.agents[wrong].node().to_owned();
+        for restarts in [false, true] {
+            clocks[wrong].set(offset)?;
+            if restarts {
+                federation.agents[wrong].stop()?;
+                federation.agents[wrong].start()?;
+            }
+            all_outlive(&mut federation)?;
+            complains(&operator, &node, word)?;
+            // Each voter judges by itself who may connect, and what they make is good everywhere.
+            let fresh = credentials(&laboratory, &operator, "1h")?;
+            for agent in &federation.agents {
+                let endpoint = format!("{}:{API_PORT}", agent.host().ipv4());
+                let at = |who: &Operator<'_>| {
+                    let one = Operator::new(&laboratory, &endpoint, who.credentials());
+                    one.hanse(["status"])
+                };
+                at(&fresh)?.success()?;
+                let refused = at(&ended)?;
+                ensure!(!refused.succeeded(), "{offset}: ended credentials come in");
+            }
+        }
+        // What is signed and who is trusted goes on changing.
+        let roles = || -> Result<Vec<String>> {
+            let all = operator.hanse_json(["authority", "status"])?;
+            let all = all.as_array().context("a list")?.clone();
+            let role = |one: &Value| one["role"].as_str().unwrap_or_default().to_owned();
+            Ok(all.iter().map(role).collect())
+        };
+        if roles()? == ["signing"] {
+            operator.hanse(["authority", "rotate"])?.success()?;
+            wait_until_true("another authority signs", PATIENCE, || {
+                let roles = roles()?;
+                ensure!(roles == ["retiring", "signing"], "{roles:?}");
+                Ok(true)
+            })?;
+            all_outlive(&mut federation)?;
+        }
+        clocks[wrong].set("+0")?;
+    }
+    ensure!(
+        !terraform.plan()?.has_changes,
+        "a clock changed what is declared"
+    );
     Ok(())
 }
 

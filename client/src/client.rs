@@ -434,6 +434,7 @@ impl Client {
             };
             let endpoint = self.ways.endpoint();
             self.leave_after(&way, &error);
+            waiting.miss(self.ways.missed());
             waiting.after(&endpoint, error).await?;
         }
     }

@@ -7,8 +7,8 @@ use std::io;
 use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -110,6 +110,8 @@ struct Connector {
     target: Target,
     /// The endpoint that answered last is tried first.
     preferred: Arc<AtomicUsize>,
+    /// Those that did not answer when they were last tried, by their places.
+    missed: Arc<Mutex<BTreeMap<usize, Attempt>>>,
 }
 
 /// A connection of either sort.
@@ -150,6 +152,13 @@ impl Route {
         }
     }
 
+    /// The endpoints that did not answer when they were last tried.
+    pub(crate) fn missed(&self) -> Vec<Attempt> {
+        let missed = &self.connector.missed;
+        let missed = missed.lock().unwrap_or_else(PoisonError::into_inner);
+        missed.values().cloned().collect()
+    }
+
     /// Has the next connection begin at the next endpoint; false: there is only one.
     pub(crate) fn turn(&self) -> bool {
         match &self.connector.target {
@@ -170,7 +179,7 @@ impl fmt::Display for Attempt {
 
 impl fmt::Display for NoEndpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("no endpoint answered")
+        f.write_str(&describe_attempts(&self.0))
     }
 }
 
@@ -286,6 +295,12 @@ pub(crate) fn refused_from(error: &(dyn std::error::Error + 'static)) -> Option<
     Some(ClientError::Unauthenticated { reason })
 }
 
+/// All of them, in a line.
+pub(crate) fn describe_attempts(tried: &[Attempt]) -> String {
+    let tried: Vec<String> = tried.iter().map(ToString::to_string).collect();
+    tried.join("; ")
+}
+
 /// The innermost reason of an error.
 pub(crate) fn deepest(error: &dyn std::error::Error) -> String {
     let mut error = error;
@@ -312,8 +327,11 @@ impl tower::Service<Uri> for Connector {
 
 impl Connector {
     fn new(target: Target) -> Self {
-        let preferred = Arc::default();
-        Self { target, preferred }
+        Self {
+            target,
+            preferred: Arc::default(),
+            missed: Arc::default(),
+        }
     }
 
     async fn find(&self) -> Result<Stream, NoEndpoint> {
@@ -332,7 +350,14 @@ impl Connector {
                 attempt_timeout,
             } => {
                 let first = self.preferred.load(Ordering::Relaxed);
-                let (position, stream) = race(endpoints, first, tls, *attempt_timeout).await?;
+                let mut failed = BTreeMap::new();
+                let found = race(endpoints, first, tls, *attempt_timeout, &mut failed).await;
+                let mut missed = self.missed.lock().unwrap_or_else(PoisonError::into_inner);
+                missed.extend(failed.clone());
+                let Some((position, stream)) = found else {
+                    return Err(NoEndpoint(failed.into_values().collect()));
+                };
+                missed.remove(&position);
                 self.preferred.store(position, Ordering::Relaxed);
                 Ok(Stream::Tls(Box::new(stream)))
             }
@@ -341,17 +366,17 @@ impl Connector {
 }
 
 /// The first of the endpoints that answers, beginning with `first`. One that is silent delays the
-/// next only a little; one that refuses, not at all.
+/// next only a little; one that refuses, not at all. Those that fail are added to `failed`.
 async fn race(
     endpoints: &[Endpoint],
     first: usize,
     tls: &Arc<ClientConfig>,
     patience: Duration,
-) -> Result<(usize, TlsStream<TcpStream>), NoEndpoint> {
+    failed: &mut BTreeMap<usize, Attempt>,
+) -> Option<(usize, TlsStream<TcpStream>)> {
     let count = endpoints.len();
     let mut waiting = (0..count).map(|offset| (first + offset) % count).peekable();
     let mut racing = JoinSet::new();
-    let mut failed = BTreeMap::new();
     loop {
         if let Some(position) = waiting.next() {
             let (endpoint, tls) = (endpoints[position].clone(), tls.clone());
@@ -359,13 +384,13 @@ async fn race(
         }
         tokio::select! {
             ended = racing.join_next() => match ended {
-                Some(Ok((position, Ok(stream)))) => return Ok((position, stream)),
+                Some(Ok((position, Ok(stream)))) => return Some((position, stream)),
                 Some(Ok((position, Err(reason)))) => {
                     let endpoint = endpoints[position].to_string();
                     failed.insert(position, Attempt { endpoint, reason });
                 }
                 Some(Err(_)) => {}
-                None => return Err(NoEndpoint(failed.into_values().collect())),
+                None => return None,
             },
             () = tokio::time::sleep(HEAD_START), if waiting.peek().is_some() => {}
         }

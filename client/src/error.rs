@@ -5,7 +5,7 @@ use std::time::Duration;
 use hanse_core::admission::RefusalKind;
 use hanse_core::finding::Finding;
 
-use crate::connect::{Attempt, MESSAGE_LIMIT_BYTES};
+use crate::connect::{Attempt, MESSAGE_LIMIT_BYTES, describe_attempts};
 use crate::credentials::CredentialsError;
 use crate::refusal::describe;
 
@@ -110,14 +110,6 @@ impl ClientError {
             | Self::Failed { .. } => false,
         }
     }
-}
-
-fn describe_attempts(tried: &[Attempt]) -> String {
-    tried
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join("; ")
 }
 
 fn describe_refusal(kind: RefusalKind, findings: &[Finding]) -> String {

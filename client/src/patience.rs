@@ -111,6 +111,13 @@ impl Waiting<'_> {
         }
     }
 
+    /// Notes that these could not be reached.
+    pub(crate) fn miss(&mut self, missed: Vec<Attempt>) {
+        let missed = missed.into_iter();
+        self.heard
+            .extend(missed.map(|one| (one.endpoint, one.reason)));
+    }
+
     /// After a failure at `endpoint`: returns when it is time to try again, or with what to say.
     pub(crate) async fn after(
         &mut self,

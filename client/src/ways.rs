@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tonic::transport::Channel;
 
 use crate::clock::{Clock, Timed};
-use crate::connect::{MESSAGE_LIMIT_BYTES, Route};
+use crate::connect::{Attempt, MESSAGE_LIMIT_BYTES, Route};
 use crate::error::ClientError;
 use crate::proto::api_client::ApiClient;
 
@@ -48,6 +48,11 @@ impl Ways {
     /// Where that leads, as the user wrote it.
     pub(crate) fn endpoint(&self) -> String {
         self.route.endpoint()
+    }
+
+    /// The voters that could not be reached when they were last tried.
+    pub(crate) fn missed(&self) -> Vec<Attempt> {
+        self.route.missed()
     }
 
     /// Takes the way to another voter from now on, unless somebody did already.

@@ -55,8 +55,8 @@ impl Service<http::Request<Body>> for Leader {
 
 fn gone(name: &str, error: &dyn std::error::Error) -> Status {
     Status::unavailable(format!(
-        "the voter `{name}`, which led, is out of reach ({}); once the others have elected \
-         another, try again",
+        "the voter `{name}`, which led, is out of reach ({}); another is elected where a \
+         majority of the voters run",
         Innermost(error)
     ))
 }
