@@ -10,12 +10,16 @@ use anyhow::{Context, Result};
 use crate::binaries;
 use crate::laboratory::{Host, Invocation, Laboratory, Output, Process};
 use crate::operator::Operator;
+use crate::wait::wait_until_true;
 
 /// The API's port on voters in the laboratory.
 pub const API_PORT: u16 = 7443;
 
 /// How long an agent may take to end by itself.
 const STOP_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a voter that was removed may take to notice.
+const RETIRED_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// An enrolled node; its process is killed when dropped, its mesh is not.
 #[derive(Debug)]
@@ -75,6 +79,18 @@ impl<'l> Agent<'l> {
     /// When `hanse join` fails.
     pub fn join(host: &'l Host, token: &str) -> Result<Self> {
         Self::join_with(host, token, Vec::new())
+    }
+
+    /// Waits until nothing of the federation's state is on the host.
+    ///
+    /// # Errors
+    ///
+    /// When it stays.
+    pub fn wait_until_follower(&self) -> Result<()> {
+        wait_until_true("the voter becomes a follower", RETIRED_TIMEOUT, || {
+            let state = self.data_dir().join("state.redb");
+            Ok(!state.exists())
+        })
     }
 
     /// The same, with `environment` for this and whatever is started later.

@@ -96,14 +96,43 @@ impl<'l> Federation<'l> {
             federation.agents.push(agent);
             federation.sites.push(site);
         }
-        let endpoints = laboratory.hosts().iter();
-        let endpoints: Vec<String> = endpoints
-            .map(|host| format!("{}:{API_PORT}", host.ipv4()))
-            .collect();
-        let credentials = federation.operator.credentials().to_owned();
-        federation.operator = Operator::new(laboratory, &endpoints.join(","), &credentials);
+        federation.ask_all_voters();
         federation.wait_until_voting(laboratory.hosts().len())?;
         Ok(federation)
+    }
+
+    /// Makes a voter of a host's node, and waits until it votes.
+    ///
+    /// # Errors
+    ///
+    /// When it doesn't.
+    pub fn add_voter(&self, place: usize) -> Result<()> {
+        let agent = &self.agents[place];
+        let advertise = format!("{}:{API_PORT}", agent.host().ipv4());
+        let arguments = ["voter", "add", agent.node(), "--advertise", &advertise];
+        self.operator.hanse(arguments)?.success()?;
+        Ok(())
+    }
+
+    /// Makes a voter a follower, and waits until the others go on without it.
+    ///
+    /// # Errors
+    ///
+    /// When it is refused.
+    pub fn remove_voter(&self, place: usize) -> Result<()> {
+        let node = self.agents[place].node();
+        self.operator.hanse(["voter", "remove", node])?.success()?;
+        Ok(())
+    }
+
+    /// Asks any of the hosts from now on: each may be a voter.
+    pub fn ask_all_voters(&mut self) {
+        let endpoints = self.agents.iter();
+        let endpoints: Vec<String> = endpoints
+            .map(|agent| format!("{}:{API_PORT}", agent.host().ipv4()))
+            .collect();
+        let credentials = self.operator.credentials().to_owned();
+        self.operator = Operator::new(self.laboratory, &endpoints.join(","), &credentials);
     }
 
     /// Waits until so many voters vote and lack nothing.

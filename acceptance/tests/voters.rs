@@ -37,3 +37,49 @@ fn a_federation_of_three_voters_goes_on_when_its_leader_is_killed() -> Result<()
     assert!(federation.revision()? >= before);
     Ok(())
 }
+
+#[test]
+fn nodes_become_voters_and_end_being_ones_while_the_federation_runs() -> Result<()> {
+    let laboratory = Laboratory::start(3)?;
+    let mut federation = Federation::raise(&laboratory)?;
+    let _mesh = federation.with_mesh()?;
+    let addresses = federation.addresses(federation.agents[1].node())?;
+    for place in [1, 2] {
+        federation.add_voter(place)?;
+    }
+    federation.ask_all_voters();
+    federation.wait_until_voting(3)?;
+
+    // One that is off is removed, and finds out when it comes back.
+    federation.agents[1].kill()?;
+    federation.remove_voter(1)?;
+    federation.agents[1].start()?;
+    federation.agents[1].wait_until_live(&federation.operator)?;
+    federation.agents[1].wait_until_follower()?;
+
+    // Of two none may go while the other can't be heard.
+    federation.add_voter(1)?;
+    federation.agents[1].kill()?;
+    federation.agents[2].kill()?;
+    federation.agents[2].start()?;
+    federation.wait_until_voting(3)?;
+    let leader = federation.leader()?;
+    let other = if leader == 0 { 2 } else { 0 };
+    let node = federation.agents[other].node();
+    let refused = federation.operator.hanse(["voter", "remove", node])?;
+    assert!(refused.stderr.contains("no majority"), "{}", refused.stderr);
+    federation.agents[1].start()?;
+    federation.agents[1].wait_until_live(&federation.operator)?;
+
+    // The leader goes last, and hands over.
+    federation.remove_voter(leader)?;
+    federation.wait_until_voting(2)?;
+    assert_ne!(federation.leader()?, leader);
+    federation.agents[leader].wait_until_follower()?;
+    federation.agents[leader].wait_until_live(&federation.operator)?;
+    assert_eq!(
+        federation.addresses(federation.agents[1].node())?,
+        addresses
+    );
+    Ok(())
+}

@@ -133,7 +133,7 @@ async fn watch(
     node: &NodeName,
     is_done: impl Fn(Option<&proto::Voter>) -> bool,
 ) -> anyhow::Result<()> {
-    let mut told = String::new();
+    let mut told = None;
     let watching = async {
         let mut version = 0;
         loop {
@@ -149,10 +149,11 @@ async fn watch(
             if is_done(own) {
                 return Ok::<(), ClientError>(());
             }
-            let state = own.map_or_else(|| "not listed yet".to_owned(), voters::describe);
-            if state != told {
-                output::progress(&format!("{node}: {state}"));
-                told = state;
+            let state = own.map(|voter| (voter.votes, voter.leads, voter.pending.clone()));
+            if told.as_ref() != Some(&state) {
+                let words = own.map_or_else(|| "not listed yet".to_owned(), voters::describe);
+                output::progress(&format!("{node}: {words}"));
+                told = Some(state);
             }
         }
     };

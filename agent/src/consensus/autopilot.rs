@@ -12,8 +12,9 @@ use hanse_core::inventory::Inventory;
 use hanse_core::name::NodeName;
 use hanse_core::state::FederationState;
 use hanse_core::voters::vote::{Pending, VoteRequest};
-use hanse_core::voters::{Seen, Step, next_step};
+use hanse_core::voters::{self, Needed, Seen, Step, next_step};
 
+use super::time;
 use crate::server::Voter;
 
 /// How often it is looked whether a step is due.
@@ -46,10 +47,17 @@ pub async fn run(voter: Arc<Voter>) {
     }
 }
 
-/// What the leader knows of the voters at this moment.
-pub fn seen(voter: &Voter) -> BTreeMap<VoterId, Seen> {
+/// Whether a voter can be done without at this very moment: those who would be left are asked, since
+/// what was heard of them some seconds ago may be true no more.
+pub async fn check_removal(voter: &Voter, id: VoterId) -> Result<(), Needed> {
+    let answered = time::ask_all(voter).await;
     let state = voter.replica.read();
-    see(&state, &voter.replica.survey(), &mut CaughtUp::new())
+    let mut seen = see(&state, &voter.replica.survey(), &mut CaughtUp::new());
+    for (other, seen) in &mut seen {
+        let is_here = *other == voter.replica.voter() || answered.contains(other);
+        seen.silent_for = is_here.then_some(Duration::ZERO);
+    }
+    voters::check_removal(&seen, id)
 }
 
 /// Lets go whoever was dismissed and is not in the voters' list any more. This is committed after
@@ -116,6 +124,11 @@ fn see(
     members.collect()
 }
 
+fn survey_votes(voter: &Voter, id: VoterId) -> bool {
+    let members = voter.replica.survey().members;
+    members.get(&id).is_some_and(|member| member.is_voter)
+}
+
 async fn take(voter: &Voter, step: Step, wanted: &BTreeMap<VoterId, VoterNode>) {
     tracing::info!(?step, "changing who votes");
     let taken = match step {
@@ -124,6 +137,9 @@ async fn take(voter: &Voter, step: Step, wanted: &BTreeMap<VoterId, VoterNode>) 
             None => Ok(()),
         },
         Step::Promote(id) => voter.replica.promote(id).await,
+        Step::Remove(id) if survey_votes(voter, id) && check_removal(voter, id).await.is_err() => {
+            Ok(())
+        }
         Step::Remove(id) if id == voter.replica.voter() => {
             // Whoever leads next takes this one out.
             voter.replica.hand_over().await;

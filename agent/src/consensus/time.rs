@@ -1,6 +1,7 @@
 //! Asks the other voters what time it is by their own clocks, again and again: what a majority of
-//! them says is the federation's time.
+//! them says is the federation's time. Whoever answers is alive.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,12 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Asks until the voter's `stop`.
 pub async fn run(voter: Arc<Voter>) {
     loop {
-        let members = voter.replica.survey().members;
-        let others = members
-            .into_iter()
-            .filter(|(id, _)| *id != voter.replica.voter());
-        let asked = others.map(|(id, member)| ask(&voter, id, member.node));
-        futures::future::join_all(asked).await;
+        ask_all(&voter).await;
         let pause = tokio::time::sleep(ASK_INTERVAL);
         if voter.stop.run_until_cancelled(pause).await.is_none() {
             return;
@@ -32,20 +28,35 @@ pub async fn run(voter: Arc<Voter>) {
     }
 }
 
-async fn ask(voter: &Voter, id: VoterId, node: VoterNode) {
+/// Asks all others, and yields those who answer at once.
+pub async fn ask_all(voter: &Voter) -> BTreeSet<VoterId> {
+    let members = voter.replica.survey().members;
+    let others = members
+        .into_iter()
+        .filter(|(id, _)| *id != voter.replica.voter());
+    let asked = others.map(|(id, member)| async move {
+        let has_answered = ask(voter, id, member.node).await;
+        has_answered.then_some(id)
+    });
+    let answered = futures::future::join_all(asked).await;
+    answered.into_iter().flatten().collect()
+}
+
+async fn ask(voter: &Voter, id: VoterId, node: VoterNode) -> bool {
     let (Ok(channel), Ok(name)) = (voter.network.channel(id, &node), node.name.parse()) else {
-        return;
+        return false;
     };
     let name: NodeName = name;
     let mut client = ConsensusClient::new(channel);
     let asked = Instant::now();
     let answer = tokio::time::timeout(PATIENCE, client.time(TimeRequest {})).await;
-    match answer {
+    match &answer {
         Ok(Ok(told)) => {
-            let own_ms = told.into_inner().unix_ms;
+            let own_ms = told.get_ref().unix_ms;
             voter.clock.observe(&name, own_ms, asked.elapsed());
         }
         Ok(Err(error)) => tracing::debug!(voter = %name, %error, "no word on the time"),
         Err(_) => tracing::debug!(voter = %name, "no word on the time in time"),
     }
+    matches!(answer, Ok(Ok(_)))
 }

@@ -8,7 +8,6 @@ use hanse_core::endpoint::Endpoint;
 use hanse_core::finding::Path;
 use hanse_core::name::NodeName;
 use hanse_core::secret::SealingKey;
-use hanse_core::voters::check_removal;
 use hanse_core::voters::vote::{Duty, VoteRequest};
 use tonic::Status;
 
@@ -46,7 +45,7 @@ pub(super) async fn remove(
     let state = voter.confirmed().await?;
     let record = state.inventory().nodes.get(&node);
     if let Some(record) = record.filter(|record| record.voter)
-        && let Err(needed) = check_removal(&autopilot::seen(voter), record.voter_id())
+        && let Err(needed) = autopilot::check_removal(voter, record.voter_id()).await
     {
         let detail = format!(
             "`{node}` can't be removed from the voters: {needed}. `hanse status` shows who can't \
