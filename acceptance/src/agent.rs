@@ -1,7 +1,7 @@
 //! The agent `hanse` on a host: enrolled once, then started, killed and started again.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
 
@@ -70,6 +70,58 @@ impl<'l> Agent<'l> {
             .success()
             .context("unable to bootstrap the federation")?;
         Ok((agent, Operator::new(laboratory, &address, &credentials)))
+    }
+
+    /// Makes a new federation of the backup on the host, whose node is called as the host is. The
+    /// returned operator holds the first credentials. Nothing runs yet.
+    ///
+    /// # Errors
+    ///
+    /// When `hanse restore` fails.
+    pub fn restore(
+        laboratory: &'l Laboratory,
+        host: &'l Host,
+        backup: &Path,
+        arguments: &[&str],
+    ) -> Result<(Self, Operator<'l>)> {
+        let agent = Self {
+            host,
+            node: host.name().to_owned(),
+            environment: Vec::new(),
+            process: None,
+        };
+        let address = format!("{}:{API_PORT}", host.ipv4());
+        let credentials = laboratory
+            .folder()
+            .join(format!("restored-{}.pem", host.name()));
+        agent
+            .run(
+                Invocation::new(binaries::hanse()?)
+                    .arg("restore")
+                    .arg(backup)
+                    .args(["--node", &agent.node, "--listen", &address])
+                    .arg("--data-dir")
+                    .arg(agent.data_dir())
+                    .arg("--credentials-out")
+                    .arg(&credentials)
+                    .args(arguments.iter().copied()),
+            )?
+            .success()
+            .context("unable to restore the federation")?;
+        Ok((agent, Operator::new(laboratory, &address, &credentials)))
+    }
+
+    /// Enrols the node anew, on the folder that it has.
+    ///
+    /// # Errors
+    ///
+    /// When `hanse join` can't be started; how it ended is in the output.
+    pub fn rejoin(&self, token: &str) -> Result<Output> {
+        self.run(
+            Invocation::new(binaries::hanse()?)
+                .args(["join", "--token", token, "--data-dir"])
+                .arg(self.data_dir()),
+        )
     }
 
     /// Enrols the host with `token`; the node is called as the host is. Nothing runs yet.

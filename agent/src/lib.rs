@@ -12,6 +12,7 @@ pub mod consensus;
 pub mod data;
 pub mod duty;
 pub mod follower;
+pub mod founding;
 pub mod identity;
 pub mod logging;
 pub mod notify;

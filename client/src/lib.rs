@@ -6,6 +6,7 @@
 
 mod audit;
 mod authority;
+mod backup;
 pub mod client;
 pub mod clock;
 mod complaints;

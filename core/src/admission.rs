@@ -262,13 +262,9 @@ fn admit_enroll(
     boxes: Vec<SealedSecret>,
 ) -> Result<Command, Refusal> {
     let inventory = state.inventory();
-    if inventory.nodes.contains_key(&node) {
-        let detail = format!(
-            "A node called `{node}` is enrolled already. Choose another name for this one, or \
-             remove the old node first."
-        );
-        let kind = RefusalKind::AlreadyExists;
-        return Err(Refusal::one(kind, Path::of("node"), "Name taken", detail));
+    let present = inventory.nodes.get(&node);
+    if let Some(present) = present {
+        node::check_name(state, &node, present, &record.cluster)?;
     }
     let used = |claim: &TokenClaim| {
         state
@@ -299,7 +295,11 @@ fn admit_enroll(
         .map(|(id, _)| id.clone())
         .collect();
     let mut next: Inventory = inventory.clone();
-    next.nodes.insert(node.clone(), record.clone());
+    let mut placed = record.clone();
+    if let Some(present) = present {
+        placed.meshes.clone_from(&present.meshes);
+    }
+    next.nodes.insert(node.clone(), placed);
     let addresses = assign(&next)?;
     let token = token.map(|claim| TokenUse {
         id: claim.id,
@@ -316,6 +316,19 @@ fn admit_enroll(
         certified_by: _,
         vote: _,
     } = record;
+    if present.is_some() {
+        return Ok(Command::Rejoin {
+            node,
+            voter,
+            advertise,
+            identity_key,
+            token,
+            forget_tokens,
+            addresses,
+            sealing_key,
+            boxes,
+        });
+    }
     Ok(Command::Enroll {
         node,
         cluster,

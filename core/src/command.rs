@@ -210,6 +210,27 @@ pub enum Command {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         boxes: Vec<SealedSecret>,
     },
+    /// A node of a federation that was restored is back: its places in the meshes are its own still.
+    Rejoin {
+        /// Its name.
+        node: NodeName,
+        /// Whether it keeps the replicated state.
+        voter: bool,
+        /// Where a voter's API can be reached.
+        advertise: Option<Endpoint>,
+        /// The key that its certificates are for.
+        identity_key: Option<IdentityKey>,
+        /// The token that is used once more.
+        token: Option<TokenUse>,
+        /// Tokens that ended and need no longer be remembered.
+        forget_tokens: Vec<String>,
+        /// What changes in the nodes' addresses.
+        addresses: Vec<AddressChange>,
+        /// For which secrets are sealed to it; none: it is no voter.
+        sealing_key: Option<SealingKey>,
+        /// The secrets that it is entitled to, sealed to it.
+        boxes: Vec<SealedSecret>,
+    },
     /// A node's key for a mesh.
     SetKey {
         /// The node.
@@ -335,4 +356,11 @@ pub enum Event {
     AuthoritySigns(u32),
     /// A certificate authority is trusted no more.
     AuthorityRetired(u32),
+    /// The federation was restored from a backup.
+    Restored {
+        /// The revision that the backup holds.
+        from_revision: u64,
+    },
+    /// A node of the federation that was restored is back.
+    Rejoined(NodeName),
 }

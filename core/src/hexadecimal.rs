@@ -30,12 +30,20 @@ pub fn decode(text: &str) -> Option<Vec<u8>> {
 }
 
 /// For `#[serde(with = …)]` on bytes of any number.
-pub(crate) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+///
+/// # Errors
+///
+/// The serializer's.
+pub fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&encode(bytes))
 }
 
 /// For `#[serde(with = …)]` on bytes of any number.
-pub(crate) fn deserialize<'de, D: Deserializer<'de>>(source: D) -> Result<Vec<u8>, D::Error> {
+///
+/// # Errors
+///
+/// It is no text of hexadecimal digits.
+pub fn deserialize<'de, D: Deserializer<'de>>(source: D) -> Result<Vec<u8>, D::Error> {
     let text = String::deserialize(source)?;
     decode(&text).ok_or_else(|| serde::de::Error::custom("hexadecimal digits are expected"))
 }

@@ -171,6 +171,16 @@ impl Event {
                 format!("authority/{number}"),
                 format!("the certificate authority {number} is trusted no more"),
             ),
+            Self::Restored { from_revision } => told(
+                "federation-restored",
+                "federation".to_owned(),
+                format!("the federation was restored from a backup of revision {from_revision}"),
+            ),
+            Self::Rejoined(node) => told(
+                "node-rejoined",
+                format!("node/{node}"),
+                format!("the node `{node}` is back in the restored federation"),
+            ),
         }
     }
 }

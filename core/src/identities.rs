@@ -40,6 +40,10 @@ pub struct Identities {
     /// Users of whom certificates were revoked.
     #[serde(default)]
     revoked_users: BTreeMap<NodeName, RevokedUser>,
+    /// Nodes of a federation that was restored from a backup, which have not come back yet, with
+    /// the keys that they had.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    awaited: BTreeMap<NodeName, Option<IdentityKey>>,
     /// The revision at which somebody last lost what a certificate gave.
     #[serde(default)]
     withdrawn_revision: u64,
@@ -85,17 +89,36 @@ impl Identities {
         self.keys.get(node).copied()
     }
 
-    /// The node that has a key, enrolled or revoked.
+    /// Whether a node of the federation that was restored has not come back yet: its place is kept
+    /// for it, and no certificate counts for it.
+    #[must_use]
+    pub fn is_awaited(&self, node: &NodeName) -> bool {
+        self.awaited.contains_key(node)
+    }
+
+    /// The nodes that have not come back since the federation was restored.
+    pub fn awaited(&self) -> impl Iterator<Item = &NodeName> + '_ {
+        self.awaited.keys()
+    }
+
+    /// The node that has a key: enrolled, awaited or revoked.
     #[must_use]
     pub fn holder_of(&self, key: IdentityKey) -> Option<&NodeName> {
         let enrolled = self.keys.iter().find(|(_, own)| **own == key);
+        let awaited = || {
+            let mut awaited = self.awaited.iter();
+            awaited
+                .find(|(_, own)| **own == Some(key))
+                .map(|(name, _)| name)
+        };
         let revoked = || {
             let mut revoked = self.revoked_nodes.iter();
             revoked
                 .find(|(_, node)| node.key == Some(key))
                 .map(|(name, _)| name)
         };
-        enrolled.map(|(name, _)| name).or_else(revoked)
+        let enrolled = enrolled.map(|(name, _)| name);
+        enrolled.or_else(awaited).or_else(revoked)
     }
 
     /// The nodes that were revoked and not removed yet.
@@ -128,7 +151,36 @@ impl Identities {
         *self == Self::default()
     }
 
+    /// What is remembered of a federation that is restored: nobody's certificate counts, every node
+    /// is awaited, and what was revoked stays so. Users' revocations end with the authority that
+    /// signed for them.
+    pub(crate) fn awaiting<'a>(
+        self,
+        nodes: impl Iterator<Item = &'a NodeName>,
+        revision: u64,
+    ) -> Self {
+        let Self {
+            keys,
+            revoked_nodes,
+            revoked_users: _,
+            awaited,
+            withdrawn_revision: _,
+        } = self;
+        let key_of = |node: &NodeName| {
+            let key = keys.get(node).copied();
+            key.or_else(|| awaited.get(node).copied().flatten())
+        };
+        Self {
+            awaited: nodes.map(|node| (node.clone(), key_of(node))).collect(),
+            keys: BTreeMap::new(),
+            revoked_nodes,
+            revoked_users: BTreeMap::new(),
+            withdrawn_revision: revision,
+        }
+    }
+
     pub(crate) fn bind(&mut self, node: NodeName, key: Option<IdentityKey>, revision: u64) {
+        self.awaited.remove(&node);
         if let Some(key) = key {
             self.keys.insert(node, key);
             self.withdrawn_revision = revision;
@@ -136,7 +188,8 @@ impl Identities {
     }
 
     pub(crate) fn revoke_node(&mut self, node: NodeName, cluster: ClusterName, revision: u64) {
-        let key = self.keys.remove(&node);
+        let awaited = self.awaited.remove(&node).flatten();
+        let key = self.keys.remove(&node).or(awaited);
         let revoked = RevokedNode {
             cluster,
             key,
@@ -148,6 +201,7 @@ impl Identities {
 
     pub(crate) fn forget_node(&mut self, node: &NodeName, revision: u64) {
         self.keys.remove(node);
+        self.awaited.remove(node);
         self.revoked_nodes.remove(node);
         self.withdrawn_revision = revision;
     }

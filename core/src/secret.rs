@@ -141,6 +141,11 @@ impl Secrets {
         self.0.remove(&name);
     }
 
+    /// Drops all that is not the name's.
+    pub(crate) fn keep_only(&mut self, name: SecretName) {
+        self.0.retain(|own, _| *own == name);
+    }
+
     /// Drops the boxes of whoever is no voter any more.
     pub(crate) fn keep_to_voters(&mut self, inventory: &Inventory) {
         let is_voter = |node: &NodeName| inventory.nodes.get(node).is_some_and(|node| node.voter);

@@ -2,6 +2,8 @@
 //!
 //! It never decides, refuses or reads a clock: [`crate::admission`] did, before the commit.
 
+mod restore;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
@@ -109,6 +111,7 @@ impl FederationState {
             return NodeStanding::Revoked;
         }
         match self.inventory.nodes.get(node) {
+            Some(_) if self.identities.is_awaited(node) => NodeStanding::Unknown,
             Some(record) if record.cluster == *cluster => match self.identities.key_of(node) {
                 Some(own) if own != key => NodeStanding::Replaced,
                 Some(_) | None => NodeStanding::Enrolled,
@@ -217,6 +220,31 @@ impl FederationState {
                 self.change_addresses(addresses);
                 self.secrets.put(boxes);
                 vec![Event::Enrolled(node.clone())]
+            }
+            Command::Rejoin {
+                node,
+                voter,
+                advertise,
+                identity_key,
+                token,
+                forget_tokens,
+                addresses,
+                sealing_key,
+                boxes,
+            } => {
+                if let Some(record) = self.inventory.nodes.get_mut(node) {
+                    record.voter = *voter;
+                    record.advertise.clone_from(advertise);
+                    record.enrolled_revision = self.revision;
+                    record.sealing_key = *sealing_key;
+                    record.vote = Vote::default();
+                }
+                self.identities
+                    .bind(node.clone(), *identity_key, self.revision);
+                self.use_token(token.as_ref(), forget_tokens);
+                self.change_addresses(addresses);
+                self.secrets.put(boxes);
+                vec![Event::Rejoined(node.clone())]
             }
             Command::SetKey {
                 node,

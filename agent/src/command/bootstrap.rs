@@ -1,44 +1,21 @@
 //! `hanse bootstrap`: founds a federation.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::PathBuf;
 
-use anyhow::Context as _;
 use clap::Args;
-use hanse_client::credentials::pem_section;
-use hanse_client::{Identity, Role};
-use hanse_consensus::disk::Disk;
-use hanse_consensus::form::NodeForm;
-use hanse_core::admission::{Admission, admit};
-use hanse_core::authority::AuthorityRequest;
-use hanse_core::command::Request;
 use hanse_core::endpoint::Endpoint;
-use hanse_core::identities::IdentityKey;
 use hanse_core::name::{ClusterName, FederationName, NodeName};
-use hanse_core::object::Federation;
-use hanse_core::secret::SecretName;
 use hanse_core::state::FederationState;
-use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PublicKeyData as _};
 
 use super::output;
 use crate::clock::wall_ms;
-use crate::data::file::{self, MODE_SECRET};
-use crate::data::{DataFolder, Settings};
-use crate::identity::{Authority, Keyring, NodeIdentity, SealingKeyPair, identity_key};
-use crate::preshared::PresharedKeys;
+use crate::founding::Founding;
 
 const EXAMPLE: &str = "\
 Example:
   hanse bootstrap --federation acme --cluster home --node home-1 \\
       --data-dir /var/lib/hanse --listen 203.0.113.7:7443 --credentials-out admin.pem";
-
-/// How long the first credentials live.
-const CREDENTIALS_LIFETIME: Duration = Duration::from_secs(365 * 24 * 3600);
-/// The number of the first certificate authority.
-const FIRST_AUTHORITY: u32 = 1;
-/// The name on the first credentials.
-const FIRST_USER: &str = "admin";
 
 /// Founds a federation.
 #[derive(Debug, Args)]
@@ -87,149 +64,16 @@ impl Bootstrap {
 
     /// Does the work. An attempt that is interrupted can be run again.
     pub async fn found(&self) -> anyhow::Result<()> {
-        let advertise = self.advertise()?;
-        let folder = DataFolder::new(&self.data_dir);
-        let _lock = folder.begin()?;
-        let now_unix_s = wall_ms() / 1000;
-        let authority = Authority::generate(self.federation.clone(), FIRST_AUTHORITY, now_unix_s)?;
-        let node = NodeIdentity::open_or_generate(&folder)?;
-        let identity = Identity::Node {
-            federation: self.federation.clone(),
+        let founding = Founding {
+            state: FederationState::new(self.federation.clone()),
             cluster: self.cluster.clone(),
             node: self.node.clone(),
+            data_dir: self.data_dir.clone(),
+            listen: self.listen,
+            advertise: self.advertise.clone(),
+            credentials_out: self.credentials_out.clone(),
         };
-        let lives = Federation::defaults(self.federation.clone())
-            .certificate_lifetime
-            .value();
-        let chain = authority.certify_key(&identity, true, now_unix_s, lives, node.key())?;
-        node.accept(&chain, None)?;
-        let key = identity_key(&node.key().subject_public_key_info());
-        let requests = self.first_requests(&folder, &advertise, &authority, (key, now_unix_s))?;
-        self.make_state(&folder, &advertise, requests, now_unix_s)?;
-        if let Some(path) = &self.credentials_out {
-            let name = FIRST_USER.parse()?;
-            let user = Identity::User {
-                federation: self.federation.clone(),
-                name,
-                role: Role::Admin,
-            };
-            write_credentials(&authority, &user, now_unix_s, path)?;
-        }
-        let settings = Settings {
-            federation: self.federation.clone(),
-            cluster: self.cluster.clone(),
-            node: self.node.clone(),
-            endpoints: vec![advertise],
-            listen: Some(self.listen),
-            audit: Default::default(),
-        };
-        settings.write(&folder)?;
-        folder.finish()?;
+        founding.found(wall_ms() / 1000)?;
         Ok(())
     }
-
-    fn advertise(&self) -> anyhow::Result<Endpoint> {
-        if let Some(endpoint) = &self.advertise {
-            return Ok(endpoint.clone());
-        }
-        if self.listen.ip().is_unspecified() {
-            anyhow::bail!(
-                "{} stands for every address of this machine, so others can't be told how to \
-                 reach it: add --advertise HOST:PORT",
-                self.listen
-            );
-        }
-        self.listen
-            .to_string()
-            .parse()
-            .context("--listen can't be advertised")
-    }
-
-    /// What the first state is made of: this node as the first voter, and the secrets that only
-    /// it can open.
-    fn first_requests(
-        &self,
-        folder: &DataFolder,
-        advertise: &Endpoint,
-        authority: &Authority,
-        (key, now_unix_s): (IdentityKey, u64),
-    ) -> anyhow::Result<Vec<(&'static str, Request)>> {
-        let pair = SealingKeyPair::open_or_generate(folder)?;
-        let keyring = Keyring::new(self.federation.clone(), self.node.clone(), pair);
-        let secret = PresharedKeys::generate()
-            .map_err(|_| anyhow::anyhow!("the system's random generator failed"))?;
-        let preshared = keyring.seal_to_self(SecretName::PresharedKeys, &secret)?;
-        let name = SecretName::AuthorityKey(authority.number());
-        let key_box = keyring.seal_to_self(name, &authority.secret())?;
-        let enrolment = Request::Enroll {
-            node: self.node.clone(),
-            cluster: self.cluster.clone(),
-            voter: true,
-            advertise: Some(advertise.clone()),
-            identity_key: Some(key),
-            token: None,
-            sealing_key: Some(keyring.public()),
-            boxes: vec![preshared],
-        };
-        let introduction = authority.introduction(Vec::new(), vec![key_box]);
-        // The admin's credentials hold the authority in office.
-        let bind = AuthorityRequest::Bind {
-            number: authority.number(),
-            until_unix_s: now_unix_s.saturating_add(CREDENTIALS_LIFETIME.as_secs()),
-        };
-        Ok(vec![
-            ("bootstrap", enrolment),
-            ("bootstrap-authority", Request::Authority(introduction)),
-            ("bootstrap-credentials", Request::Authority(bind)),
-        ])
-    }
-
-    /// The state with which the first voter begins, and which others get as a snapshot.
-    fn make_state(
-        &self,
-        folder: &DataFolder,
-        advertise: &Endpoint,
-        requests: Vec<(&'static str, Request)>,
-        now_unix_s: u64,
-    ) -> anyhow::Result<()> {
-        let mut state = FederationState::new(self.federation.clone());
-        for (id, request) in requests {
-            match admit(&state, id, now_unix_s, request) {
-                Ok(Admission::Commit { entry, .. }) => {
-                    state.apply(&entry);
-                }
-                Ok(Admission::Already { .. }) => {}
-                Err(refusal) => {
-                    let findings = refusal.findings.iter().map(ToString::to_string);
-                    anyhow::bail!(findings.collect::<Vec<_>>().join("\n"))
-                }
-            }
-        }
-        let record = state.inventory().nodes.get(&self.node);
-        let voter = record.map_or(1, |record| record.enrolled_revision);
-        let node = NodeForm {
-            name: self.node.to_string(),
-            endpoint: advertise.to_string(),
-        };
-        Disk::found(&folder.state(), voter, node, &state)?;
-        Ok(())
-    }
-}
-
-/// Makes a user's key and certificate and writes both, for their owner alone.
-fn write_credentials(
-    authority: &Authority,
-    user: &Identity,
-    now_unix_s: u64,
-    path: &Path,
-) -> anyhow::Result<()> {
-    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
-    let chain = authority.certify_key(user, false, now_unix_s, CREDENTIALS_LIFETIME, &key)?;
-    let certificates: String = chain
-        .iter()
-        .map(|der| pem_section("CERTIFICATE", der))
-        .collect();
-    let bundle = format!("{certificates}{}", key.serialize_pem());
-    file::write_atomically(path, MODE_SECRET, bundle.as_bytes())
-        .with_context(|| format!("unable to write the credentials to {}", path.display()))
 }

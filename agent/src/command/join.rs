@@ -1,4 +1,8 @@
 //! `hanse join`: enrols this machine.
+//!
+//! On the folder of a node whose federation was restored from a backup it enrols the node anew: its
+//! keys stay, whom it trusts and where its voters are is what the token says. A federation that
+//! knows the node already refuses it, and then the node goes on as before.
 
 use std::io::Read as _;
 use std::net::SocketAddr;
@@ -12,17 +16,21 @@ use clap::Args;
 use hanse_client::{Client, Identity, environment, proto};
 use hanse_consensus::disk::Disk;
 use hanse_core::endpoint::Endpoint;
-use hanse_core::name::NodeName;
+use hanse_core::name::{FederationName, NodeName};
 use tokio::io::AsyncReadExt as _;
 
 use super::output;
 use crate::clock::FollowerClock;
 use crate::data::{DataFolder, Settings};
+use crate::follower::plan_file;
 use crate::identity::{NodeIdentity, SealingKeyPair, Token};
 
 const EXAMPLE: &str = "\
-Example:
-  hanse join --token-file token --node berlin-1 --data-dir /var/lib/hanse";
+Examples:
+  hanse join --token-file token --node berlin-1 --data-dir /var/lib/hanse
+
+  A node comes back into its federation, which was restored from a backup; stop its agent first:
+    hanse join --token-file token --data-dir /var/lib/hanse";
 
 /// The longest output of a token command, and the largest token file.
 const TOKEN_LENGTH_MAX: u64 = 64 << 10;
@@ -35,10 +43,10 @@ const TOKEN_COMMAND_TIMEOUT: Duration = Duration::from_secs(120);
 pub struct Join {
     #[command(flatten)]
     source: TokenSource,
-    /// This node's name, unique in the federation
+    /// This node's name, unique in the federation; a node that comes back has one
     #[arg(long, value_name = "NODE")]
-    node: NodeName,
-    /// Where to keep keys; a new folder
+    node: Option<NodeName>,
+    /// Where to keep keys; a new folder, or that of a node that comes back
     #[arg(long, value_name = "FOLDER")]
     data_dir: PathBuf,
     /// Where the voters are, separated by commas, if not where the token says
@@ -103,7 +111,13 @@ impl Join {
             None => claims.endpoints.clone(),
         };
         let folder = DataFolder::new(&self.data_dir);
-        let _lock = folder.begin()?;
+        let before = Settings::read_if_present(&folder)?;
+        let node = self.node_name(before.as_ref(), &claims.federation)?;
+        let _lock = if folder.is_finished() {
+            folder.lock()?
+        } else {
+            folder.begin()?
+        };
         let identity = NodeIdentity::open_or_generate(&folder)?;
         // Whatever this machine's clock says, it is later than when the token was made.
         let clock = Arc::new(FollowerClock::start(&folder, claims.issued_unix_s));
@@ -115,11 +129,14 @@ impl Join {
         let request = proto::EnrollRequest {
             token: token.reveal(),
             certificate_request: identity.request()?,
-            node: self.node.to_string(),
+            node: node.to_string(),
             advertise: advertise.unwrap_or_default(),
             sealing_key: self.sealing_key(&folder)?,
         };
         let response = client.enroll(request).await.context("unable to join")?;
+        if let Some(before) = &before {
+            forget_old_federation(&folder, before)?;
+        }
         let credentials = identity.accept(&response.certificate_chain, response.trust.as_ref())?;
         let Identity::Node {
             federation,
@@ -147,7 +164,7 @@ impl Join {
             node,
             endpoints: known,
             listen: self.listen,
-            audit: Default::default(),
+            audit: before.map(|before| before.audit).unwrap_or_default(),
         };
         if self.voter {
             // It begins with nothing and learns everything from the leader.
@@ -165,6 +182,36 @@ impl Join {
 }
 
 impl Join {
+    /// The node's name: as told, or as the folder knows it.
+    fn node_name(
+        &self,
+        before: Option<&Settings>,
+        federation: &FederationName,
+    ) -> anyhow::Result<NodeName> {
+        let shown = self.data_dir.display();
+        let Some(before) = before else {
+            return self.node.clone().with_context(|| {
+                format!("{shown} holds no agent yet: say with --node what this node is called")
+            });
+        };
+        if before.federation != *federation && DataFolder::new(&self.data_dir).is_finished() {
+            anyhow::bail!(
+                "{shown} holds the agent of the federation `{}`, and this token is for \
+                 `{federation}`: choose another folder, or leave that federation first with \
+                 `hanse leave --data-dir {shown}`",
+                before.federation
+            );
+        }
+        match &self.node {
+            Some(told) if *told != before.node => anyhow::bail!(
+                "{shown} holds the agent of the node `{}`: leave --node out to come back under \
+                 that name, or choose another folder for `{told}`",
+                before.node
+            ),
+            Some(_) | None => Ok(before.node.clone()),
+        }
+    }
+
     /// For which the federation's secrets are sealed to a voter; empty: this is none.
     fn sealing_key(&self, folder: &DataFolder) -> anyhow::Result<Vec<u8>> {
         if !self.voter {
@@ -173,6 +220,30 @@ impl Join {
         let pair = SealingKeyPair::open_or_generate(folder)?;
         Ok(pair.public().as_bytes().to_vec())
     }
+}
+
+/// Takes away what leads back to the federation as it was: where its
+/// voters were, and the order of its plans. The last plan itself stays in effect. A voter's state is
+/// set aside: it may be newer than the backup that the federation was restored from.
+fn forget_old_federation(folder: &DataFolder, before: &Settings) -> anyhow::Result<()> {
+    // Before the mark: an attempt that is run again must not set aside what this one makes.
+    if folder.is_finished()
+        && before.listen.is_some()
+        && let Some(aside) = folder.set_aside(&folder.state())?
+    {
+        output::progress(&format!(
+            "What this node knew as a voter of the old federation is kept in {}; delete it once \
+             nobody needs it.",
+            aside.display()
+        ));
+    }
+    folder.begin_anew()?;
+    if let Ok(Some(mut plan)) = plan_file::read(folder) {
+        plan.revision = 0;
+        plan_file::write(folder, &plan)?;
+    }
+    folder.forget(&folder.voters())?;
+    Ok(())
 }
 
 impl TokenSource {

@@ -4,6 +4,7 @@
 pub mod agent;
 pub mod audit;
 pub mod authority;
+pub mod backup;
 pub mod bootstrap;
 pub mod connection;
 pub mod credentials;
@@ -14,6 +15,7 @@ pub mod mesh;
 pub mod node;
 pub mod nodes;
 pub mod output;
+pub mod restore;
 pub mod status;
 pub mod token;
 pub mod voter;
@@ -71,6 +73,10 @@ enum Command {
     /// Replaces the certificate authority
     #[command(subcommand)]
     Authority(authority::Authority),
+    /// Writes the federation's state into a signed file
+    Backup(backup::BackupCommand),
+    /// Makes a new federation from a backup
+    Restore(restore::Restore),
     /// Shows the federation at a glance
     Status(status::StatusCommand),
     /// Shuts nodes out and forgets them
@@ -107,6 +113,8 @@ impl Arguments {
             Command::Token(command) => asynchronously(command.run()),
             Command::Credentials(command) => asynchronously(command.run()),
             Command::Authority(command) => asynchronously(command.run()),
+            Command::Backup(command) => asynchronously(command.run()),
+            Command::Restore(command) => asynchronously(command.run()),
             Command::Status(command) => asynchronously(command.run()),
             Command::Nodes(command) => asynchronously(command.run()),
             Command::Mesh(command) => asynchronously(command.run()),

@@ -159,10 +159,38 @@ impl DataFolder {
         // Another attempt may have come to its end before the lock was ours.
         self.require_unfinished()?;
         // Empty, and so whole as soon as it is there: nothing beside it may outlive a crash.
+        self.begin_anew()?;
+        Ok(lock)
+    }
+
+    /// Sets the mark on a folder that is finished and locked: whoever comes back into a federation
+    /// runs the same command again if this attempt is interrupted.
+    pub fn begin_anew(&self) -> Result<(), DataError> {
         File::create(self.mark())
             .and_then(|_| File::open(&self.path)?.sync_all())
-            .map_err(DataError::io("write to", &self.path))?;
-        Ok(lock)
+            .map_err(DataError::io("write to", &self.path))
+    }
+
+    /// Deletes a file, if it is there.
+    pub fn forget(&self, path: &Path) -> Result<(), DataError> {
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(DataError::io("delete", path)(error))
+            }
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Gives a file a name that nothing reads, and yields it; none: there was no such file.
+    pub fn set_aside(&self, path: &Path) -> Result<Option<PathBuf>, DataError> {
+        let mut name = path.as_os_str().to_owned();
+        name.push(".before");
+        let aside = PathBuf::from(name);
+        match fs::rename(path, &aside) {
+            Ok(()) => Ok(Some(aside)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(DataError::io("rename", path)(error)),
+        }
     }
 
     /// Takes the mark away: everything is in place. A mark that came back with a power failure

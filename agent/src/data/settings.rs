@@ -36,6 +36,10 @@ impl Settings {
     /// Reads the settings of a finished folder.
     pub fn read(folder: &DataFolder) -> Result<Self, DataError> {
         folder.require_finished()?;
+        Self::read_file(folder)
+    }
+
+    fn read_file(folder: &DataFolder) -> Result<Self, DataError> {
         let path = folder.settings();
         let content =
             file::read_bounded(&path, LENGTH_MAX).map_err(DataError::io("read", &path))?;
@@ -44,6 +48,14 @@ impl Settings {
         };
         let text = String::from_utf8(content).map_err(|error| malformed(&error))?;
         toml::from_str(&text).map_err(|error| malformed(&error))
+    }
+
+    /// Reads the settings of a folder, also where an enrolment was interrupted; none: it has none.
+    pub fn read_if_present(folder: &DataFolder) -> Result<Option<Self>, DataError> {
+        if !folder.settings().exists() {
+            return Ok(None);
+        }
+        Self::read_file(folder).map(Some)
     }
 
     /// Writes them.

@@ -3,6 +3,7 @@
 //! A private key is born in the data folder that it stays in. Nothing here prints a key or a token.
 
 pub mod authority;
+pub mod backup;
 pub mod keyring;
 pub mod node;
 pub mod sealing;
@@ -10,6 +11,7 @@ pub mod token;
 pub mod trust;
 
 pub use authority::{Authority, AuthorityError};
+pub use backup::{Backup, BackupError};
 pub use keyring::{Keyring, KeyringError, Keys};
 pub use node::NodeIdentity;
 pub use sealing::SealingKeyPair;

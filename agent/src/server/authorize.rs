@@ -47,13 +47,15 @@ pub enum Call {
     AddVoter,
     /// Ends a node's vote.
     RemoveVoter,
+    /// Takes the replicated state away as a signed file.
+    Backup,
     /// Takes part in consensus.
     Consensus,
 }
 
 impl Call {
     /// Every call, for tests and tables.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Apply,
         Self::Get,
         Self::List,
@@ -74,6 +76,7 @@ impl Call {
         Self::RotateAuthority,
         Self::AddVoter,
         Self::RemoveVoter,
+        Self::Backup,
         Self::Consensus,
     ];
 
@@ -101,11 +104,13 @@ impl Call {
             Self::RotateAuthority => "rotate-authority",
             Self::AddVoter => "add-voter",
             Self::RemoveVoter => "remove-voter",
+            Self::Backup => "backup",
             Self::Consensus => "consensus",
         }
     }
 
-    /// Whether it changes anything that outlives the call, and so belongs into the audit log.
+    /// Whether it changes or signs anything that outlives the call, and so belongs into the audit
+    /// log.
     #[must_use]
     pub fn is_mutation(self) -> bool {
         match self {
@@ -121,7 +126,8 @@ impl Call {
             | Self::RevokeUser
             | Self::RotateAuthority
             | Self::AddVoter
-            | Self::RemoveVoter => true,
+            | Self::RemoveVoter
+            | Self::Backup => true,
             Self::Get
             | Self::List
             | Self::Snapshot
@@ -166,6 +172,7 @@ pub fn is_allowed(call: Call, standing: Standing) -> bool {
         | Call::RotateAuthority
         | Call::AddVoter
         | Call::RemoveVoter
+        | Call::Backup
         | Call::Audit => standing == User(Role::Admin),
     }
 }
@@ -215,6 +222,7 @@ mod tests {
             C::RotateAuthority,
             C::AddVoter,
             C::RemoveVoter,
+            C::Backup,
             C::Audit,
         ];
         let mut rows: Vec<(Standing, Vec<Call>)> = vec![

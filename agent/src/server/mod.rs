@@ -6,6 +6,7 @@
 mod audit;
 mod authority;
 pub mod authorize;
+mod backup;
 pub mod caller;
 mod enroll;
 mod events;

@@ -18,7 +18,7 @@ use super::authorize::Call;
 use super::forward::{self, Route};
 use super::session::Session;
 use super::voter::{Voter, invalid};
-use super::{audit, authority, enroll, events, follow, issue, node, snapshot, user, vote};
+use super::{audit, authority, backup, enroll, events, follow, issue, node, snapshot, user, vote};
 
 /// The largest report that is kept for a node.
 const REPORT_LENGTH_MAX: usize = 1 << 20;
@@ -319,6 +319,23 @@ impl Api for Service {
         };
         let response = vote::remove(&self.0, &caller, request).await?;
         Ok(Response::new(response))
+    }
+
+    type BackupStream = Pin<Box<dyn Stream<Item = Result<proto::BackupChunk, Status>> + Send>>;
+
+    async fn backup(
+        &self,
+        request: Request<proto::BackupRequest>,
+    ) -> Result<Response<Self::BackupStream>, Status> {
+        let caller = match forward::route(&self.0, request, Call::Backup).await? {
+            Route::Here(caller, _) => caller,
+            Route::Leader(mut leader, request) => {
+                let chunks = leader.backup(request).await?.into_inner();
+                return Ok(Response::new(Box::pin(chunks)));
+            }
+        };
+        let chunks = backup::backup(&self.0, &caller).await?;
+        Ok(Response::new(Box::pin(chunks)))
     }
 
     async fn audit(

@@ -25,7 +25,7 @@ use crate::wire::{Connection, Papers, connect};
 const HOUR: Duration = Duration::from_secs(3600);
 
 const READS: [Call; 4] = [Call::Get, Call::List, Call::Snapshot, Call::Events];
-const WRITES: [Call; 11] = [
+const WRITES: [Call; 12] = [
     Call::Apply,
     Call::Delete,
     Call::IssueToken,
@@ -36,6 +36,7 @@ const WRITES: [Call; 11] = [
     Call::RotateAuthority,
     Call::AddVoter,
     Call::RemoveVoter,
+    Call::Backup,
     Call::Audit,
 ];
 const NODES: [Call; 5] = [

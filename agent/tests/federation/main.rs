@@ -7,6 +7,7 @@
 )]
 
 mod audit;
+mod backup;
 mod crash;
 mod enrolment;
 mod events;

@@ -115,6 +115,7 @@ impl Stage {
             "Events" => one(Call::Events, Vec::new()),
             "Report" => one(Call::Report, Vec::new()),
             "Audit" => one(Call::Audit, Vec::new()),
+            "Backup" => one(Call::Backup, Vec::new()),
             "Enroll" => {
                 let joins = proto::EnrollRequest {
                     token: self.federation.token("home", 1).await,

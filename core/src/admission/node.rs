@@ -4,7 +4,8 @@ use super::{Refusal, RefusalKind, assign};
 use crate::command::{AddressChange, Command, Farewell};
 use crate::finding::Path;
 use crate::identities::IdentityKey;
-use crate::name::NodeName;
+use crate::inventory::NodeRecord;
+use crate::name::{ClusterName, NodeName};
 use crate::state::FederationState;
 
 /// Whether a node may come in with a key: one key is one node, and what was revoked stays out.
@@ -39,6 +40,37 @@ pub(super) fn check_key(
         }
         Some(_) | None => Ok(()),
     }
+}
+
+/// Whether a node may come in under a name that is known: only one of a federation that was
+/// restored, once, and with a token of the member cluster that it belongs to.
+pub(super) fn check_name(
+    state: &FederationState,
+    node: &NodeName,
+    present: &NodeRecord,
+    cluster: &ClusterName,
+) -> Result<(), Refusal> {
+    let refuse = |summary, detail| {
+        let kind = RefusalKind::AlreadyExists;
+        Err(Refusal::one(kind, Path::of("node"), summary, detail))
+    };
+    if !state.identities().is_awaited(node) {
+        let detail = format!(
+            "A node called `{node}` is enrolled already. Choose another name for this one, or \
+             remove the old node first."
+        );
+        return refuse("Name taken", detail);
+    }
+    if present.cluster != *cluster {
+        let own = &present.cluster;
+        let detail = format!(
+            "The node `{node}` of the federation that was restored belongs to the member cluster \
+             `{own}`, and this token is for `{cluster}`. Make one with `hanse token create \
+             --cluster {own}`, or choose another name for this machine."
+        );
+        return refuse("Another member cluster", detail);
+    }
+    Ok(())
 }
 
 /// Keeps the key of a node that has none yet.
