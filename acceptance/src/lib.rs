@@ -22,6 +22,7 @@ pub mod guest;
 pub mod laboratory;
 pub mod operator;
 pub mod pinger;
+pub mod secrets;
 pub mod terraform;
 pub mod wait;
 pub mod wireguard;

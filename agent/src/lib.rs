@@ -6,6 +6,7 @@
 //! is `hanse-dataplane`'s.
 
 pub mod audit;
+pub mod bundle;
 pub mod clock;
 pub mod command;
 pub mod consensus;

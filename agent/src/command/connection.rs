@@ -35,18 +35,34 @@ impl Connection {
         self.data_dir.as_deref()
     }
 
+    /// The credentials that were named.
+    #[must_use]
+    pub fn credentials(&self) -> Option<&Path> {
+        self.credentials.as_deref()
+    }
+
+    /// The voters that were named.
+    #[must_use]
+    pub fn endpoints(&self) -> Option<&str> {
+        self.endpoints.as_deref()
+    }
+
+    /// Connects by credentials where there are some, although a folder was named too: that of a
+    /// follower leads nowhere.
+    pub async fn open_any(&self) -> anyhow::Result<Client> {
+        match (&self.endpoints, &self.credentials) {
+            (Some(endpoints), Some(credentials)) => by_credentials(endpoints, credentials).await,
+            (Some(_) | None, _) => self.open().await,
+        }
+    }
+
     /// Connects.
     pub async fn open(&self) -> anyhow::Result<Client> {
         if let Some(folder) = &self.data_dir {
             return local(folder.clone()).await;
         }
         match (&self.endpoints, &self.credentials) {
-            (Some(endpoints), Some(credentials)) => {
-                let endpoints = environment::parse_endpoints("--endpoints", endpoints)?;
-                let credentials = Credentials::read(credentials)?;
-                let patience = Patience::default().telling(output::progress);
-                Ok(Client::connect_attended(&endpoints, &credentials, patience).await?)
-            }
+            (Some(endpoints), Some(credentials)) => by_credentials(endpoints, credentials).await,
             (None, None) if DataFolder::new(DATA_DIR_DEFAULT).socket().exists() => {
                 local(DATA_DIR_DEFAULT.into()).await
             }
@@ -58,6 +74,13 @@ impl Connection {
             ),
         }
     }
+}
+
+async fn by_credentials(endpoints: &str, credentials: &Path) -> anyhow::Result<Client> {
+    let endpoints = environment::parse_endpoints("--endpoints", endpoints)?;
+    let credentials = Credentials::read(credentials)?;
+    let patience = Patience::default().telling(output::progress);
+    Ok(Client::connect_attended(&endpoints, &credentials, patience).await?)
 }
 
 async fn local(folder: PathBuf) -> anyhow::Result<Client> {

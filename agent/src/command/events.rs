@@ -102,17 +102,10 @@ impl Events {
     }
 
     fn print_event(&self, happened: &proto::Happened) -> anyhow::Result<()> {
-        let at = at(happened.at_unix_s)?;
         if self.json {
-            return print_line(&json!({
-                "revision": happened.revision,
-                "at_unix_s": happened.at_unix_s,
-                "at": at,
-                "kind": happened.kind,
-                "subject": happened.subject,
-                "sentence": happened.sentence,
-            }));
+            return print_line(&to_json(happened));
         }
+        let at = at(happened.at_unix_s)?;
         output::print(&format!(
             "{at}  {:>8}  {}",
             happened.revision, happened.sentence
@@ -129,6 +122,18 @@ impl Events {
         ));
         Ok(())
     }
+}
+
+/// For programs.
+pub(super) fn to_json(happened: &proto::Happened) -> Value {
+    json!({
+        "revision": happened.revision,
+        "at_unix_s": happened.at_unix_s,
+        "at": at(happened.at_unix_s).ok(),
+        "kind": happened.kind,
+        "subject": happened.subject,
+        "sentence": happened.sentence,
+    })
 }
 
 /// How a stream ended.

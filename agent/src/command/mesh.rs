@@ -85,7 +85,8 @@ fn places<'a>(mesh: &'a str, nodes: &'a [proto::Node]) -> impl Iterator<Item = P
     })
 }
 
-fn to_json(mesh: &str, nodes: &[proto::Node]) -> Value {
+/// For programs.
+pub(super) fn to_json(mesh: &str, nodes: &[proto::Node]) -> Value {
     let places = places(mesh, nodes).map(|place| {
         let peers = place
             .observed

@@ -8,6 +8,7 @@ pub mod backup;
 pub mod bootstrap;
 pub mod connection;
 pub mod credentials;
+pub mod debug;
 pub mod events;
 pub mod join;
 pub mod leave;
@@ -93,6 +94,9 @@ enum Command {
     Events(events::Events),
     /// Shows who did what, and verifies the log of it
     Audit(audit::Audit),
+    /// Gathers what somebody needs to find out what is wrong
+    #[command(subcommand)]
+    Debug(debug::Debug),
     /// Becomes the WireGuard daemon of an interface; the agent starts it
     #[command(hide = true)]
     WireguardDaemon(wireguard_daemon::WireguardDaemon),
@@ -115,6 +119,7 @@ impl Arguments {
             Command::Authority(command) => asynchronously(command.run()),
             Command::Backup(command) => asynchronously(command.run()),
             Command::Restore(command) => asynchronously(command.run()),
+            Command::Debug(command) => asynchronously(command.run()),
             Command::Status(command) => asynchronously(command.run()),
             Command::Nodes(command) => asynchronously(command.run()),
             Command::Mesh(command) => asynchronously(command.run()),

@@ -52,14 +52,19 @@ impl Nodes {
             .snapshot(0, Duration::ZERO)
             .await?;
         if self.json {
-            let nodes = snapshot.response.nodes.iter();
-            let nodes: Vec<Value> = nodes.map(|node| to_json(&snapshot, node)).collect();
-            let revoked = snapshot.response.revoked_nodes.iter();
-            let revoked: Vec<Value> = revoked.map(revoked_to_json).collect();
-            return output::print_json(&json!({ "nodes": nodes, "revoked": revoked }));
+            return output::print_json(&all_to_json(&snapshot));
         }
         output::print(&text(&snapshot))
     }
+}
+
+/// All nodes, for programs.
+pub(super) fn all_to_json(snapshot: &Snapshot) -> Value {
+    let nodes = snapshot.response.nodes.iter();
+    let nodes: Vec<Value> = nodes.map(|node| to_json(snapshot, node)).collect();
+    let revoked = snapshot.response.revoked_nodes.iter();
+    let revoked: Vec<Value> = revoked.map(revoked_to_json).collect();
+    json!({ "nodes": nodes, "revoked": revoked })
 }
 
 /// A node's health, in the colour of its urgency. A healthy node that is not live has not reported

@@ -45,7 +45,8 @@ impl StatusCommand {
     }
 }
 
-fn to_json(snapshot: &Snapshot) -> Value {
+/// For programs.
+pub(super) fn to_json(snapshot: &Snapshot) -> Value {
     let (inventory, response) = (&snapshot.inventory, &snapshot.response);
     let live = response.nodes.iter().filter(|node| node.live).count();
     let unwell = unwell(snapshot).map(|(node, health)| {
