@@ -14,6 +14,9 @@ use crate::wait::wait_until_true;
 /// How long it may take until all voters vote: each is watched for a while first.
 const VOTING_TIMEOUT: Duration = Duration::from_secs(90);
 
+/// Whoever was heard of within that time is there.
+const HEARD_MS: u64 = 2_000;
+
 /// The name of every federation that tests raise.
 pub const FEDERATION: &str = "test";
 
@@ -144,8 +147,12 @@ impl<'l> Federation<'l> {
         wait_until_true("the voters vote", VOTING_TIMEOUT, || {
             let status = self.operator.hanse_json(["status"])?;
             let voters = status["voters"].as_array().cloned().unwrap_or_default();
-            let voting = voters.iter().filter(|voter| voter["votes"] == true);
-            Ok(voting.count() == count)
+            let is_here = |voter: &&serde_json::Value| {
+                let silent_ms = voter["silent_for_ms"].as_u64();
+                let is_heard = silent_ms.is_some_and(|silent_ms| silent_ms < HEARD_MS);
+                voter["votes"] == true && voter["lag_entries"] == 0 && is_heard
+            };
+            Ok(voters.iter().filter(is_here).count() == count)
         })
     }
 

@@ -62,14 +62,14 @@ fn nodes_become_voters_and_end_being_ones_while_the_federation_runs() -> Result<
     federation.agents[1].kill()?;
     federation.agents[2].kill()?;
     federation.agents[2].start()?;
-    federation.wait_until_voting(3)?;
+    federation.wait_until_voting(2)?;
     let leader = federation.leader()?;
     let other = if leader == 0 { 2 } else { 0 };
     let node = federation.agents[other].node();
     let refused = federation.operator.hanse(["voter", "remove", node])?;
     assert!(refused.stderr.contains("no majority"), "{}", refused.stderr);
     federation.agents[1].start()?;
-    federation.agents[1].wait_until_live(&federation.operator)?;
+    federation.wait_until_voting(3)?;
 
     // The leader goes last, and hands over.
     federation.remove_voter(leader)?;

@@ -107,10 +107,8 @@ impl<R: AsyncRuntime> Replica<R> {
         let ids = BTreeSet::from([id]);
         let is_voter = self.raft().voter_ids().any(|voter| voter == id);
         let change = match is_voter {
-            true => ChangeMembers::Batch(vec![
-                ChangeMembers::RemoveVoters(ids.clone()),
-                ChangeMembers::RemoveNodes(ids),
-            ]),
+            // Whoever votes no more is no learner either: the library keeps none.
+            true => ChangeMembers::RemoveVoters(ids),
             false => ChangeMembers::RemoveNodes(ids),
         };
         self.change(change).await
