@@ -26,6 +26,7 @@ const RETIRED_TIMEOUT: Duration = Duration::from_secs(60);
 pub struct Agent<'l> {
     host: &'l Host,
     node: String,
+    program: PathBuf,
     environment: Vec<(String, OsString)>,
     process: Option<Process>,
 }
@@ -43,9 +44,31 @@ impl<'l> Agent<'l> {
         federation: &str,
         member_cluster: &str,
     ) -> Result<(Self, Operator<'l>)> {
+        Self::bootstrap_with(
+            laboratory,
+            host,
+            federation,
+            member_cluster,
+            binaries::hanse()?,
+        )
+    }
+
+    /// The same with another version of the program, for whatever is started later too.
+    ///
+    /// # Errors
+    ///
+    /// When `hanse bootstrap` fails.
+    pub fn bootstrap_with(
+        laboratory: &'l Laboratory,
+        host: &'l Host,
+        federation: &str,
+        member_cluster: &str,
+        program: PathBuf,
+    ) -> Result<(Self, Operator<'l>)> {
         let agent = Self {
             host,
             node: host.name().to_owned(),
+            program,
             environment: Vec::new(),
             process: None,
         };
@@ -53,7 +76,7 @@ impl<'l> Agent<'l> {
         let credentials = laboratory.folder().join(format!("{}.pem", host.name()));
         agent
             .run(
-                Invocation::new(binaries::hanse()?)
+                Invocation::new(&agent.program)
                     .args([
                         "bootstrap",
                         "--federation",
@@ -87,6 +110,7 @@ impl<'l> Agent<'l> {
         let agent = Self {
             host,
             node: host.name().to_owned(),
+            program: binaries::hanse()?,
             environment: Vec::new(),
             process: None,
         };
@@ -96,7 +120,7 @@ impl<'l> Agent<'l> {
             .join(format!("restored-{}.pem", host.name()));
         agent
             .run(
-                Invocation::new(binaries::hanse()?)
+                Invocation::new(&agent.program)
                     .arg("restore")
                     .arg(backup)
                     .args(["--node", &agent.node, "--listen", &address])
@@ -155,7 +179,7 @@ impl<'l> Agent<'l> {
         token: &str,
         environment: Vec<(String, OsString)>,
     ) -> Result<Self> {
-        Self::join_as(host, token, environment, &[])
+        Self::join_as(host, token, environment, &[], binaries::hanse()?)
     }
 
     /// Enrols the host as one more voter. Nothing runs yet.
@@ -164,8 +188,18 @@ impl<'l> Agent<'l> {
     ///
     /// When `hanse join` fails.
     pub fn join_voter(host: &'l Host, token: &str) -> Result<Self> {
+        Self::join_voter_with(host, token, binaries::hanse()?)
+    }
+
+    /// The same with another version of the program, for whatever is started later too.
+    ///
+    /// # Errors
+    ///
+    /// When `hanse join` fails.
+    pub fn join_voter_with(host: &'l Host, token: &str, program: PathBuf) -> Result<Self> {
         let address = format!("{}:{API_PORT}", host.ipv4());
-        Self::join_as(host, token, Vec::new(), &["--voter", "--listen", &address])
+        let arguments = ["--voter", "--listen", &address];
+        Self::join_as(host, token, Vec::new(), &arguments, program)
     }
 
     fn join_as(
@@ -173,16 +207,18 @@ impl<'l> Agent<'l> {
         token: &str,
         environment: Vec<(String, OsString)>,
         arguments: &[&str],
+        program: PathBuf,
     ) -> Result<Self> {
         let agent = Self {
             host,
             node: host.name().to_owned(),
+            program,
             environment,
             process: None,
         };
         agent
             .run(
-                Invocation::new(binaries::hanse()?)
+                Invocation::new(&agent.program)
                     .args([
                         "join",
                         "--token",
@@ -204,6 +240,11 @@ impl<'l> Agent<'l> {
         self.environment = environment;
     }
 
+    /// Has another version of the program run from the next start on.
+    pub fn set_program(&mut self, program: PathBuf) {
+        self.program = program;
+    }
+
     /// Starts the agent; a running one is killed first.
     ///
     /// # Errors
@@ -211,7 +252,7 @@ impl<'l> Agent<'l> {
     /// When it can't be started.
     pub fn start(&mut self) -> Result<()> {
         self.kill()?;
-        let invocation = Invocation::new(binaries::hanse()?)
+        let invocation = Invocation::new(&self.program)
             .args(["agent", "--data-dir"])
             .arg(self.data_dir());
         self.process = Some(self.host.spawn("agent", self.equip(invocation))?);
@@ -267,7 +308,7 @@ impl<'l> Agent<'l> {
     ///
     /// When it can't be started; how it ended is in the output.
     pub fn hanse<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Result<Output> {
-        self.run(Invocation::new(binaries::hanse()?).args(arguments))
+        self.run(Invocation::new(&self.program).args(arguments))
     }
 
     /// The agent's process, while it runs.

@@ -21,6 +21,16 @@ pub fn hanse() -> Result<PathBuf> {
     built("hanse", "hanse")
 }
 
+/// `hanse` as the version before this one was, for tests of upgrades.
+///
+/// # Errors
+///
+/// When it was not built.
+pub fn previous_hanse() -> Result<PathBuf> {
+    let path = folder_of_programs()?.join("previous").join("hanse");
+    existing(path, "bash -c '. scripts/tools && build_previous'")
+}
+
 /// The Terraform provider.
 ///
 /// # Errors

@@ -1,10 +1,12 @@
 //! A federation of running agents: one host, one node, one member cluster each.
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
 
 use crate::agent::{API_PORT, Agent};
+use crate::binaries;
 use crate::configuration::Configuration;
 use crate::laboratory::Laboratory;
 use crate::operator::Operator;
@@ -63,8 +65,18 @@ impl<'l> Federation<'l> {
         sites: impl IntoIterator<Item = impl Into<String>>,
     ) -> Result<Self> {
         let sites: Vec<String> = sites.into_iter().map(Into::into).collect();
+        Self::raise_with(laboratory, sites, &binaries::hanse()?)
+    }
+
+    fn raise_with(
+        laboratory: &'l Laboratory,
+        sites: Vec<String>,
+        first_program: &Path,
+    ) -> Result<Self> {
+        let first = laboratory.host(1);
+        let program = first_program.to_owned();
         let (mut voter, operator) =
-            Agent::bootstrap(laboratory, laboratory.host(1), FEDERATION, &sites[0])?;
+            Agent::bootstrap_with(laboratory, first, FEDERATION, &sites[0], program)?;
         voter.start()?;
         voter.wait_until_answered(&operator)?;
         let mut agents = vec![voter];
@@ -90,17 +102,33 @@ impl<'l> Federation<'l> {
     ///
     /// When any of it fails.
     pub fn raise_voters(laboratory: &'l Laboratory) -> Result<Self> {
-        let mut federation = Self::raise_on(laboratory, 1)?;
-        for host in laboratory.hosts().iter().skip(1) {
+        let count = laboratory.hosts().len();
+        Self::raise_voters_with(laboratory, count, &binaries::hanse()?)
+    }
+
+    /// The same on the first `count` hosts and with another version of the program; the other
+    /// hosts are bare.
+    ///
+    /// # Errors
+    ///
+    /// When any of it fails.
+    pub fn raise_voters_with(
+        laboratory: &'l Laboratory,
+        count: usize,
+        program: &Path,
+    ) -> Result<Self> {
+        let mut federation = Self::raise_with(laboratory, vec!["site1".to_owned()], program)?;
+        let hosts = &laboratory.hosts()[..count];
+        for host in hosts.iter().skip(1) {
             let site = format!("site{}", host.number());
             let token = federation.operator.voter_token(&site)?;
-            let mut agent = Agent::join_voter(host, &token)?;
+            let mut agent = Agent::join_voter_with(host, &token, program.to_owned())?;
             agent.start()?;
             federation.agents.push(agent);
             federation.sites.push(site);
         }
         federation.ask_all_voters();
-        federation.wait_until_voting(laboratory.hosts().len())?;
+        federation.wait_until_voting(count)?;
         Ok(federation)
     }
 

@@ -12,6 +12,7 @@ use anyhow::Context as _;
 use hanse_client::{Client, Clock, Credentials, proto};
 use hanse_consensus::disk::Disk;
 use hanse_consensus::types::VoterId;
+use hanse_core::level::FeatureLevel;
 use tokio::sync::watch;
 
 use crate::data::{DataFolder, Settings};
@@ -129,6 +130,7 @@ pub async fn answer(
     let request = proto::EnrollRequest {
         certificate_request: identity.request()?,
         sealing_key: pair.public().as_bytes().to_vec(),
+        feature_level: FeatureLevel::SUPPORTED.number().into(),
         ..Default::default()
     };
     let response = client.enroll(request).await?;

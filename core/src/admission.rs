@@ -4,6 +4,7 @@
 //! clock or a key.
 
 mod authority;
+mod level;
 mod node;
 mod secret;
 mod user;
@@ -166,7 +167,11 @@ pub fn admit(
             secret::check_recipients(state.inventory(), &boxes)?;
             (!boxes.is_empty()).then(|| silently(Command::Seal { boxes }))
         }
+        Request::RaiseLevel { level, voters } => level::raise(state, level, &voters)?.map(silently),
     };
+    if let Some((command, _)) = &decided {
+        level::check(state, command)?;
+    }
     Ok(match decided {
         None => Admission::Already {
             revision: state.revision(),

@@ -4,6 +4,7 @@
 //! effects (the very addresses that it chose), so that voters of different versions that replay
 //! it arrive at the same state.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +14,7 @@ use crate::endpoint::Endpoint;
 use crate::health::Health;
 use crate::identities::{IdentityKey, RevokedUser};
 use crate::key::PublicKey;
+use crate::level::FeatureLevel;
 use crate::name::{ClusterName, MeshName, NodeName};
 use crate::object::{Object, ObjectRef};
 use crate::secret::{SealedSecret, SealingKey};
@@ -104,6 +106,13 @@ pub enum Request {
     Seal {
         /// The boxes.
         boxes: Vec<SealedSecret>,
+    },
+    /// The voters support another level.
+    RaiseLevel {
+        /// The level.
+        level: FeatureLevel,
+        /// Who said that it supports that level.
+        voters: BTreeSet<NodeName>,
     },
 }
 
@@ -211,6 +220,7 @@ pub enum Command {
         boxes: Vec<SealedSecret>,
     },
     /// A node of a federation that was restored is back: its places in the meshes are its own still.
+    #[cfg_attr(feature = "previous-version", serde(skip))]
     Rejoin {
         /// Its name.
         node: NodeName,
@@ -282,12 +292,50 @@ pub enum Command {
     /// The certificate authorities change.
     Authority(AuthorityChange),
     /// A node's vote changes.
+    #[cfg_attr(feature = "previous-version", serde(skip))]
     Vote(VoteChange),
     /// Secrets are sealed to voters.
     Seal {
         /// The boxes.
         boxes: Vec<SealedSecret>,
     },
+    /// All voters do from now on what belongs to a level.
+    #[cfg_attr(feature = "previous-version", serde(skip))]
+    RaiseLevel {
+        /// The level.
+        level: FeatureLevel,
+    },
+}
+
+impl Command {
+    /// The level that it belongs to: no version of a lower one understands it.
+    #[must_use]
+    pub fn level(&self) -> FeatureLevel {
+        match self {
+            Self::Put { .. }
+            | Self::Remove { .. }
+            | Self::Enroll { .. }
+            | Self::SetKey { .. }
+            | Self::BindKey { .. }
+            | Self::RevokeNode { .. }
+            | Self::RemoveNode { .. }
+            | Self::RevokeUser { .. }
+            | Self::SetHealth { .. }
+            | Self::Authority(_)
+            | Self::Seal { .. } => FeatureLevel::FIRST,
+            Self::Vote(_) | Self::Rejoin { .. } => FeatureLevel::SECOND,
+            Self::RaiseLevel { level } => FeatureLevel::SECOND.max(*level),
+        }
+    }
+}
+
+impl Batch {
+    /// The level that all of it belongs to.
+    #[must_use]
+    pub fn level(&self) -> FeatureLevel {
+        let levels = self.entries.iter().map(|entry| entry.command.level());
+        levels.max().unwrap_or_default()
+    }
 }
 
 /// One more use of a token.
@@ -363,4 +411,6 @@ pub enum Event {
     },
     /// A node of the federation that was restored is back.
     Rejoined(NodeName),
+    /// All voters do what belongs to a level.
+    LevelRaised(FeatureLevel),
 }

@@ -181,6 +181,11 @@ impl Event {
                 format!("node/{node}"),
                 format!("the node `{node}` is back in the restored federation"),
             ),
+            Self::LevelRaised(level) => told(
+                "feature-level-raised",
+                format!("feature-level/{level}"),
+                format!("every voter supports the feature level {level}, which holds from now on"),
+            ),
         }
     }
 }

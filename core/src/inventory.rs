@@ -51,7 +51,11 @@ pub struct NodeRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certified_by: Option<u32>,
     /// What is to become of its vote.
-    #[serde(default, skip_serializing_if = "Vote::is_default")]
+    #[cfg_attr(
+        not(feature = "previous-version"),
+        serde(default, skip_serializing_if = "Vote::is_default")
+    )]
+    #[cfg_attr(feature = "previous-version", serde(skip))]
     pub vote: Vote,
 }
 

@@ -14,6 +14,7 @@ use crate::health::NodeHealth;
 use crate::history::{Happened, History};
 use crate::identities::{Identities, IdentityKey, NodeStanding};
 use crate::inventory::{Inventory, NodeRecord};
+use crate::level::FeatureLevel;
 use crate::name::{ClusterName, FederationName, NodeName};
 use crate::secret::{SecretName, Secrets};
 use crate::voters::vote::{Vote, VoteChange};
@@ -36,6 +37,12 @@ pub struct FederationState {
     secrets: Secrets,
     #[serde(default)]
     decided_unix_s: u64,
+    #[cfg_attr(
+        not(feature = "previous-version"),
+        serde(default, skip_serializing_if = "FeatureLevel::is_first")
+    )]
+    #[cfg_attr(feature = "previous-version", serde(skip))]
+    feature_level: FeatureLevel,
 }
 
 /// How often a token was used.
@@ -60,6 +67,16 @@ impl FederationState {
             history: History::default(),
             secrets: Secrets::default(),
             decided_unix_s: 0,
+            feature_level: FeatureLevel::FIRST,
+        }
+    }
+
+    /// A new federation, whose first voter is of this version: it begins at the highest level.
+    #[must_use]
+    pub fn founded(name: FederationName) -> Self {
+        Self {
+            feature_level: FeatureLevel::SUPPORTED,
+            ..Self::new(name)
         }
     }
 
@@ -79,6 +96,12 @@ impl FederationState {
     #[must_use]
     pub fn decided_unix_s(&self) -> u64 {
         self.decided_unix_s
+    }
+
+    /// The level that all voters share; the state is written in its form.
+    #[must_use]
+    pub fn feature_level(&self) -> FeatureLevel {
+        self.feature_level
     }
 
     /// The federation's secrets, sealed to those who are entitled to them.
@@ -312,6 +335,10 @@ impl FederationState {
             Command::Seal { boxes } => {
                 self.secrets.put(boxes);
                 Vec::new()
+            }
+            Command::RaiseLevel { level } => {
+                self.feature_level = self.feature_level.max(*level);
+                vec![Event::LevelRaised(*level)]
             }
         }
     }

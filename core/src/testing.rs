@@ -79,7 +79,7 @@ pub(crate) struct Builder {
 impl Builder {
     pub(crate) fn new() -> Self {
         Self {
-            state: FederationState::new("test".parse().unwrap()),
+            state: FederationState::founded("test".parse().unwrap()),
             requests: 0,
             now_unix_s: 0,
         }

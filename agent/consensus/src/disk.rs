@@ -9,6 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use hanse_core::level::{FeatureLevel, PROGRAM_VERSION};
 use hanse_core::name::FederationName;
 use hanse_core::state::FederationState;
 use redb::{Database, Durability, ReadableDatabase as _, ReadableTable as _, TableDefinition};
@@ -16,7 +17,7 @@ use redb::{Database, Durability, ReadableDatabase as _, ReadableTable as _, Tabl
 use crate::form::{
     EntryForm, LogIdForm, MembershipForm, NodeForm, PayloadForm, SnapshotForm, VoteForm,
 };
-use crate::record::{self, RecordError};
+use crate::record::{self, Record, RecordError};
 use crate::types::VoterId;
 
 /// Everything but the log.
@@ -30,6 +31,8 @@ const KEY_PURGED: &str = "purged";
 const KEY_COMMITTED: &str = "committed";
 const KEY_SNAPSHOT: &str = "snapshot";
 const KEY_STATE: &str = "state";
+/// The version that opened the file last.
+const KEY_PROGRAM: &str = "program";
 /// The state is in memory already: the file needs little of it.
 const CACHE_BYTES: usize = 1 << 20;
 
@@ -50,6 +53,16 @@ pub enum StoreError {
         path: PathBuf,
         /// What is wrong with it.
         reason: String,
+    },
+    /// A later version of this program wrote it.
+    #[error("{path} was written at {}; nothing was changed", record::too_new(*level, program.as_deref()))]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// At which level.
+        level: FeatureLevel,
+        /// The version that wrote it, where that is known.
+        program: Option<String>,
     },
     /// The file belongs to another federation.
     #[error(
@@ -202,7 +215,10 @@ impl Disk {
         }
         let opener: Opener =
             Box::new(|path| Database::builder().set_cache_size(CACHE_BYTES).open(path));
-        Self::open_with(path, federation, opener)
+        let (disk, contents) = Self::open_with(path, federation, opener)?;
+        disk.sign(PROGRAM_VERSION)
+            .map_err(|error| from_redb(path, &error))?;
+        Ok((disk, contents))
     }
 
     /// The same, through another opener.
@@ -219,7 +235,8 @@ impl Disk {
         disk.reopen()?;
         // The library asserts some of what it reads: for a damaged file that must be an error.
         let read = catch_unwind(AssertUnwindSafe(|| disk.load(federation)));
-        let contents = read.unwrap_or_else(|_| Err(damaged(path, &"its structure is broken")))?;
+        let contents = read.unwrap_or_else(|_| Err(damaged(path, &"its structure is broken")));
+        let contents = contents.map_err(|error| disk.name_writer(error))?;
         Ok((disk, contents))
     }
 
@@ -270,6 +287,40 @@ impl Disk {
             self.database = None;
             error
         })
+    }
+
+    /// Notes which version has the file, for older ones to name.
+    fn sign(&self, program: &str) -> Result<(), redb::Error> {
+        let Some(database) = &self.database else {
+            return Ok(());
+        };
+        if self.signed().as_deref() == Some(program) {
+            return Ok(());
+        }
+        let transaction = database.begin_write()?;
+        transaction
+            .open_table(META)?
+            .insert(KEY_PROGRAM, program.as_bytes())?;
+        transaction.commit()?;
+        Ok(())
+    }
+
+    fn signed(&self) -> Option<String> {
+        let transaction = self.database.as_ref()?.begin_read().ok()?;
+        let meta = transaction.open_table(META).ok()?;
+        let program = meta.get(KEY_PROGRAM).ok()??;
+        String::from_utf8(program.value().to_vec()).ok()
+    }
+
+    fn name_writer(&self, error: StoreError) -> StoreError {
+        match error {
+            StoreError::Newer { path, level, .. } => StoreError::Newer {
+                path,
+                level,
+                program: self.signed(),
+            },
+            other => other,
+        }
     }
 
     fn load(&self, federation: &FederationName) -> Result<Contents, StoreError> {
@@ -347,7 +398,9 @@ impl StoreError {
     pub fn may_pass(&self) -> bool {
         match self {
             Self::Full(_) | Self::Io { .. } | Self::Busy(_) => true,
-            Self::Missing(_) | Self::Damaged { .. } | Self::Foreign { .. } => false,
+            Self::Missing(_) | Self::Damaged { .. } | Self::Newer { .. } | Self::Foreign { .. } => {
+                false
+            }
         }
     }
 }
@@ -418,7 +471,7 @@ fn put(transaction: &redb::WriteTransaction, write: &Write) -> Result<(), redb::
     Ok(())
 }
 
-fn encoded(value: &impl serde::Serialize) -> Result<Vec<u8>, redb::Error> {
+fn encoded(value: &impl Record) -> Result<Vec<u8>, redb::Error> {
     record::encode(value).map_err(|error| redb::Error::Io(io::Error::other(error)))
 }
 
@@ -427,7 +480,14 @@ fn needed(path: &Path, key: &str, value: Option<Vec<u8>>) -> Result<Vec<u8>, Sto
 }
 
 fn read<T: serde::de::DeserializeOwned>(path: &Path, record: &[u8]) -> Result<T, StoreError> {
-    record::decode(record).map_err(|error| damaged(path, &error))
+    record::decode(record).map_err(|error| match error {
+        RecordError::Newer(level) => StoreError::Newer {
+            path: path.to_owned(),
+            level,
+            program: None,
+        },
+        other => damaged(path, &other),
+    })
 }
 
 fn read_some<T: serde::de::DeserializeOwned>(

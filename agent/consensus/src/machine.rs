@@ -108,6 +108,7 @@ impl Machine {
                  this voter with `hanse voter remove`, empty its folder and join it again"
             )));
         }
+        tracing::info!(revision, "this voter's state is the leader's");
         self.checkpoints.send_modify(|passed| *passed += 1);
         Ok(Outcome::Applied { revision })
     }

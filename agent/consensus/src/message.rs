@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use hanse_core::level::{FeatureLevel, PROGRAM_VERSION};
 use hanse_core::state::FederationState;
 use openraft::AsyncRuntime;
 use openraft::raft::{
@@ -11,6 +12,7 @@ use openraft::raft::{
 use serde::{Deserialize, Serialize};
 
 use crate::form::{EntryForm, FormError, LogIdForm, SnapshotForm, VoteForm};
+use crate::record::Record;
 use crate::types::{LogEntry, LogId, Types, Vote, VoterId};
 
 /// What one voter asks another.
@@ -18,8 +20,19 @@ use crate::types::{LogEntry, LogId, Types, Vote, VoterId};
 pub struct Question {
     /// Whom it is for. An address may have changed hands: nobody else may answer.
     pub to: VoterId,
+    /// Which version asks; empty: one that did not say.
+    #[serde(default)]
+    pub program: String,
     /// What is asked.
     pub content: QuestionContent,
+}
+
+/// What every version says alike about a question.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Address {
+    pub(crate) to: VoterId,
+    #[serde(default)]
+    pub(crate) program: String,
 }
 
 /// What is asked.
@@ -112,6 +125,32 @@ pub enum Answer {
     /// The question was for another voter, or can't be answered just now.
     Refused(String),
 }
+
+impl Question {
+    pub(crate) fn new(to: VoterId, content: QuestionContent) -> Self {
+        Self {
+            to,
+            program: PROGRAM_VERSION.to_owned(),
+            content,
+        }
+    }
+}
+
+impl Record for Question {
+    fn level(&self) -> FeatureLevel {
+        match &self.content {
+            QuestionContent::Append { entries, .. } => {
+                entries.iter().map(Record::level).max().unwrap_or_default()
+            }
+            QuestionContent::Snapshot { state, .. } => state.level(),
+            QuestionContent::Vote(_)
+            | QuestionContent::PreVote(_)
+            | QuestionContent::Transfer { .. } => FeatureLevel::FIRST,
+        }
+    }
+}
+
+impl Record for Answer {}
 
 impl QuestionContent {
     pub(crate) fn append<R: AsyncRuntime>(request: &AppendEntriesRequest<Types<R>>) -> Self {

@@ -43,7 +43,10 @@ pub(crate) struct Proposer<R: AsyncRuntime> {
     pub(crate) journal: Journal,
     pub(crate) clock: Clock,
     pub(crate) queue: mpsc::Receiver<Proposal>,
+    /// Batches since the last checkpoint.
     pub(crate) batches: u64,
+    /// The election after which this voter wrote last.
+    pub(crate) term: u64,
 }
 
 /// Why a batch was not written.
@@ -139,7 +142,13 @@ impl<R: AsyncRuntime> Proposer<R> {
         }
         self.batches += 1;
         match self.propose(Decision::Batch(batch)).await? {
-            (Outcome::Applied { .. }, log_id) => Ok(Some(log_id)),
+            (Outcome::Applied { .. }, log_id) => {
+                // A leader begins with a comparison: a voter that differs shows early.
+                if std::mem::replace(&mut self.term, log_id.term) != log_id.term {
+                    self.batches = CHECKPOINT_INTERVAL;
+                }
+                Ok(Some(log_id))
+            }
             (Outcome::Stale { .. }, _) => Err(Failure::Stale),
         }
     }

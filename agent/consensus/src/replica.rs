@@ -87,6 +87,8 @@ pub struct Replica<R: AsyncRuntime> {
     state: watch::Receiver<Arc<FederationState>>,
     journal: Journal,
     heard: Heard<R>,
+    /// Why this voter gave up; none: it did not.
+    given_up: watch::Sender<Option<String>>,
 }
 
 impl<R: AsyncRuntime> Replica<R> {
@@ -120,6 +122,7 @@ impl<R: AsyncRuntime> Replica<R> {
             clock,
             queue,
             batches: 0,
+            term: 0,
         };
         let _runs_on = R::spawn(proposer.run());
         let _runs_on = R::spawn(keep_checkpoints(raft.clone(), watched.checkpoints));
@@ -130,6 +133,7 @@ impl<R: AsyncRuntime> Replica<R> {
             state: watched.state,
             journal,
             heard: Heard::now(),
+            given_up: watch::channel(None).0,
         };
         if is_alone {
             replica.lead_alone().await;
@@ -235,8 +239,27 @@ impl<R: AsyncRuntime> Replica<R> {
         &self.raft
     }
 
+    pub(crate) fn give_up(&self, reason: String) {
+        self.given_up
+            .send_if_modified(|given_up| given_up.is_none() && given_up.replace(reason).is_none());
+    }
+
     /// Waits until this voter can't go on, and yields why.
     pub async fn failed(&self) -> String {
+        let mut given_up = self.given_up.subscribe();
+        let given_up = async {
+            match given_up.wait_for(Option::is_some).await {
+                Ok(reason) => reason.clone().unwrap_or_default(),
+                Err(_) => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            reason = given_up => reason,
+            reason = self.died() => reason,
+        }
+    }
+
+    async fn died(&self) -> String {
         let mut metrics = self.raft.metrics();
         loop {
             if let Err(error) = &metrics.borrow_watched().running_state {
@@ -281,6 +304,7 @@ impl<R: AsyncRuntime> Clone for Replica<R> {
             state: self.state.clone(),
             journal: self.journal.clone(),
             heard: self.heard.clone(),
+            given_up: self.given_up.clone(),
         }
     }
 }

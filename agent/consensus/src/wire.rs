@@ -4,6 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hanse_core::level::FeatureLevel;
 use hanse_core::state::FederationState;
 use openraft::errors::{RPCError, ReplicationClosed, StreamingError, Timeout, Unreachable};
 use openraft::network::RPCOption;
@@ -16,8 +17,8 @@ use openraft::{AnyError, AsyncRuntime, OptionalSend, RPCTypes, RaftNetworkFactor
 
 use crate::form::SnapshotForm;
 use crate::machine::Snapshot;
-use crate::message::{Answer, Candidacy, Question, QuestionContent, append_request};
-use crate::record;
+use crate::message::{Address, Answer, Candidacy, Question, QuestionContent, append_request};
+use crate::record::{self, RecordError};
 use crate::replica::{Raft, Replica};
 use crate::types::{SnapshotMeta, Types, Vote, VoterId, VoterNode};
 
@@ -67,17 +68,31 @@ impl<R: AsyncRuntime> Replica<R> {
     /// Answers another voter, which whoever calls this has authenticated.
     pub async fn answer(&self, question: &[u8]) -> Vec<u8> {
         let answer = match record::decode::<Question>(question) {
-            Ok(Question { to, content }) if to == self.voter() => answer(self.raft(), content)
+            Ok(Question { to, content, .. }) if to == self.voter() => answer(self.raft(), content)
                 .await
                 .unwrap_or_else(Answer::Refused),
             Ok(Question { to, .. }) => {
                 let own = self.voter();
                 Answer::Refused(format!("this is voter {own} and not {to}"))
             }
+            Err(RecordError::Newer(level)) => Answer::Refused(self.outgrown(question, level)),
             Err(error) => Answer::Refused(error.to_string()),
         };
         self.heard().note(&answer);
         record::encode(&answer).unwrap_or_default()
+    }
+
+    /// The federation went on to a level that this program doesn't know: it takes nothing that it
+    /// would only half understand, and stops. What it has stays as it is.
+    fn outgrown(&self, question: &[u8], level: FeatureLevel) -> String {
+        let address = record::peek::<Address>(question).ok();
+        let program = address.as_ref().map(|address| address.program.as_str());
+        let too_new = record::too_new(level, program.filter(|program| !program.is_empty()));
+        let reason = format!("the federation is at {too_new}");
+        if address.is_some_and(|address| address.to == self.voter()) {
+            self.give_up(reason.clone());
+        }
+        reason
     }
 }
 
@@ -137,7 +152,7 @@ impl<W: Wire> Way<W> {
     ) -> Result<Answer, RPCError<Types<R>>> {
         let unreachable = |reason: String| unreachable::<R>(reason);
         let to = self.to;
-        let question = record::encode(&Question { to, content });
+        let question = record::encode(&Question::new(to, content));
         let question = question.map_err(|error| unreachable(error.to_string()))?;
         let patience = patience + Duration::from_secs(question.len() as u64 / BYTES_PER_SECOND_MIN);
         let answer = self.wire.ask(to, &self.node, question, patience).await;

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use hanse_consensus::disk::Disk;
 use hanse_consensus::form::NodeForm;
 use hanse_consensus::journal::Journal;
@@ -52,15 +53,49 @@ fn forget(number: usize) -> Request {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_lone_voter_leads_from_its_start_and_keeps_what_it_acknowledged() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("state.redb");
+fn found(path: &Path, state: &FederationState) {
     let node = NodeForm {
         name: "home-1".into(),
         endpoint: "192.0.2.1:7443".into(),
     };
-    Disk::found(&path, 1, node, &FederationState::new(acme())).unwrap();
+    Disk::found(path, 1, node, state).unwrap();
+}
+
+/// A record as a version of a later level writes it.
+fn newer(content: &str) -> Vec<u8> {
+    let checksum = crc32fast::hash(content.as_bytes()).to_le_bytes();
+    [&[200], &checksum[..], content.as_bytes()].concat()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_voter_that_is_told_of_a_later_level_stops_with_its_file_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.redb");
+    found(&path, &FederationState::founded(acme()));
+    let replica = start(&path).await;
+    replica.propose("1".to_owned(), forget(1)).await.unwrap();
+
+    // For somebody else: an address may have changed hands.
+    let question = r#"{"to":2,"program":"9.9.9","content":{"unheard_of":{}}}"#;
+    replica.answer(&newer(question)).await;
+    assert_eq!(replica.failed().now_or_never(), None);
+
+    let question = question.replace("2", "1");
+    replica.answer(&newer(&question)).await;
+    let reason = replica.failed().await;
+    assert!(reason.contains("level 200"), "{reason}");
+    assert!(reason.contains("install hanse 9.9.9 or later"), "{reason}");
+    replica.stop().await;
+    let replica = start(&path).await;
+    assert_eq!(replica.read().revision(), 1);
+    replica.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lone_voter_leads_from_its_start_and_keeps_what_it_acknowledged() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.redb");
+    found(&path, &FederationState::new(acme()));
     for round in 1..=3 {
         let replica = start(&path).await;
         assert!(replica.is_leader());

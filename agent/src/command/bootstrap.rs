@@ -65,7 +65,7 @@ impl Bootstrap {
     /// Does the work. An attempt that is interrupted can be run again.
     pub async fn found(&self) -> anyhow::Result<()> {
         let founding = Founding {
-            state: FederationState::new(self.federation.clone()),
+            state: FederationState::founded(self.federation.clone()),
             cluster: self.cluster.clone(),
             node: self.node.clone(),
             data_dir: self.data_dir.clone(),

@@ -16,6 +16,7 @@ use clap::Args;
 use hanse_client::{Client, Identity, environment, proto};
 use hanse_consensus::disk::Disk;
 use hanse_core::endpoint::Endpoint;
+use hanse_core::level::FeatureLevel;
 use hanse_core::name::{FederationName, NodeName};
 use tokio::io::AsyncReadExt as _;
 
@@ -132,6 +133,7 @@ impl Join {
             node: node.to_string(),
             advertise: advertise.unwrap_or_default(),
             sealing_key: self.sealing_key(&folder)?,
+            feature_level: FeatureLevel::SUPPORTED.number().into(),
         };
         let response = client.enroll(request).await.context("unable to join")?;
         if let Some(before) = &before {

@@ -70,6 +70,7 @@ pub(super) fn to_json(snapshot: &Snapshot) -> Value {
         "ca_fingerprint": response.ca_fingerprint,
         "authorities": authority::to_json(&response.authorities),
         "revision": response.revision,
+        "feature_level": response.feature_level,
         "voters": voters::to_json(&response.voters),
         "member_clusters": inventory.clusters.keys().collect::<Vec<_>>(),
         "limits": limits,
@@ -88,6 +89,10 @@ fn text(snapshot: &Snapshot) -> String {
     let live = response.nodes.iter().filter(|node| node.live).count();
     let mut table = output::table(&["FEDERATION", inventory.name().as_str()]);
     table.add_row(["revision".to_owned(), response.revision.to_string()]);
+    table.add_row([
+        "feature level".to_owned(),
+        voters::level(response.feature_level, &response.voters),
+    ]);
     table.add_row(["authority".to_owned(), response.ca_fingerprint.clone()]);
     table.add_row(["voters".to_owned(), response.voters.len().to_string()]);
     for line in voters::lines(&response.voters) {

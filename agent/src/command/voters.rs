@@ -17,6 +17,8 @@ pub(super) fn to_json(voters: &[proto::Voter]) -> Value {
             "lag_entries": voter.lag_entries,
             "silent_for_ms": voter.silent_for_ms,
             "pending": (!voter.pending.is_empty()).then_some(&voter.pending),
+            "feature_level": voter.feature_level,
+            "version": voter.program,
         })
     });
     voters.collect()
@@ -27,6 +29,27 @@ pub(super) fn lines(voters: &[proto::Voter]) -> impl Iterator<Item = [String; 2]
     voters
         .iter()
         .map(|voter| [format!("  {}", voter.node), describe(voter)])
+}
+
+/// The federation's feature level, and which voters keep it from rising.
+pub(super) fn level(now: u32, voters: &[proto::Voter]) -> String {
+    let highest = voters.iter().filter_map(|voter| voter.feature_level).max();
+    let Some(highest) = highest.filter(|highest| *highest > now) else {
+        return now.to_string();
+    };
+    let older = voters
+        .iter()
+        .filter(|voter| voter.feature_level < Some(highest));
+    let older: Vec<String> = older
+        .map(|voter| match voter.feature_level {
+            Some(level) => format!("{} supports {level}", voter.node),
+            None => format!("{} did not say yet", voter.node),
+        })
+        .collect();
+    match older.is_empty() {
+        true => format!("{now}, about to become {highest}"),
+        false => format!("{now}; {highest} waits for: {}", older.join(", ")),
+    }
 }
 
 pub(super) fn describe(voter: &proto::Voter) -> String {
@@ -56,6 +79,23 @@ pub(super) fn describe(voter: &proto::Voter) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_keeps_the_level_from_rising_is_named() {
+        let voter = |node: &str, feature_level| proto::Voter {
+            node: node.to_owned(),
+            feature_level,
+            ..Default::default()
+        };
+        let mut voters = vec![voter("a", Some(2)), voter("b", Some(1)), voter("c", None)];
+        assert_eq!(
+            level(1, &voters),
+            "1; 2 waits for: b supports 1, c did not say yet"
+        );
+        voters.truncate(1);
+        assert_eq!(level(1, &voters), "1, about to become 2");
+        assert_eq!(level(2, &voters), "2");
+    }
 
     #[test]
     fn a_voter_is_described_by_what_it_does_and_lacks() {

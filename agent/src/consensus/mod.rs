@@ -2,6 +2,7 @@
 
 pub mod autopilot;
 pub mod contact;
+pub mod level;
 mod network;
 pub mod service;
 pub mod time;

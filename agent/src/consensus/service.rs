@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use hanse_core::level::{FeatureLevel, PROGRAM_VERSION};
 use hanse_proto::raft::v1 as proto;
 use hanse_proto::raft::v1::consensus_server::Consensus;
 use tonic::{Request, Response, Status, Streaming};
@@ -49,6 +50,10 @@ impl Consensus for Service {
     ) -> Result<Response<proto::TimeResponse>, Status> {
         self.0.admit(&request, Call::Consensus).await?;
         let unix_ms = self.0.clock.own_ms();
-        Ok(Response::new(proto::TimeResponse { unix_ms }))
+        Ok(Response::new(proto::TimeResponse {
+            unix_ms,
+            feature_level: FeatureLevel::SUPPORTED.number().into(),
+            program: PROGRAM_VERSION.to_owned(),
+        }))
     }
 }

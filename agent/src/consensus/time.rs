@@ -1,11 +1,12 @@
 //! Asks the other voters what time it is by their own clocks, again and again: what a majority of
-//! them says is the federation's time. Whoever answers is alive.
+//! them says is the federation's time. Whoever answers is alive, and says which version it is.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hanse_consensus::types::{VoterId, VoterNode};
+use hanse_core::level::FeatureLevel;
 use hanse_core::name::NodeName;
 use hanse_proto::raft::v1::TimeRequest;
 use hanse_proto::raft::v1::consensus_client::ConsensusClient;
@@ -52,8 +53,10 @@ async fn ask(voter: &Voter, id: VoterId, node: VoterNode) -> bool {
     let answer = tokio::time::timeout(PATIENCE, client.time(TimeRequest {})).await;
     match &answer {
         Ok(Ok(told)) => {
-            let own_ms = told.get_ref().unix_ms;
-            voter.clock.observe(&name, own_ms, asked.elapsed());
+            let told = told.get_ref();
+            voter.clock.observe(&name, told.unix_ms, asked.elapsed());
+            let level = FeatureLevel::told(told.feature_level);
+            voter.levels.note(id, level, told.program.clone());
         }
         Ok(Err(error)) => tracing::debug!(voter = %name, %error, "no word on the time"),
         Err(_) => tracing::debug!(voter = %name, "no word on the time in time"),

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
 use hanse_client::{Credentials, Fingerprint, proto};
+use hanse_core::level::PROGRAM_VERSION;
 use hanse_core::mesh::PEERS_REPORTED_ALL_MAX;
 use hanse_core::wireguard::HANDSHAKE_FRESH_MAX;
 use hanse_dataplane::{MeshObservation, Observation, PeerObservation};
@@ -31,7 +32,7 @@ pub fn status(
             .map(|mesh| mesh_to_proto(mesh, now))
             .collect(),
         capacity: measured.capacity,
-        agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+        agent_version: PROGRAM_VERSION.to_owned(),
         boot_id: boot_id.to_owned(),
         problems: problems(observation.problems.iter().chain(&measured.breaches)),
         // Of a voter, and its own to say.

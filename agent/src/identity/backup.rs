@@ -11,7 +11,9 @@ use std::fmt;
 use aws_lc_rs::digest;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
 use hanse_client::Fingerprint;
+use hanse_consensus::record::too_new;
 use hanse_core::hexadecimal;
+use hanse_core::level::{FeatureLevel, PROGRAM_VERSION};
 use hanse_core::name::{FederationName, NodeName};
 use hanse_core::state::FederationState;
 use serde::{Deserialize, Serialize};
@@ -46,6 +48,9 @@ pub struct Manifest {
     pub taken_by: NodeName,
     /// The version of that voter.
     pub agent_version: String,
+    /// The feature level of the state.
+    #[serde(default, skip_serializing_if = "FeatureLevel::is_first")]
+    pub feature_level: FeatureLevel,
     /// The certificate of the authority that signed, in DER.
     #[serde(with = "hexadecimal")]
     pub certificate: Vec<u8>,
@@ -77,6 +82,9 @@ pub enum BackupError {
          the program of the federation that it is of, or a newer one"
     )]
     Version(u16),
+    /// It is of a level that is not known here.
+    #[error("it holds a federation at {}", too_new(*.0, Some(.1)))]
+    Newer(FeatureLevel, String),
     /// Bytes are missing.
     #[error("it was cut short: {missing} bytes are missing at the least; fetch it again")]
     CutShort {
@@ -116,7 +124,8 @@ impl Backup {
             revision: state.revision(),
             taken_unix_s,
             taken_by: taken_by.clone(),
-            agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+            agent_version: PROGRAM_VERSION.to_owned(),
+            feature_level: state.feature_level(),
             certificate: authority.certificate().to_vec(),
             content_length: content.len() as u64,
             content_sha256: sha256(&content),
@@ -180,6 +189,10 @@ impl Backup {
         }
         if sha256(content) != manifest.content_sha256 {
             return Err(BackupError::Altered("its checksum does not match"));
+        }
+        if !manifest.feature_level.is_supported() {
+            let program = manifest.agent_version;
+            return Err(BackupError::Newer(manifest.feature_level, program));
         }
         let state: FederationState = serde_json::from_slice(content)
             .map_err(|error| BackupError::Malformed(error.to_string()))?;

@@ -11,6 +11,7 @@ use hanse_core::endpoint::Endpoint;
 use hanse_core::finding::{Finding, Path};
 use hanse_core::identities::IdentityKey;
 use hanse_core::key::PublicKey;
+use hanse_core::level::{FeatureLevel, PROGRAM_VERSION};
 use hanse_core::name::{MeshName, NodeName};
 use hanse_core::secret::{SealingKey, SealingKeyError};
 use tonic::Status;
@@ -69,6 +70,9 @@ pub(super) async fn join(
             detail,
         ));
     }
+    if claims.voter {
+        check_level(voter, request.feature_level)?;
+    }
     let boxes = match &sealing_key {
         Some(key) => voter.seal_all_for(&node, key)?,
         None => Vec::new(),
@@ -124,6 +128,7 @@ pub(super) async fn renew(
     bind_key(voter, caller, &node, *key).await?;
     let mut voter_id = 0;
     if let Some(sealing_key) = read_sealing_key(&request.sealing_key)? {
+        check_level(voter, request.feature_level)?;
         let called = voter.replica.read().revision().to_le_bytes();
         let id = request_id(&[node.as_str().as_bytes(), sealing_key.as_bytes(), &called]);
         voter_id = vote::answer(voter, caller, &node, sealing_key, &id).await?;
@@ -257,6 +262,24 @@ fn certify(
         endpoints: voter.endpoints().iter().map(ToString::to_string).collect(),
         trust: Some(voter.trust_bundle()),
     })
+}
+
+/// Whether a new voter would understand what the others write.
+fn check_level(voter: &Voter, told: u32) -> Result<(), Status> {
+    let (supported, level) = (
+        FeatureLevel::told(told),
+        voter.replica.read().feature_level(),
+    );
+    if supported >= level {
+        return Ok(());
+    }
+    let detail = format!(
+        "The voters of this federation are at the feature level {level}, and the hanse that asks \
+         supports {supported} at most. Install hanse {PROGRAM_VERSION} or later on this node, then \
+         join again."
+    );
+    let path = Path::of("feature_level");
+    Err(invalid(path, "Too old to vote here", &detail))
 }
 
 fn bad_request(error: &dyn std::fmt::Display) -> Status {

@@ -13,6 +13,7 @@ use tonic::Status;
 
 use super::authority;
 use super::voter::Voter;
+use crate::consensus::level::Told;
 
 /// The longest wait, so that a caller that is gone is not served for ever.
 const WAIT_MAX: Duration = Duration::from_secs(60);
@@ -93,6 +94,7 @@ fn assemble(
         revoked_nodes: revoked_nodes(state),
         authorities: authority::shown(voter, state),
         voters: voters(voter, state),
+        feature_level: state.feature_level().number().into(),
     }
 }
 
@@ -109,8 +111,14 @@ fn voters(voter: &Voter, state: &FederationState) -> Vec<proto::Voter> {
         }
     };
     let members = survey.members.iter();
+    let told = |id| match id == survey.voter {
+        true => Some(Told::own()),
+        false => voter.levels.of(id),
+    };
     let listed = members.map(|(id, member)| proto::Voter {
         pending: pending(&member.node.name),
+        feature_level: told(*id).map(|told| told.level.number().into()),
+        program: told(*id).map(|told| told.program).unwrap_or_default(),
         node: member.node.name.clone(),
         endpoint: member.node.endpoint.clone(),
         votes: member.is_voter,

@@ -29,6 +29,7 @@ use super::statuses::Statuses;
 use super::streams::Streams;
 use crate::audit::{Audit, AuditError, Files, Outcome};
 use crate::clock::FederationClock;
+use crate::consensus::level::Levels;
 use crate::consensus::{self, Committed, Network, ProposeError, Replica};
 use crate::data::{DataFolder, Settings};
 use crate::identity::{Keyring, KeyringError, Keys, SealingKeyPair, Trust};
@@ -47,6 +48,8 @@ pub struct Voter {
     pub replica: Replica,
     /// The way to the other voters.
     pub network: Network,
+    /// What the other voters support.
+    pub levels: Levels,
     /// What nodes reported.
     pub statuses: Statuses,
     /// Who follows here.
@@ -107,6 +110,7 @@ impl Voter {
             clock,
             replica,
             network,
+            levels: Levels::default(),
             statuses: Statuses::default(),
             streams: Streams::default(),
             audit,
@@ -125,6 +129,7 @@ impl Voter {
         tokio::spawn(health::watch(voter.clone()));
         tokio::spawn(consensus::autopilot::run(voter.clone()));
         tokio::spawn(consensus::time::run(voter.clone()));
+        tokio::spawn(consensus::level::run(voter.clone()));
         tokio::spawn(authority::watch(voter.clone()));
         Ok(voter)
     }

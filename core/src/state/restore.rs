@@ -12,6 +12,7 @@ use crate::command::Event;
 use crate::health::NodeHealth;
 use crate::history::Happened;
 use crate::inventory::{Inventory, NodeRecord};
+use crate::level::FeatureLevel;
 use crate::secret::{SecretName, Secrets};
 use crate::voters::vote::Vote;
 
@@ -36,6 +37,7 @@ impl FederationState {
             history,
             secrets,
             decided_unix_s,
+            feature_level,
         } = self;
         let mut secrets = secrets.clone();
         secrets.keep_only(SecretName::PresharedKeys);
@@ -50,6 +52,7 @@ impl FederationState {
             history: history.clone(),
             secrets,
             decided_unix_s: *decided_unix_s,
+            feature_level: *feature_level,
         }
     }
 
@@ -66,6 +69,7 @@ impl FederationState {
             mut history,
             secrets: _,
             decided_unix_s,
+            feature_level,
         } = self;
         let revision = first_revision(from_revision, now_unix_s);
         let identities = identities.awaiting(inventory.nodes.keys(), revision);
@@ -83,6 +87,8 @@ impl FederationState {
             history,
             secrets: Secrets::default(),
             decided_unix_s: decided_unix_s.max(now_unix_s),
+            // Its first voter is of this version.
+            feature_level: feature_level.max(FeatureLevel::SUPPORTED),
         }
     }
 }

@@ -38,6 +38,32 @@ fn founding() -> (SnapshotForm, FederationState) {
     (form, FederationState::new(acme()))
 }
 
+#[test]
+fn a_file_of_a_later_version_is_refused_by_name_and_left_alone() {
+    let (_folder, path) = filled();
+    let (disk, contents) = Disk::open(&path, &acme()).unwrap();
+    let mut state = record::encode(&contents.state).unwrap();
+    let write = |state: &[u8]| {
+        let transaction = disk.database.as_ref().unwrap().begin_write().unwrap();
+        let mut meta = transaction.open_table(META).unwrap();
+        meta.insert(KEY_STATE, state).unwrap();
+        drop(meta);
+        transaction.commit().unwrap();
+    };
+    state[0] = 200;
+    write(&state);
+    disk.sign("9.9.9").unwrap();
+    drop(disk);
+    let error = Disk::open(&path, &acme()).unwrap_err();
+    assert!(!error.may_pass());
+    let error = error.to_string();
+    assert!(
+        error.contains("level 200") && error.contains("hanse 9.9.9"),
+        "{error}"
+    );
+    assert!(!error.contains("damaged"), "{error}");
+}
+
 /// A file with a vote, a snapshot at 5 and a log from 4 to 10.
 fn filled() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
