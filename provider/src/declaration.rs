@@ -6,7 +6,7 @@
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use hanse_client::{Snapshot, client};
+use hanse_client::{ClientError, RefusalKind, Snapshot, client};
 use hanse_core::check;
 use hanse_core::inventory::Stored;
 use hanse_core::object::{Object, ObjectRef};
@@ -54,15 +54,23 @@ impl<M: Declared> Declaration<M> {
         let request_id = client::request_id().map_err(|error| of_error(&what, &error))?;
         let applied = federation
             .apply(&object, expected_revision, &request_id)
-            .await
-            .map_err(|error| of_error(&what, &error))?;
-        remember(cx, applied.stored.revision);
+            .await;
+        let (own_revision, revision) = match applied {
+            Ok(applied) => (applied.stored.revision, applied.revision),
+            Err(error) => {
+                let Some(stored) = declared_before(cx, &object, &error).await else {
+                    return Err(of_error(&what, &error).into());
+                };
+                (stored.revision, stored.revision)
+            }
+        };
+        remember(cx, own_revision);
         session.planned(&object);
         plan.complete(snapshot);
         let limit = cx.timeout(WAIT_DEFAULT);
         let change = Change {
             operation,
-            revision: applied.revision,
+            revision,
             limit,
             before: None,
         };
@@ -251,6 +259,35 @@ async fn stored(
     let found = session.federation()?.get(reference).await;
     let found = found.map_err(|error| of_error(&format!("read {reference}"), &error))?;
     Ok(found.filter(|stored| !stored.retiring))
+}
+
+/// The object that stood in the way of its own creation, if it is the same to the letter: a run that
+/// was cut off before its answer came has left it, and this one goes on from there. Whoever declares
+/// it twice is told.
+async fn declared_before(
+    cx: &Cx<Session>,
+    object: &Object,
+    error: &ClientError,
+) -> Option<Stored<Object>> {
+    let ClientError::Refused {
+        kind: RefusalKind::AlreadyExists,
+        ..
+    } = error
+    else {
+        return None;
+    };
+    let reference = object.reference();
+    let stored = stored(cx.client().ok()?, &reference).await.ok()??;
+    if stored.spec != *object {
+        return None;
+    }
+    cx.warn(
+        format!("The {reference} was declared before"),
+        "It is just as it is declared here, so it is in this state from now on and nothing was \
+         changed. An earlier run whose answer was lost leaves such an object. If another \
+         configuration declares it too, take it out of one of them.",
+    );
+    Some(stored)
 }
 
 /// An object that is declared already, as if this state had declared it.

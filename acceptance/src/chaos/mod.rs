@@ -246,3 +246,22 @@ fn is_clear(said: &str) -> Result<()> {
     );
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_clear_only_if_it_names_a_voter_and_what_to_do() {
+        let clear = "╷\n│ Error: Unable to update\n│ no voter could do this: 10.99.0.2:7443:\n\
+                     │ refused. Mend it, then try\n│ again\n╵";
+        is_clear(clear).unwrap();
+        for unclear in [
+            "Error: Unable to update: transport error, try again",
+            "Error: Unable to update: 10.99.0.2:7443: transport error",
+            "10.99.0.2:7443: try again",
+        ] {
+            is_clear(unclear).unwrap_err();
+        }
+    }
+}
