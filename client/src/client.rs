@@ -18,7 +18,7 @@ use hanse_core::object::{Object, ObjectRef};
 use prost::Message as _;
 use tonic::{Status, Streaming};
 
-use crate::clock::{Clock, Timed, WallClock};
+use crate::clock::{Clock, WallClock};
 use crate::connect::{self, MESSAGE_LIMIT_BYTES, Route, deepest, refused_from, unreachable_from};
 use crate::convert;
 use crate::credentials::Credentials;
@@ -26,19 +26,18 @@ use crate::environment;
 use crate::error::ClientError;
 use crate::fingerprint::Fingerprint;
 use crate::patience::{PATIENCE_TO_CONNECT, Patience};
-use crate::proto::api_client::ApiClient;
 use crate::proto::snapshot_request::Peers;
 use crate::proto::{self, ObjectKind};
 use crate::refusal;
 use crate::spiffe::Role;
 use crate::tls;
-use crate::ways::{Way, Ways};
+use crate::ways::Ways;
 
 /// A connection to a federation. Cheap to clone; it connects again by itself.
 #[derive(Debug, Clone)]
 pub struct Client {
-    ways: Arc<Ways>,
-    patience: Patience,
+    pub(crate) ways: Arc<Ways>,
+    pub(crate) patience: Patience,
 }
 
 /// What the federation answers to a declaration.
@@ -140,6 +139,13 @@ impl Client {
     #[must_use]
     pub fn with_patience(mut self, patience: Duration) -> Self {
         self.patience = self.patience.with_limit(patience);
+        self
+    }
+
+    /// Has `listener` told what a call waits for, once it takes more than two seconds.
+    #[must_use]
+    pub fn telling(mut self, listener: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        self.patience = self.patience.telling(listener);
         self
     }
 
@@ -401,65 +407,6 @@ impl Client {
         response
             .credential
             .ok_or_else(|| other_answer("a credential"))
-    }
-
-    /// Makes a call, again and again while its failure may pass and patience lasts.
-    pub(crate) async fn repeat<T, F>(
-        &self,
-        call: impl Fn(ApiClient<Timed>) -> F,
-    ) -> Result<T, ClientError>
-    where
-        F: Future<Output = Result<tonic::Response<T>, Status>>,
-    {
-        self.repeat_long(Duration::ZERO, call).await
-    }
-
-    /// The same for a call that by itself may take so long.
-    async fn repeat_long<T, F>(
-        &self,
-        expected: Duration,
-        call: impl Fn(ApiClient<Timed>) -> F,
-    ) -> Result<T, ClientError>
-    where
-        F: Future<Output = Result<tonic::Response<T>, Status>>,
-    {
-        let mut waiting = self.patience.begin(expected);
-        loop {
-            let way = self.ways.current();
-            let before = self.ways.endpoint();
-            let answered = waiting.during(&before, call(way.api.clone()));
-            let error = match answered.await {
-                Ok(response) => return Ok(response.into_inner()),
-                Err(status) => failure(&status),
-            };
-            let endpoint = self.ways.endpoint();
-            self.leave_after(&way, &error);
-            waiting.miss(self.ways.missed());
-            waiting.after(&endpoint, error).await?;
-        }
-    }
-
-    /// Makes a call once.
-    async fn once<T, F>(&self, call: impl FnOnce(ApiClient<Timed>) -> F) -> Result<T, ClientError>
-    where
-        F: Future<Output = Result<tonic::Response<T>, Status>>,
-    {
-        let way = self.ways.current();
-        call(way.api.clone())
-            .await
-            .map(tonic::Response::into_inner)
-            .map_err(|status| {
-                let error = failure(&status);
-                self.leave_after(&way, &error);
-                error
-            })
-    }
-
-    /// A voter that can't answer is left for another.
-    fn leave_after(&self, way: &Way, error: &ClientError) {
-        if error.is_transient() {
-            self.ways.leave(way);
-        }
     }
 }
 

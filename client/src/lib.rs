@@ -7,6 +7,7 @@
 mod audit;
 mod authority;
 mod backup;
+mod call;
 pub mod client;
 pub mod clock;
 mod complaints;

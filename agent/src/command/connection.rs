@@ -87,6 +87,7 @@ async fn local(folder: PathBuf) -> anyhow::Result<Client> {
     let folder = DataFolder::new(folder);
     Client::connect_local(&folder.socket())
         .await
+        .map(|client| client.telling(output::progress))
         .with_context(|| {
             format!(
                 "unable to reach a voter's agent in {}",
