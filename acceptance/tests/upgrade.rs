@@ -75,6 +75,18 @@ fn upgrade(
     let mut change = |stage: &str| change(&terraform, &mut configuration, stage);
     change("before")?;
     shows(federation, BEFORE, [BEFORE; 3])?;
+    let add = [
+        "voter",
+        "add",
+        follower.node(),
+        "--advertise",
+        "192.0.2.1:7443",
+    ];
+    let early = federation.operator.hanse(add)?;
+    ensure!(
+        !early.succeeded(),
+        "a command of the newer version was taken"
+    );
 
     // The leader first: an old one leads from here on, and one of its followers is new.
     let first = federation.leader()?;
@@ -87,6 +99,9 @@ fn upgrade(
     replace(federation, second, &programs.current)?;
     change("two-are-new")?;
     shows(federation, BEFORE, levels([first, second]))?;
+    let early = federation.operator.hanse(add)?;
+    let said = &early.stderr;
+    ensure!(said.contains("Not every voter supports this"), "{said}");
 
     // Back: what the newer one wrote is read by the older one.
     replace(federation, second, &programs.previous)?;
