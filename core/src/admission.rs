@@ -4,6 +4,7 @@
 //! clock or a key.
 
 mod authority;
+mod lease;
 mod level;
 mod node;
 mod secret;
@@ -162,6 +163,10 @@ pub fn admit(
         Request::Vote(request) => {
             let change = vote::admit(state.inventory(), request)?;
             change.map(|change| silently(Command::Vote(change)))
+        }
+        Request::Lease(request) => {
+            let change = lease::admit(state.leases(), request)?;
+            change.map(|change| silently(Command::Lease(change)))
         }
         Request::Seal { boxes } => {
             secret::check_recipients(state.inventory(), &boxes)?;

@@ -14,6 +14,7 @@ use crate::endpoint::Endpoint;
 use crate::health::Health;
 use crate::identities::{IdentityKey, RevokedUser};
 use crate::key::PublicKey;
+use crate::lease::{LeaseChange, LeaseRequest};
 use crate::level::FeatureLevel;
 use crate::name::{ClusterName, MeshName, NodeName};
 use crate::object::{Object, ObjectRef};
@@ -102,6 +103,8 @@ pub enum Request {
     Authority(AuthorityRequest),
     /// A node's vote is to change.
     Vote(VoteRequest),
+    /// A lease is to change.
+    Lease(LeaseRequest),
     /// Secrets are sealed to voters that lack them.
     Seal {
         /// The boxes.
@@ -294,6 +297,9 @@ pub enum Command {
     /// A node's vote changes.
     #[cfg_attr(feature = "previous-version", serde(skip))]
     Vote(VoteChange),
+    /// A lease changes.
+    #[cfg_attr(feature = "previous-version", serde(skip))]
+    Lease(LeaseChange),
     /// Secrets are sealed to voters.
     Seal {
         /// The boxes.
@@ -323,7 +329,7 @@ impl Command {
             | Self::SetHealth { .. }
             | Self::Authority(_)
             | Self::Seal { .. } => FeatureLevel::FIRST,
-            Self::Vote(_) | Self::Rejoin { .. } => FeatureLevel::SECOND,
+            Self::Vote(_) | Self::Lease(_) | Self::Rejoin { .. } => FeatureLevel::SECOND,
             Self::RaiseLevel { level } => FeatureLevel::SECOND.max(*level),
         }
     }

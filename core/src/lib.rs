@@ -20,6 +20,7 @@ pub mod history;
 pub mod identities;
 pub mod inventory;
 pub mod key;
+pub mod lease;
 pub mod level;
 pub mod mesh;
 pub mod name;

@@ -87,6 +87,8 @@ macro_rules! names {
 }
 
 names! {
+    /// A lease: what somebody holds alone.
+    LeaseName;
     /// The name of a federation.
     FederationName;
     /// The name of a member cluster.

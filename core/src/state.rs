@@ -14,6 +14,7 @@ use crate::health::NodeHealth;
 use crate::history::{Happened, History};
 use crate::identities::{Identities, IdentityKey, NodeStanding};
 use crate::inventory::{Inventory, NodeRecord};
+use crate::lease::Leases;
 use crate::level::FeatureLevel;
 use crate::name::{ClusterName, FederationName, NodeName};
 use crate::secret::{SecretName, Secrets};
@@ -43,6 +44,12 @@ pub struct FederationState {
     )]
     #[cfg_attr(feature = "previous-version", serde(skip))]
     feature_level: FeatureLevel,
+    #[cfg_attr(
+        not(feature = "previous-version"),
+        serde(default, skip_serializing_if = "Leases::is_empty")
+    )]
+    #[cfg_attr(feature = "previous-version", serde(skip))]
+    leases: Leases,
 }
 
 /// How often a token was used.
@@ -68,6 +75,7 @@ impl FederationState {
             secrets: Secrets::default(),
             decided_unix_s: 0,
             feature_level: FeatureLevel::FIRST,
+            leases: Leases::default(),
         }
     }
 
@@ -108,6 +116,12 @@ impl FederationState {
     #[must_use]
     pub fn secrets(&self) -> &Secrets {
         &self.secrets
+    }
+
+    /// Who holds what.
+    #[must_use]
+    pub fn leases(&self) -> &Leases {
+        &self.leases
     }
 
     /// The tokens that were used and have not ended long ago.
@@ -332,6 +346,10 @@ impl FederationState {
             }
             Command::Authority(change) => self.change_authorities(change, entry.at_unix_s),
             Command::Vote(change) => self.change_vote(change),
+            Command::Lease(change) => {
+                self.leases.apply(change, self.revision);
+                Vec::new()
+            }
             Command::Seal { boxes } => {
                 self.secrets.put(boxes);
                 Vec::new()

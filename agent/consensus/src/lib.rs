@@ -10,6 +10,7 @@ mod decide;
 pub mod disk;
 pub mod form;
 pub mod journal;
+pub mod lease;
 pub mod log;
 pub mod machine;
 pub mod membership;

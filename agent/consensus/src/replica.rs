@@ -16,6 +16,7 @@ use crate::contact::Heard;
 use crate::disk::{Contents, StoreError};
 use crate::form::LogIdForm;
 use crate::journal::Journal;
+use crate::lease::Ledger;
 use crate::log::Log;
 use crate::machine::Machine;
 use crate::proposer::{Proposal, Proposer, confirm};
@@ -87,6 +88,7 @@ pub struct Replica<R: AsyncRuntime> {
     state: watch::Receiver<Arc<FederationState>>,
     journal: Journal,
     heard: Heard<R>,
+    ledger: Ledger<R>,
     /// Why this voter gave up; none: it did not.
     given_up: watch::Sender<Option<String>>,
 }
@@ -133,8 +135,10 @@ impl<R: AsyncRuntime> Replica<R> {
             state: watched.state,
             journal,
             heard: Heard::now(),
+            ledger: Ledger::new(),
             given_up: watch::channel(None).0,
         };
+        let _runs_on = R::spawn(replica.clone().keep_ledger());
         if is_alone {
             replica.lead_alone().await;
         }
@@ -235,6 +239,10 @@ impl<R: AsyncRuntime> Replica<R> {
         &self.heard
     }
 
+    pub(crate) fn ledger(&self) -> &Ledger<R> {
+        &self.ledger
+    }
+
     pub(crate) fn raft(&self) -> &Raft<R> {
         &self.raft
     }
@@ -304,6 +312,7 @@ impl<R: AsyncRuntime> Clone for Replica<R> {
             state: self.state.clone(),
             journal: self.journal.clone(),
             heard: self.heard.clone(),
+            ledger: self.ledger.clone(),
             given_up: self.given_up.clone(),
         }
     }

@@ -38,6 +38,7 @@ impl FederationState {
             secrets,
             decided_unix_s,
             feature_level,
+            leases,
         } = self;
         let mut secrets = secrets.clone();
         secrets.keep_only(SecretName::PresharedKeys);
@@ -53,6 +54,7 @@ impl FederationState {
             secrets,
             decided_unix_s: *decided_unix_s,
             feature_level: *feature_level,
+            leases: leases.clone(),
         }
     }
 
@@ -70,6 +72,7 @@ impl FederationState {
             secrets: _,
             decided_unix_s,
             feature_level,
+            leases,
         } = self;
         let revision = first_revision(from_revision, now_unix_s);
         let identities = identities.awaiting(inventory.nodes.keys(), revision);
@@ -89,6 +92,8 @@ impl FederationState {
             decided_unix_s: decided_unix_s.max(now_unix_s),
             // Its first voter is of this version.
             feature_level: feature_level.max(FeatureLevel::SUPPORTED),
+            // Whoever held one may hold it still, by the word of the old federation.
+            leases: leases.raised(revision),
         }
     }
 }

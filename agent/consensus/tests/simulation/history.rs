@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use hanse_consensus::form::LogIdForm;
 use hanse_consensus::types::VoterId;
 use hanse_core::state::FederationState;
-use openraft::AsyncRuntime as _;
+use openraft::{AsyncRuntime, Instant as _};
 use openraft_rt_sim::SimRuntime;
 use tokio::sync::watch;
 
@@ -20,12 +21,16 @@ pub(crate) struct History(Arc<Mutex<Records>>);
 pub(crate) struct Records {
     /// Counts moments: of two moments the greater came later.
     moments: u64,
+    /// On the clock of the simulation.
+    began: Option<<SimRuntime as AsyncRuntime>::Instant>,
     pub(crate) operations: Vec<Operation>,
     pub(crate) acknowledgements: Vec<Acknowledgement>,
     /// By voter and life, the revisions that it showed, in order.
     pub(crate) shown: BTreeMap<(VoterId, u64), Vec<u64>>,
     /// By revision, the hashes of the state that voters showed.
     pub(crate) states: BTreeMap<u64, Vec<(VoterId, u64)>>,
+    /// By epoch, from when and until when somebody believed to hold the lease.
+    pub(crate) held: BTreeMap<u64, Held>,
     /// The state that all voters had at the end.
     pub(crate) last: Option<Arc<FederationState>>,
 }
@@ -70,6 +75,14 @@ pub(crate) struct Acknowledgement {
     pub(crate) revision: u64,
 }
 
+/// Somebody's belief that it holds the lease.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Held {
+    pub(crate) epoch: u64,
+    pub(crate) from: Duration,
+    pub(crate) until: Duration,
+}
+
 impl History {
     pub(crate) fn lock(&self) -> MutexGuard<'_, Records> {
         self.0.lock().unwrap()
@@ -80,6 +93,19 @@ impl History {
         let mut records = self.lock();
         records.moments += 1;
         records.moments
+    }
+
+    /// How long it is since the beginning.
+    pub(crate) fn now(&self) -> Duration {
+        let now = <SimRuntime as AsyncRuntime>::Instant::now();
+        now - *self.lock().began.get_or_insert(now)
+    }
+
+    /// Notes what a holder believes.
+    pub(crate) fn held(&self, held: Held) {
+        let mut records = self.lock();
+        let known = records.held.entry(held.epoch).or_insert(held);
+        known.until = held.until;
     }
 
     /// Notes that a client begins; yields the operation's number.

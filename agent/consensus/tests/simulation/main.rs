@@ -11,7 +11,9 @@
     reason = "a test that fails may panic"
 )]
 
+mod a_lease_is_never_granted_twice;
 mod history;
+mod holder;
 mod linearizable;
 mod medium;
 mod nemesis;

@@ -12,6 +12,7 @@ use openraft::AsyncRuntime as _;
 use openraft_rt_sim::SimRuntime;
 
 use super::history::{History, Records};
+use super::holder::Holder;
 use super::nemesis;
 use super::workload::Client;
 use super::world::World;
@@ -69,12 +70,23 @@ pub(crate) fn run(seed: u64) -> Records {
                 SimRuntime::spawn(client.run())
             })
             .collect();
+        let holders: Vec<_> = (1..=3)
+            .map(|number| {
+                let directory = world.directory.clone();
+                let stop = begins_no_more.clone();
+                let holder = Holder::new(number, directory, history.clone(), seed, stop);
+                SimRuntime::spawn(holder.run())
+            })
+            .collect();
         nemesis::trouble(&mut world, changes_voters).await;
         nemesis::peace(&mut world).await;
         begins_no_more.store(true, Ordering::Relaxed);
         let well = SimRuntime::timeout(RECOVERY, async {
             for client in clients {
                 client.await.unwrap();
+            }
+            for holder in holders {
+                holder.await.unwrap();
             }
             agree(&mut world).await;
         });

@@ -56,7 +56,7 @@ impl World {
     /// Machines for so many voters and so many more that may become some.
     pub(crate) fn new(seed: u64, voters: u64, spares: u64, history: History) -> Self {
         let federation: FederationName = "acme".parse().unwrap();
-        let state = FederationState::new(federation.clone());
+        let state = FederationState::founded(federation.clone());
         let first = LogIdForm {
             term: 0,
             leader: 1,
