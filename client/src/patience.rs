@@ -22,7 +22,7 @@ pub(crate) const PATIENCE_TO_CONNECT: Duration = Duration::from_secs(10);
 /// The pause before the first repetition; it doubles from there.
 const PAUSE_FIRST: Duration = Duration::from_millis(50);
 /// The longest pause between two repetitions: so much may be lost once there is a leader.
-const PAUSE_MAX: Duration = Duration::from_millis(500);
+const PAUSE_MAX: Duration = Duration::from_millis(250);
 /// Who waits for longer is told what for.
 const SILENCE_MAX: Duration = Duration::from_secs(2);
 /// And again, so often.
