@@ -57,16 +57,23 @@ impl fmt::Display for Ledger {
         for (fault, row) in &self.0 {
             writeln!(
                 f,
-                "| {} | {} | {} | {} | {} | {:.1} | {:.1} |",
+                "| {} | {} | {} | {} | {} | {} | {} |",
                 fault.act,
                 fault.target,
                 row.rounds,
                 row.succeeded,
                 row.refused,
-                row.longest_to_write.as_secs_f64(),
-                row.longest.as_secs_f64(),
+                seconds(row.longest_to_write),
+                seconds(row.longest),
             )?;
         }
         Ok(())
     }
+}
+
+fn seconds(longest: Duration) -> String {
+    if longest.is_zero() {
+        return "–".to_owned();
+    }
+    format!("{:.1}", longest.as_secs_f64())
 }
