@@ -89,7 +89,11 @@ fn nodes_capacity_status_and_functions_are_told_under_each_tool() -> Result<()> 
         let status = terraform.output("status")?;
         assert_eq!(status["nodes_live"], 2, "{status}");
         assert_eq!(status["nodes_by_health"]["healthy"], 2, "{status}");
-        assert_eq!(status["voters"][first]["live"], true, "{status}");
+        let voter = &status["voters"][first];
+        assert_eq!(voter["live"], true, "{status}");
+        assert_eq!(voter["votes"], true, "{status}");
+        assert_eq!(voter["leads"], true, "{status}");
+        assert_eq!(voter["lag_entries"], 0, "{status}");
         assert_eq!(status["vpn_meshes"], serde_json::json!(["backbone"]));
 
         let laptop = terraform.output("laptop")?.to_string();

@@ -146,6 +146,7 @@ pub async fn answer(
     created.await??;
     let settings = Settings {
         listen: Some(listen),
+        timing: response.timing.parse().unwrap_or_default(),
         ..settings.clone()
     };
     // Last: from here on the agent starts as a voter.
@@ -224,6 +225,7 @@ mod tests {
             node: "home-1".parse().unwrap(),
             endpoints: vec![LISTEN.parse().unwrap()],
             listen: Some(LISTEN.parse().unwrap()),
+            timing: Default::default(),
             audit: Default::default(),
         };
         settings.write(&folder).unwrap();

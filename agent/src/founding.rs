@@ -12,6 +12,7 @@ use hanse_client::credentials::pem_section;
 use hanse_client::{Fingerprint, Identity, Role};
 use hanse_consensus::disk::Disk;
 use hanse_consensus::form::NodeForm;
+use hanse_consensus::timing::Timing;
 use hanse_core::admission::{Admission, admit};
 use hanse_core::authority::AuthorityRequest;
 use hanse_core::command::Request;
@@ -47,6 +48,8 @@ pub struct Founding {
     pub data_dir: PathBuf,
     /// Where it serves the API.
     pub listen: SocketAddr,
+    /// How patient its voters will be with one another.
+    pub timing: Timing,
     /// How others reach it, if not by the address above.
     pub advertise: Option<Endpoint>,
     /// Where to write an admin's credentials.
@@ -91,6 +94,7 @@ impl Founding {
             node: self.node.clone(),
             endpoints: vec![advertise],
             listen: Some(self.listen),
+            timing: self.timing,
             audit: Default::default(),
         };
         settings.write(&folder)?;

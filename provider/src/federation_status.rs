@@ -6,6 +6,7 @@ use hanse_client::Snapshot;
 use hanse_core::health::Health;
 use terraform_plugin::{Attr, Diagnostics, Model};
 
+use crate::declared::non_empty;
 use crate::lookup::{Lookup, texts};
 use crate::nodes::HealthModel;
 
@@ -57,6 +58,22 @@ pub(crate) struct VoterModel {
     /// Whether it is live.
     #[attribute(computed)]
     pub(crate) live: Attr<bool>,
+    /// Whether it votes; else it learns, to vote soon.
+    #[attribute(computed)]
+    pub(crate) votes: Attr<bool>,
+    /// Whether it leads.
+    #[attribute(computed)]
+    pub(crate) leads: Attr<bool>,
+    /// How many entries of the log it is behind the leader; null: it was not reached yet.
+    #[attribute(computed)]
+    pub(crate) lag_entries: Attr<u64>,
+    /// For how long the leader has not heard from it; null: it never did.
+    #[attribute(computed)]
+    pub(crate) silent_for_ms: Attr<u64>,
+    /// `called` to become a voter and not one yet, or `dismissed` and one for a little longer; else
+    /// null.
+    #[attribute(computed)]
+    pub(crate) pending: Attr<String>,
 }
 
 impl Lookup for FederationStatusModel {
@@ -69,13 +86,21 @@ impl Lookup for FederationStatusModel {
     fn answer(mut self, snapshot: &Snapshot) -> Result<Self, Diagnostics> {
         let (inventory, response) = (&snapshot.inventory, &snapshot.response);
         let count = |nodes: usize| Attr::Known(nodes as u64);
-        let voters = response.nodes.iter().filter(|node| node.voter);
-        let voters = voters.map(|node| {
-            let voter = VoterModel {
-                endpoint: Attr::Known(node.advertise.clone()),
-                live: Attr::Known(node.live),
+        let is_live = |name: &str| {
+            let mut nodes = response.nodes.iter();
+            nodes.any(|node| node.name == name && node.live)
+        };
+        let voters = response.voters.iter().map(|voter| {
+            let seen = VoterModel {
+                endpoint: Attr::Known(voter.endpoint.clone()),
+                live: Attr::Known(is_live(&voter.node)),
+                votes: Attr::Known(voter.votes),
+                leads: Attr::Known(voter.leads),
+                lag_entries: Attr::from(voter.lag_entries),
+                silent_for_ms: Attr::from(voter.silent_for_ms),
+                pending: non_empty(voter.pending.clone()),
             };
-            (node.name.clone(), voter)
+            (voter.node.clone(), seen)
         });
         let problems = response
             .nodes

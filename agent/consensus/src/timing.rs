@@ -1,11 +1,17 @@
 //! How patient voters are with one another.
 
+use std::fmt;
+use std::str::FromStr;
+
 use openraft::Config;
+use serde::{Deserialize, Serialize};
 
 /// How patient voters are with one another. All voters of a federation have the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Timing {
     /// Across sites: round trips of up to 200 ms, lost packets now and then.
+    #[default]
     Wan,
     /// Within one network: round trips of a few milliseconds.
     Lan,
@@ -22,7 +28,36 @@ struct Milliseconds {
     install_snapshot: u64,
 }
 
+impl fmt::Display for Timing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Wan => "wan",
+            Self::Lan => "lan",
+        })
+    }
+}
+
+impl FromStr for Timing {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "wan" => Ok(Self::Wan),
+            "lan" => Ok(Self::Lan),
+            _ => Err(format!(
+                "`{text}` is no timing of voters: it is `wan` or `lan`"
+            )),
+        }
+    }
+}
+
 impl Timing {
+    /// Whether it is what voters have where nothing is said.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// As Raft is told. A heartbeat's answer must come within one interval, so the interval is
     /// longer than a round trip and an fsync.
     #[must_use]
@@ -82,6 +117,7 @@ mod tests {
     fn raft_accepts_both() {
         for timing in [Timing::Wan, Timing::Lan] {
             timing.config("acme").validate().unwrap();
+            assert_eq!(timing.to_string().parse(), Ok(timing));
         }
     }
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
+use hanse_consensus::timing::Timing;
 use hanse_core::endpoint::Endpoint;
 use hanse_core::name::{ClusterName, FederationName, NodeName};
 use hanse_core::state::FederationState;
@@ -36,6 +37,9 @@ pub struct Bootstrap {
     /// Where to serve the API
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub listen: SocketAddr,
+    /// How patient voters will be with one another: `wan` across sites, `lan` within one network
+    #[arg(long, value_name = "wan|lan", default_value_t)]
+    pub timing: Timing,
     /// How others reach it, if not by the address above
     #[arg(long, value_name = "HOST:PORT")]
     pub advertise: Option<Endpoint>,
@@ -70,6 +74,7 @@ impl Bootstrap {
             node: self.node.clone(),
             data_dir: self.data_dir.clone(),
             listen: self.listen,
+            timing: self.timing,
             advertise: self.advertise.clone(),
             credentials_out: self.credentials_out.clone(),
         };

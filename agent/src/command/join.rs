@@ -166,6 +166,7 @@ impl Join {
             node,
             endpoints: known,
             listen: self.listen,
+            timing: response.timing.parse().unwrap_or_default(),
             audit: before.map(|before| before.audit).unwrap_or_default(),
         };
         if self.voter {

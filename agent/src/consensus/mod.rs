@@ -12,7 +12,6 @@ use std::sync::Arc;
 use hanse_consensus::disk::Disk;
 use hanse_consensus::journal::Journal;
 use hanse_consensus::replica::{Clock, StartError};
-use hanse_consensus::timing::Timing;
 use openraft_rt_tokio::TokioRuntime;
 
 use crate::clock::FederationClock;
@@ -40,5 +39,5 @@ pub async fn start(
     })??;
     let journal = Journal::start(disk)?;
     let now: Clock = Arc::new(move || clock.now_unix_s());
-    Replica::start(contents, journal, Timing::Wan, network, now).await
+    Replica::start(contents, journal, settings.timing, network, now).await
 }

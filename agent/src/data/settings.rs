@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use hanse_consensus::timing::Timing;
 use hanse_core::endpoint::Endpoint;
 use hanse_core::name::{ClusterName, FederationName, NodeName};
 use serde::{Deserialize, Serialize};
@@ -27,6 +28,9 @@ pub struct Settings {
     pub endpoints: Vec<Endpoint>,
     /// Where a voter listens; none: this node is no voter.
     pub listen: Option<SocketAddr>,
+    /// How patient a voter is with the others; the same for all of them.
+    #[serde(default, skip_serializing_if = "Timing::is_default")]
+    pub timing: Timing,
     /// How much of the audit log a voter keeps.
     #[serde(default, skip_serializing_if = "AuditLimits::is_default")]
     pub audit: AuditLimits,
@@ -83,6 +87,7 @@ mod tests {
             node: "home-1".parse().unwrap(),
             endpoints: vec!["127.0.0.1:7700".parse().unwrap()],
             listen: Some("127.0.0.1:7700".parse().unwrap()),
+            timing: Timing::Lan,
             audit: AuditLimits {
                 file_size_max: Some("1MiB".parse().unwrap()),
                 files_max: Some(3),

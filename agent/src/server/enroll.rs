@@ -256,6 +256,7 @@ fn certify(
     };
     Ok(proto::EnrollResponse {
         voter_id: 0,
+        timing: voter.timing().to_string(),
         certificate_chain: chain,
         federation: identity.federation().to_string(),
         member_cluster,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hanse_client::{Credentials, proto, refusal};
+use hanse_consensus::timing::Timing;
 use hanse_core::admission::{Refusal, RefusalKind};
 use hanse_core::authority::AuthorityRequest;
 use hanse_core::command::Request;
@@ -71,6 +72,7 @@ pub struct Voter {
     federation: FederationName,
     keyring: Keyring,
     own_endpoints: Vec<Endpoint>,
+    timing: Timing,
 }
 
 impl Voter {
@@ -123,6 +125,7 @@ impl Voter {
             federation,
             keyring,
             own_endpoints,
+            timing: settings.timing,
         });
         voter.statuses.watch(voter.replica.read().inventory());
         tokio::spawn(voter.clone().follow_commits());
@@ -138,6 +141,12 @@ impl Voter {
     #[must_use]
     pub fn federation(&self) -> &FederationName {
         &self.federation
+    }
+
+    /// How patient voters are with one another.
+    #[must_use]
+    pub fn timing(&self) -> Timing {
+        self.timing
     }
 
     /// What time it is for the federation, in seconds since 1970.

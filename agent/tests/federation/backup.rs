@@ -57,6 +57,7 @@ fn command(folder: &Path, file: &[u8]) -> Restore {
         cluster: None,
         data_dir: folder.join("voter"),
         listen: free_address(),
+        timing: Default::default(),
         advertise: None,
         credentials_out: Some(folder.join("admin.pem")),
     }

@@ -45,6 +45,7 @@ pub(crate) fn bootstrap(folder: &Path, listen: SocketAddr) -> Bootstrap {
         node: "home-1".parse().unwrap(),
         data_dir: folder.join("voter"),
         listen,
+        timing: Default::default(),
         advertise: None,
         credentials_out: Some(folder.join("admin.pem")),
     }
