@@ -7,7 +7,9 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use hanse_acceptance::laboratory::Invocation;
-use hanse_acceptance::{Agent, Federation, Host, Laboratory, Operator, binaries, wireguard};
+use hanse_acceptance::{
+    Agent, Federation, Host, Laboratory, Operator, Pinger, binaries, wireguard,
+};
 
 /// The keys of a host's peers, and its own addresses in the mesh.
 fn interface(host: &Host) -> Result<(Vec<String>, String)> {
@@ -24,6 +26,12 @@ fn interface(host: &Host) -> Result<(Vec<String>, String)> {
     let peers = wireguard::observe(host)?;
     let keys = peers.into_iter().map(|peer| peer.public_key);
     Ok((keys.collect(), inet.join(" ")))
+}
+
+/// The first of a host's addresses, without its prefix.
+fn mesh_address(addresses: &str) -> Result<String> {
+    let first = addresses.split([' ', '/']).next();
+    first.map(str::to_owned).context("no address")
 }
 
 fn fingerprint(operator: &Operator) -> Result<String> {
@@ -63,7 +71,11 @@ fn a_lost_federation_is_restored_elsewhere_and_its_nodes_come_back_as_they_were(
         agent.kill()?;
     }
 
+    let address = mesh_address(&before[1].1)?;
+    let pinger = Pinger::start(laboratory.host(1), &address)?;
+    let keys_from = text(&federation.agents[0].data_dir());
     let arguments = ["--cluster", "site3", "--expect", &signed_by];
+    let arguments = [&arguments[..], &["--keys-from", &keys_from]].concat();
     let (mut voter, operator) = Agent::restore(&laboratory, laboratory.host(3), &path, &arguments)?;
     voter.start()?;
     voter.wait_until_answered(&operator)?;
@@ -72,6 +84,12 @@ fn a_lost_federation_is_restored_elsewhere_and_its_nodes_come_back_as_they_were(
     let refused = stranger.hanse(["status"])?;
     assert!(refused.stderr.contains("certificate"), "{}", refused.stderr);
 
+    let status = operator.hanse_json(["status"])?;
+    assert_eq!(
+        status["awaited"],
+        serde_json::json!(["h1", "h2"]),
+        "{status}"
+    );
     for (agent, site) in federation.agents.iter_mut().zip(["site1", "site2"]) {
         let foreign = if site == "site1" { "site2" } else { "site1" };
         let wrong = agent.rejoin(&operator.token(foreign)?)?;
@@ -92,11 +110,15 @@ fn a_lost_federation_is_restored_elsewhere_and_its_nodes_come_back_as_they_were(
     for agent in &federation.agents {
         agent.wait_until_live(&operator)?;
     }
+    let status = operator.hanse_json(["status"])?;
+    assert_eq!(status["awaited"], serde_json::json!([]), "{status}");
     let terraform = terraform
         .env("HANSE_ENDPOINTS", operator.endpoints())
         .env("HANSE_CREDENTIALS", operator.credentials());
     let plan = terraform.plan()?;
     assert!(!plan.has_changes, "{}", plan.output.stdout);
+    pinger.wait_for_more(20)?;
+    assert_eq!(pinger.lost()?, [0; 0], "the mesh stayed up all the time");
     // An apply returns once every live node has proved the change, both ways.
     configuration.mesh_lines.push("mtu = 1380".to_owned());
     terraform.write("main.tf", &configuration.to_string())?;

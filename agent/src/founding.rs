@@ -36,10 +36,11 @@ const FIRST_AUTHORITY: u32 = 1;
 const FIRST_USER: &str = "admin";
 
 /// The first voter, and what the federation begins with.
-#[derive(Debug)]
 pub struct Founding {
     /// What the federation begins with; it has no voter and no authority.
     pub state: FederationState,
+    /// What pre-shared keys are derived from; none: something new.
+    pub preshared: Option<Vec<u8>>,
     /// The member cluster of the first voter.
     pub cluster: ClusterName,
     /// Its name.
@@ -134,8 +135,12 @@ impl Founding {
     ) -> anyhow::Result<Vec<(&'static str, Request)>> {
         let pair = SealingKeyPair::open_or_generate(folder)?;
         let keyring = Keyring::new(self.federation().clone(), self.node.clone(), pair);
-        let secret = PresharedKeys::generate()
-            .map_err(|_| anyhow::anyhow!("the system's random generator failed"))?;
+        let secret = match &self.preshared {
+            Some(secret) => secret.clone(),
+            None => PresharedKeys::generate()
+                .map_err(|_| anyhow::anyhow!("the system's random generator failed"))?
+                .to_vec(),
+        };
         let preshared = keyring.seal_to_self(SecretName::PresharedKeys, &secret)?;
         let name = SecretName::AuthorityKey(authority.number());
         let key_box = keyring.seal_to_self(name, &authority.secret())?;

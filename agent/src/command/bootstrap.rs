@@ -70,6 +70,7 @@ impl Bootstrap {
     pub async fn found(&self) -> anyhow::Result<()> {
         let founding = Founding {
             state: FederationState::founded(self.federation.clone()),
+            preshared: None,
             cluster: self.cluster.clone(),
             node: self.node.clone(),
             data_dir: self.data_dir.clone(),

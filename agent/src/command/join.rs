@@ -311,6 +311,85 @@ async fn run_token_command(command: &str) -> anyhow::Result<String> {
 mod tests {
     use super::*;
 
+    fn join(folder: &DataFolder, node: Option<&str>) -> Join {
+        let source = TokenSource {
+            token: None,
+            token_file: None,
+            token_command: None,
+        };
+        Join {
+            source,
+            node: node.map(|name| name.parse().unwrap()),
+            data_dir: folder.path().to_owned(),
+            server: None,
+            voter: false,
+            listen: None,
+            advertise: None,
+        }
+    }
+
+    fn enrolled(listen: Option<SocketAddr>) -> (tempfile::TempDir, DataFolder, Settings) {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = DataFolder::new(parent.path().join("data"));
+        folder.begin().unwrap();
+        let settings = Settings {
+            federation: "acme".parse().unwrap(),
+            cluster: "home".parse().unwrap(),
+            node: "home-1".parse().unwrap(),
+            endpoints: Vec::new(),
+            listen,
+            audit: Default::default(),
+        };
+        settings.write(&folder).unwrap();
+        folder.finish().unwrap();
+        (parent, folder, settings)
+    }
+
+    #[test]
+    fn a_node_comes_back_under_its_own_name_and_into_its_own_federation_only() {
+        let (_parent, folder, settings) = enrolled(None);
+        let named = |node: Option<&str>, federation: &str| {
+            let federation = federation.parse().unwrap();
+            let name = join(&folder, node).node_name(Some(&settings), &federation);
+            name.map(|name| name.to_string())
+                .map_err(|error| error.to_string())
+        };
+        assert_eq!(named(None, "acme"), Ok("home-1".to_owned()));
+        assert_eq!(named(Some("home-1"), "acme"), Ok("home-1".to_owned()));
+        let other = named(Some("home-2"), "acme").unwrap_err();
+        assert!(other.contains("leave --node out"), "{other}");
+        let foreign = named(None, "other").unwrap_err();
+        assert!(foreign.contains("hanse leave"), "{foreign}");
+        let nameless = join(&folder, None).node_name(None, &settings.federation);
+        assert!(nameless.unwrap_err().to_string().contains("--node"));
+    }
+
+    #[test]
+    fn what_leads_back_to_the_old_federation_is_forgotten_and_the_plan_is_not() {
+        let (_parent, folder, settings) = enrolled(Some("127.0.0.1:1".parse().unwrap()));
+        let plan = proto::NodePlan {
+            revision: 70,
+            node: "home-1".to_owned(),
+            ..Default::default()
+        };
+        plan_file::write(&folder, &plan).unwrap();
+        for path in [folder.voters(), folder.state(), folder.node_key()] {
+            std::fs::write(path, "old").unwrap();
+        }
+        forget_old_federation(&folder, &settings).unwrap();
+        assert!(!folder.is_finished(), "the same command can be run again");
+        assert!(!folder.voters().exists() && !folder.state().exists());
+        let aside = folder.path().join("state.redb.before");
+        assert_eq!(std::fs::read_to_string(&aside).unwrap(), "old");
+        let kept = plan_file::read(&folder).unwrap().unwrap();
+        assert_eq!((kept.revision, kept.node.as_str()), (0, "home-1"));
+
+        // The attempt was interrupted after it had made the new state.
+        std::fs::write(folder.state(), "new").unwrap();
+        forget_old_federation(&folder, &settings).unwrap();
+        assert_eq!(std::fs::read_to_string(&aside).unwrap(), "old");
+    }
+
     #[tokio::test]
     async fn a_token_command_is_heard_up_to_a_bound_and_its_failure_is_told() {
         assert_eq!(run_token_command("echo token").await.unwrap(), "token\n");

@@ -67,9 +67,25 @@ pub(super) fn all_to_json(snapshot: &Snapshot) -> Value {
     json!({ "nodes": nodes, "revoked": revoked })
 }
 
+/// What an operator is to do about a node that has not come back.
+pub(super) fn how_it_returns(node: &proto::Node) -> String {
+    let proto::Node {
+        name,
+        member_cluster,
+        ..
+    } = node;
+    format!(
+        "{name}: not back since the federation was restored; run `hanse join` on its own folder, \
+         with a token of `hanse token create --cluster {member_cluster}`"
+    )
+}
+
 /// A node's health, in the colour of its urgency. A healthy node that is not live has not reported
 /// yet.
 pub(super) fn health_cell(node: &proto::Node) -> Cell {
+    if node.awaited {
+        return Cell::new("awaited").fg(Color::Yellow);
+    }
     let word = node.health.as_ref().map_or("", |health| &health.state);
     match word.parse().unwrap_or(Health::Healthy) {
         Health::Healthy if node.live => Cell::new("healthy").fg(Color::Green),
@@ -84,6 +100,10 @@ fn text(snapshot: &Snapshot) -> String {
     let mut reasons = Vec::new();
     for node in &snapshot.response.nodes {
         table.add_row(row(node));
+        if node.awaited {
+            reasons.push(format!("! {}", how_it_returns(node)));
+            continue;
+        }
         let health = node.health.clone().unwrap_or_default();
         if health.state != Health::Healthy.as_str() && !health.reason.is_empty() {
             reasons.push(format!(
@@ -176,6 +196,7 @@ fn to_json(snapshot: &Snapshot, node: &proto::Node) -> Value {
         "voter": node.voter,
         "advertise": node.advertise,
         "live": node.live,
+        "awaited": node.awaited,
         "health": {
             "state": health.state,
             "reason": health.reason,

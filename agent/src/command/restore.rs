@@ -18,9 +18,10 @@ use time::format_description::well_known::Rfc3339;
 
 use super::output;
 use crate::clock::wall_ms;
-use crate::data::file;
+use crate::data::{DataFolder, file};
 use crate::founding::Founding;
-use crate::identity::{Backup, backup};
+use crate::identity::{Backup, SealingKeyPair, backup};
+use crate::preshared::PresharedKeys;
 
 const EXAMPLE: &str = "\
 See that no voter of the old federation runs any more: the new one is another, and both would claim
@@ -42,6 +43,10 @@ pub struct Restore {
     /// The fingerprint of the authority that must have signed it
     #[arg(long, value_name = "FINGERPRINT")]
     pub expect: Option<Fingerprint>,
+    /// The data folder of a voter of the old federation, or a copy: with its key, meshes stay up
+    /// while their nodes come back
+    #[arg(long, value_name = "FOLDER")]
+    pub keys_from: Option<PathBuf>,
     /// This node's name: one of the backup, which is then this machine, or a new one
     #[arg(long, value_name = "NODE")]
     pub node: NodeName,
@@ -118,12 +123,14 @@ impl Restore {
                 backup.manifest.federation
             );
         }
+        let preshared = self.preshared(&backup)?;
         // Whatever this machine's clock says, it is later than the last thing that was decided.
         let now_unix_s = (wall_ms() / 1000).max(backup.state.decided_unix_s());
         let state = backup.state.clone().restored(now_unix_s);
         let founding = Founding {
             cluster: self.cluster(&state)?,
             state,
+            preshared,
             node: self.node.clone(),
             data_dir: self.data_dir.clone(),
             listen: self.listen,
@@ -133,6 +140,25 @@ impl Restore {
         };
         let authority = founding.found(now_unix_s)?;
         Ok((backup, authority))
+    }
+
+    /// What pre-shared keys were derived from in the old federation; none: something new.
+    fn preshared(&self, backup: &Backup) -> anyhow::Result<Option<Vec<u8>>> {
+        let Some(path) = &self.keys_from else {
+            return Ok(None);
+        };
+        let pair = SealingKeyPair::open(&DataFolder::new(path))
+            .context("unable to take the key of a voter of the old federation")?;
+        let secret = backup.preshared_secret(&pair);
+        let secret = secret.filter(|secret| PresharedKeys::open(secret).is_some());
+        secret.map(Some).with_context(|| {
+            format!(
+                "{} holds the key of no voter for which the backup was sealed: name the folder of \
+                 another one, or leave --keys-from out; then paths are down until both ends are \
+                 back",
+                path.display()
+            )
+        })
     }
 
     /// The member cluster of this node.

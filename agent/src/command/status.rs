@@ -10,7 +10,7 @@ use hanse_core::object::MemberCluster;
 use serde_json::{Value, json};
 
 use super::connection::Connection;
-use super::nodes::limits_to_json;
+use super::nodes::{how_it_returns, limits_to_json};
 use super::{authority, output, voters};
 
 const EXAMPLE: &str = "\
@@ -79,6 +79,7 @@ pub(super) fn to_json(snapshot: &Snapshot) -> Value {
         "nodes": response.nodes.len(),
         "nodes_live": live,
         "nodes_by_health": by_health(snapshot),
+        "awaited": awaited(snapshot).map(|node| &node.name).collect::<Vec<_>>(),
         "unwell": unwell.collect::<Vec<_>>(),
         "problems": problems(snapshot),
     })
@@ -119,6 +120,10 @@ fn text(snapshot: &Snapshot) -> String {
         text.push_str("\n! ");
         text.push_str(&wait);
     }
+    for node in awaited(snapshot) {
+        text.push_str("\n! ");
+        text.push_str(&how_it_returns(node));
+    }
     for (node, health) in unwell(snapshot) {
         let since = output::since(health.since_unix_s);
         text.push_str(&format!(
@@ -158,6 +163,12 @@ fn by_health(snapshot: &Snapshot) -> BTreeMap<&'static str, usize> {
         *counts.entry(record.health.state.as_str()).or_default() += 1;
     }
     counts
+}
+
+/// Who has not come back since the federation was restored.
+fn awaited(snapshot: &Snapshot) -> impl Iterator<Item = &proto::Node> {
+    let nodes = snapshot.response.nodes.iter();
+    nodes.filter(|node| node.awaited)
 }
 
 fn unwell(snapshot: &Snapshot) -> impl Iterator<Item = (&str, &NodeHealth)> {

@@ -15,11 +15,13 @@ use hanse_consensus::record::too_new;
 use hanse_core::hexadecimal;
 use hanse_core::level::{FeatureLevel, PROGRAM_VERSION};
 use hanse_core::name::{FederationName, NodeName};
+use hanse_core::secret::SecretName;
 use hanse_core::state::FederationState;
 use serde::{Deserialize, Serialize};
 use x509_parser::parse_x509_certificate;
 
 use super::authority::{Authority, AuthorityError};
+use super::sealing::{Label, SealingKeyPair};
 
 /// The largest file that is written or read.
 pub const LENGTH_MAX: u64 = 256 << 20;
@@ -170,6 +172,22 @@ impl Backup {
             .verify(&signed_text(signed), signature)
             .map_err(|_| BackupError::Altered("its signature does not match"))?;
         Self::open(manifest, rest)
+    }
+
+    /// What pre-shared keys are derived from, if the key pair is that of a voter that knew it.
+    #[must_use]
+    pub fn preshared_secret(&self, pair: &SealingKeyPair) -> Option<Vec<u8>> {
+        let name = SecretName::PresharedKeys;
+        let secrets = self.state.secrets();
+        let mut recipients = self.state.inventory().nodes.keys();
+        recipients.find_map(|recipient| {
+            let label = Label {
+                federation: &self.manifest.federation,
+                name,
+                recipient,
+            };
+            pair.open_box(label, secrets.get(name, recipient)?).ok()
+        })
     }
 
     /// The authority that signed it.

@@ -71,6 +71,7 @@ fn assemble(
         .iter()
         .map(|(name, record)| {
             let mut node = convert::node_to_proto(name, record);
+            node.awaited = state.identities().is_awaited(name);
             if let Some(sighting) = sightings.get(name) {
                 node.live = health::is_live(record.health.state, sighting, policy);
             }

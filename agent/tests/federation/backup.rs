@@ -53,6 +53,7 @@ fn command(folder: &Path, file: &[u8]) -> Restore {
     Restore {
         file: path,
         expect: None,
+        keys_from: None,
         node: "home-1".parse().unwrap(),
         cluster: None,
         data_dir: folder.join("voter"),
@@ -182,6 +183,27 @@ async fn no_secret_of_the_federation_or_of_its_voter_is_in_a_backup() {
             assert!(!text.contains(line), "{}", path.display());
         }
     }
+}
+
+#[tokio::test]
+async fn pre_shared_keys_stay_with_the_key_of_an_old_voter_and_are_new_without() {
+    let lost = Lost::new().await;
+    let mark = |federation: &Federation| federation.voter.keys().unwrap().preshared.mark();
+    let before = mark(&lost.federation);
+    assert_ne!(mark(&restore(&lost.file).await), before);
+
+    let parent = tempfile::tempdir().unwrap();
+    let mut command = command(parent.path(), &lost.file);
+    command.keys_from = Some(lost.node.path().to_owned());
+    command.restore().unwrap_err();
+    let other = Federation::start().await;
+    command.keys_from = Some(other.folder().path().to_owned());
+    let said = format!("{:#}", command.restore().unwrap_err());
+    assert!(said.contains("key of no voter"), "{said}");
+    assert!(!command.data_dir.exists());
+    command.keys_from = Some(lost.federation.folder().path().to_owned());
+    command.restore().unwrap();
+    assert_eq!(mark(&Federation::serve(parent).await), before);
 }
 
 #[tokio::test]

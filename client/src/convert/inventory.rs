@@ -114,6 +114,7 @@ pub fn node_to_proto(name: &NodeName, record: &NodeRecord) -> proto::Node {
             reason: record.health.reason.clone(),
             since_unix_s: record.health.since_unix_s,
         }),
+        awaited: false,
     }
 }
 
