@@ -134,6 +134,49 @@ fn a_lost_federation_is_restored_elsewhere_and_its_nodes_come_back_as_they_were(
 }
 
 #[test]
+fn a_voter_whose_state_is_damaged_is_restored_in_place_and_no_ping_is_lost() -> Result<()> {
+    let laboratory = Laboratory::start(2)?;
+    let mut federation = Federation::raise(&laboratory)?;
+    let terraform = federation.with_mesh()?;
+    let path = laboratory.folder().join("backup");
+    federation
+        .operator
+        .hanse(["backup", &text(&path)])?
+        .success()?;
+    let before = interface(laboratory.host(1))?;
+    let address = mesh_address(&before.1)?;
+    let pinger = Pinger::start(laboratory.host(2), &address)?;
+    federation.agents[0].kill()?;
+    fs::write(
+        federation.agents[0].data_dir().join("state.redb"),
+        "garbage",
+    )?;
+
+    let (mut voter, operator) =
+        Agent::restore(&laboratory, laboratory.host(1), &path, &["--in-place"])?;
+    voter.start()?;
+    voter.wait_until_answered(&operator)?;
+    // The other one still follows a federation that is no more.
+    let node = &mut federation.agents[1];
+    node.kill()?;
+    node.rejoin(&operator.token("site2")?)?.success()?;
+    node.start()?;
+    for agent in [&voter, &federation.agents[1]] {
+        agent.wait_until_live(&operator)?;
+    }
+    let terraform = terraform
+        .env("HANSE_ENDPOINTS", operator.endpoints())
+        .env("HANSE_CREDENTIALS", operator.credentials());
+    let plan = terraform.plan()?;
+    assert!(!plan.has_changes, "{}", plan.output.stdout);
+    pinger.wait_for_more(20)?;
+    assert_eq!(pinger.lost()?, [0; 0]);
+    assert_eq!(interface(laboratory.host(1))?, before);
+    operator.hanse(["audit", "--verify"])?.success()?;
+    Ok(())
+}
+
+#[test]
 fn a_backup_that_was_tampered_with_is_refused_and_leaves_nothing() -> Result<()> {
     let laboratory = Laboratory::start(2)?;
     let federation = Federation::raise_on(&laboratory, 1)?;

@@ -23,7 +23,10 @@ use hanse_core::secret::SecretName;
 use hanse_core::state::FederationState;
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PublicKeyData as _};
 
+use crate::comeback;
+use crate::command::output;
 use crate::data::file::{self, MODE_SECRET};
+use crate::data::folder::FolderLock;
 use crate::data::{DataFolder, Settings};
 use crate::identity::{Authority, Keyring, NodeIdentity, SealingKeyPair, identity_key};
 use crate::preshared::PresharedKeys;
@@ -45,8 +48,10 @@ pub struct Founding {
     pub cluster: ClusterName,
     /// Its name.
     pub node: NodeName,
-    /// Where it keeps keys and state; a new folder.
+    /// Where it keeps keys and state; a new folder, unless it is in place.
     pub data_dir: PathBuf,
+    /// Whether the folder is that of the very node in the federation as it was.
+    pub in_place: bool,
     /// Where it serves the API.
     pub listen: SocketAddr,
     /// How patient its voters will be with one another.
@@ -64,7 +69,7 @@ impl Founding {
         let advertise = self.advertise()?;
         self.rehearse(&advertise, now_unix_s)?;
         let folder = DataFolder::new(&self.data_dir);
-        let _lock = folder.begin()?;
+        let (_lock, before) = self.take_folder(&folder)?;
         let federation = self.federation();
         let authority = Authority::generate(federation.clone(), FIRST_AUTHORITY, now_unix_s)?;
         let node = NodeIdentity::open_or_generate(&folder)?;
@@ -96,11 +101,38 @@ impl Founding {
             endpoints: vec![advertise],
             listen: Some(self.listen),
             timing: self.timing,
-            audit: Default::default(),
+            audit: before.map(|before| before.audit).unwrap_or_default(),
         };
         settings.write(&folder)?;
         folder.finish()?;
         Ok(authority.fingerprint())
+    }
+
+    /// Takes a new folder, or the node's own: then what is in it is set aside, and its settings are
+    /// yielded.
+    fn take_folder(&self, folder: &DataFolder) -> anyhow::Result<(FolderLock, Option<Settings>)> {
+        if !self.in_place || !folder.is_finished() {
+            return Ok((folder.begin()?, None));
+        }
+        let before = Settings::read(folder)?;
+        let (is, wanted) = (
+            (&before.federation, &before.node),
+            (self.federation(), &self.node),
+        );
+        anyhow::ensure!(
+            is == wanted,
+            "{} holds the agent of the node `{}` in the federation `{}`, and not that of `{}` in \
+             `{}`: choose another folder",
+            self.data_dir.display(),
+            is.1,
+            is.0,
+            wanted.1,
+            wanted.0
+        );
+        let lock = folder.lock()?;
+        let aside = comeback::forget_old_federation(folder, &before)?;
+        output::tell_set_aside(aside.as_deref());
+        Ok((lock, Some(before)))
     }
 
     fn federation(&self) -> &FederationName {

@@ -8,6 +8,7 @@
 pub mod audit;
 pub mod bundle;
 pub mod clock;
+pub mod comeback;
 pub mod command;
 pub mod consensus;
 pub mod data;

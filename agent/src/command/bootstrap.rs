@@ -74,6 +74,7 @@ impl Bootstrap {
             cluster: self.cluster.clone(),
             node: self.node.clone(),
             data_dir: self.data_dir.clone(),
+            in_place: false,
             listen: self.listen,
             timing: self.timing,
             advertise: self.advertise.clone(),

@@ -22,8 +22,8 @@ use tokio::io::AsyncReadExt as _;
 
 use super::output;
 use crate::clock::FollowerClock;
+use crate::comeback;
 use crate::data::{DataFolder, Settings};
-use crate::follower::plan_file;
 use crate::identity::{NodeIdentity, SealingKeyPair, Token};
 
 const EXAMPLE: &str = "\
@@ -137,7 +137,8 @@ impl Join {
         };
         let response = client.enroll(request).await.context("unable to join")?;
         if let Some(before) = &before {
-            forget_old_federation(&folder, before)?;
+            let aside = comeback::forget_old_federation(&folder, before)?;
+            output::tell_set_aside(aside.as_deref());
         }
         let credentials = identity.accept(&response.certificate_chain, response.trust.as_ref())?;
         let Identity::Node {
@@ -223,30 +224,6 @@ impl Join {
         let pair = SealingKeyPair::open_or_generate(folder)?;
         Ok(pair.public().as_bytes().to_vec())
     }
-}
-
-/// Takes away what leads back to the federation as it was: where its
-/// voters were, and the order of its plans. The last plan itself stays in effect. A voter's state is
-/// set aside: it may be newer than the backup that the federation was restored from.
-fn forget_old_federation(folder: &DataFolder, before: &Settings) -> anyhow::Result<()> {
-    // Before the mark: an attempt that is run again must not set aside what this one makes.
-    if folder.is_finished()
-        && before.listen.is_some()
-        && let Some(aside) = folder.set_aside(&folder.state())?
-    {
-        output::progress(&format!(
-            "What this node knew as a voter of the old federation is kept in {}; delete it once \
-             nobody needs it.",
-            aside.display()
-        ));
-    }
-    folder.begin_anew()?;
-    if let Ok(Some(mut plan)) = plan_file::read(folder) {
-        plan.revision = 0;
-        plan_file::write(folder, &plan)?;
-    }
-    folder.forget(&folder.voters())?;
-    Ok(())
 }
 
 impl TokenSource {
@@ -338,6 +315,7 @@ mod tests {
             node: "home-1".parse().unwrap(),
             endpoints: Vec::new(),
             listen,
+            timing: Default::default(),
             audit: Default::default(),
         };
         settings.write(&folder).unwrap();
@@ -362,32 +340,6 @@ mod tests {
         assert!(foreign.contains("hanse leave"), "{foreign}");
         let nameless = join(&folder, None).node_name(None, &settings.federation);
         assert!(nameless.unwrap_err().to_string().contains("--node"));
-    }
-
-    #[test]
-    fn what_leads_back_to_the_old_federation_is_forgotten_and_the_plan_is_not() {
-        let (_parent, folder, settings) = enrolled(Some("127.0.0.1:1".parse().unwrap()));
-        let plan = proto::NodePlan {
-            revision: 70,
-            node: "home-1".to_owned(),
-            ..Default::default()
-        };
-        plan_file::write(&folder, &plan).unwrap();
-        for path in [folder.voters(), folder.state(), folder.node_key()] {
-            std::fs::write(path, "old").unwrap();
-        }
-        forget_old_federation(&folder, &settings).unwrap();
-        assert!(!folder.is_finished(), "the same command can be run again");
-        assert!(!folder.voters().exists() && !folder.state().exists());
-        let aside = folder.path().join("state.redb.before");
-        assert_eq!(std::fs::read_to_string(&aside).unwrap(), "old");
-        let kept = plan_file::read(&folder).unwrap().unwrap();
-        assert_eq!((kept.revision, kept.node.as_str()), (0, "home-1"));
-
-        // The attempt was interrupted after it had made the new state.
-        std::fs::write(folder.state(), "new").unwrap();
-        forget_old_federation(&folder, &settings).unwrap();
-        assert_eq!(std::fs::read_to_string(&aside).unwrap(), "old");
     }
 
     #[tokio::test]

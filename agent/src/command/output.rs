@@ -1,6 +1,7 @@
 //! What commands print.
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::path::Path;
 
 use anyhow::Context as _;
 use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, presets};
@@ -40,6 +41,17 @@ pub fn complain(error: &anyhow::Error) {
         }
     }
     progress(&format!("Error: {text}"));
+}
+
+/// Says on stderr where an old voter's state is now, if there was one.
+pub fn tell_set_aside(path: Option<&Path>) {
+    if let Some(path) = path {
+        progress(&format!(
+            "What this node knew as a voter of the old federation is kept in {}; delete it once \
+             nobody needs it.",
+            path.display()
+        ));
+    }
 }
 
 /// A table with a heading.

@@ -56,6 +56,10 @@ pub struct Restore {
     /// Where to keep keys and state; a new folder
     #[arg(long, value_name = "FOLDER")]
     pub data_dir: PathBuf,
+    /// Take this very node's old folder instead of a new one: it keeps its keys, so its meshes and
+    /// all others stay up, and its old state is set aside
+    #[arg(long, conflicts_with = "keys_from")]
+    pub in_place: bool,
     /// Where to serve the API
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub listen: SocketAddr,
@@ -133,6 +137,7 @@ impl Restore {
             preshared,
             node: self.node.clone(),
             data_dir: self.data_dir.clone(),
+            in_place: self.in_place,
             listen: self.listen,
             timing: self.timing,
             advertise: self.advertise.clone(),
@@ -144,7 +149,10 @@ impl Restore {
 
     /// What pre-shared keys were derived from in the old federation; none: something new.
     fn preshared(&self, backup: &Backup) -> anyhow::Result<Option<Vec<u8>>> {
-        let Some(path) = &self.keys_from else {
+        let own = DataFolder::new(&self.data_dir);
+        // The folder of a follower has no such key, and then there is nothing to take over.
+        let own = (self.in_place && own.sealing_key().exists()).then_some(&self.data_dir);
+        let Some(path) = self.keys_from.as_ref().or(own) else {
             return Ok(None);
         };
         let pair = SealingKeyPair::open(&DataFolder::new(path))

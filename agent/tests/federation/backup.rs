@@ -54,6 +54,7 @@ fn command(folder: &Path, file: &[u8]) -> Restore {
         file: path,
         expect: None,
         keys_from: None,
+        in_place: false,
         node: "home-1".parse().unwrap(),
         cluster: None,
         data_dir: folder.join("voter"),
@@ -204,6 +205,30 @@ async fn pre_shared_keys_stay_with_the_key_of_an_old_voter_and_are_new_without()
     command.keys_from = Some(lost.federation.folder().path().to_owned());
     command.restore().unwrap();
     assert_eq!(mark(&Federation::serve(parent).await), before);
+}
+
+#[tokio::test]
+async fn a_voter_is_restored_in_its_own_folder_with_its_own_keys_and_its_old_state_set_aside() {
+    let Lost {
+        federation, file, ..
+    } = Lost::new().await;
+    let before = federation.voter.keys().unwrap().preshared.mark();
+    let key = std::fs::read(federation.folder().node_key()).unwrap();
+    let parent = federation.end().await;
+    let mut command = command(parent.path(), &file);
+    let occupied = format!("{:#}", command.restore().unwrap_err());
+    assert!(occupied.contains("holds an agent already"), "{occupied}");
+    command.in_place = true;
+    command.node = "edge-1".parse().unwrap();
+    let other = format!("{:#}", command.restore().unwrap_err());
+    assert!(other.contains("the agent of the node `home-1`"), "{other}");
+    command.node = "home-1".parse().unwrap();
+    command.restore().unwrap();
+    assert!(command.data_dir.join("state.redb.before").exists());
+    let restored = Federation::serve(parent).await;
+    assert_eq!(restored.voter.keys().unwrap().preshared.mark(), before);
+    assert_eq!(std::fs::read(restored.folder().node_key()).unwrap(), key);
+    restored.admin().await;
 }
 
 #[tokio::test]
