@@ -19,13 +19,8 @@ const LENGTH_MAX: u64 = hanse_client::MESSAGE_LIMIT_BYTES as u64 + HEADER_LENGTH
 
 /// Keeps a plan.
 pub fn write(folder: &DataFolder, plan: &proto::NodePlan) -> Result<(), DataError> {
-    let content = plan.encode_to_vec();
-    let mut bytes = Vec::with_capacity(HEADER_LENGTH + content.len());
-    bytes.extend(MAGIC);
-    bytes.extend(crc32fast::hash(&content).to_le_bytes());
-    bytes.extend(content);
     let path = folder.plan();
-    file::write_atomically(&path, MODE_SECRET, &bytes).map_err(DataError::io("write", &path))
+    file::write_atomically(&path, MODE_SECRET, &encode(plan)).map_err(DataError::io("write", &path))
 }
 
 /// The plan that was kept last; none: there was none yet.
@@ -44,7 +39,20 @@ pub fn read(folder: &DataFolder) -> Result<Option<proto::NodePlan>, DataError> {
     })
 }
 
-fn decode(bytes: &[u8]) -> Option<proto::NodePlan> {
+/// A plan as it is written.
+#[must_use]
+pub fn encode(plan: &proto::NodePlan) -> Vec<u8> {
+    let content = plan.encode_to_vec();
+    let mut bytes = Vec::with_capacity(HEADER_LENGTH + content.len());
+    bytes.extend(MAGIC);
+    bytes.extend(crc32fast::hash(&content).to_le_bytes());
+    bytes.extend(content);
+    bytes
+}
+
+/// Reads a plan; any bytes give one or none.
+#[must_use]
+pub fn decode(bytes: &[u8]) -> Option<proto::NodePlan> {
     let rest = bytes.strip_prefix(MAGIC)?;
     let (checksum, content) = rest.split_at_checked(HEADER_LENGTH - MAGIC.len())?;
     if crc32fast::hash(content).to_le_bytes() != *checksum {
