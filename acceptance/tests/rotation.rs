@@ -97,6 +97,34 @@ fn an_authority_is_replaced_and_nobody_is_shut_out_before_their_time() -> Result
     pings(&federation, &address)
 }
 
+#[test]
+fn a_voter_that_was_off_while_the_authority_was_replaced_votes_again() -> Result<()> {
+    let laboratory = Laboratory::start(3)?;
+    let mut federation = Federation::raise_voters(&laboratory)?;
+    let operator = federation.operator.clone();
+    let leader = federation.leader()?;
+    let off = (leader + 1) % 3;
+    federation.agents[off].kill()?;
+    operator.hanse(["authority", "rotate"])?.success()?;
+    until_roles(&operator, &["retiring", "signing"])?;
+    // The others have new certificates by now, of an authority that it never heard of.
+    let others = "every other voter has renewed";
+    wait_until_true(others, PATIENCE, || {
+        let nodes = operator.hanse_json(["authority", "status"])?;
+        let waits = nodes.to_string();
+        let host = federation.agents[off].node();
+        let still = federation.agents.iter().map(Agent::node);
+        let named = still.filter(|node| waits.contains(*node) && *node != host);
+        Ok(named.count() == 0)
+    })?;
+    federation.agents[off].start()?;
+    federation.wait_until_voting(3)?;
+    federation.agents[leader].kill()?;
+    operator.wait_until_answered()?;
+    federation.agents[off].wait_until_live(&operator)?;
+    Ok(())
+}
+
 fn pings(federation: &Federation, address: &str) -> Result<()> {
     wait_until_true("the mesh works", PATIENCE, || {
         let host = federation.agents[0].host();

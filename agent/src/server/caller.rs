@@ -136,10 +136,11 @@ impl Certificate {
 
     fn standing(&self, state: &FederationState, now_unix_s: u64) -> Standing {
         let is_valid = now_unix_s < self.expires_unix_s;
-        // A voter that has not heard of the federation's state yet knows none, and TLS decides.
+        // A voter that lags behind may not have heard of the one that signed. TLS saw that one which
+        // it knows vouches for it, and an authority that was retired is never newer than the others.
         let authorities = &state.inventory().authorities;
         let is_trusted =
-            |number| authorities.get(number).is_some() || authorities.iter().next().is_none();
+            |number| authorities.get(number).is_some() || number >= authorities.next_number();
         if self.authority.is_some_and(|number| !is_trusted(number)) {
             return Standing::Refused(Fault::AuthorityRetired);
         }
