@@ -61,7 +61,7 @@ impl Watch<'_> {
         loop {
             let told = self.told.borrow_and_update().clone();
             let step = told.as_ref().and_then(|told| step(told, self.own));
-            let mut pause = Duration::MAX;
+            let (mut pause, mut complaint) = (Duration::MAX, None);
             match step {
                 None => {}
                 Some(Step::Retire) => {
@@ -76,10 +76,17 @@ impl Watch<'_> {
                     Err(error) => {
                         let error = format!("{error:#}");
                         tracing::warn!(error, "unable to become a voter; trying again");
+                        complaint = Some(format!("it can't become a voter: {error}"));
                         pause = RETRY_PAUSE;
                     }
                 },
             }
+            let is_new = |before: &mut Option<String>| {
+                let is_new = *before != complaint;
+                *before = complaint;
+                is_new
+            };
+            self.known.complaint.send_if_modified(is_new);
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 changed = self.told.changed() => if changed.is_err() {

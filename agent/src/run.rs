@@ -127,6 +127,7 @@ async fn live<H: Hands>(
         clock: clock.clone(),
         trust: watch::channel(None).0,
         duty: watch::channel(None).0,
+        complaint: watch::channel(None).0,
     };
     let mut voters = Voters::learning(folder.clone(), settings.endpoints.clone());
     if let Some(server) = &server {

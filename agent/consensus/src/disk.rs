@@ -3,22 +3,26 @@
 //! What [`Disk::write`] has done is safe. All of this blocks: it belongs on the journal's thread.
 //! A file that can't be trusted is an error that names it, and never a fresh start.
 
+mod contents;
+mod error;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use hanse_core::level::{FeatureLevel, PROGRAM_VERSION};
+use hanse_core::level::PROGRAM_VERSION;
 use hanse_core::name::FederationName;
 use hanse_core::state::FederationState;
-use redb::{Database, Durability, ReadableDatabase as _, ReadableTable as _, TableDefinition};
+use redb::{Database, Durability, ReadableDatabase as _, TableDefinition};
 
-use crate::form::{
-    EntryForm, LogIdForm, MembershipForm, NodeForm, PayloadForm, SnapshotForm, VoteForm,
-};
+use crate::form::{LogIdForm, MembershipForm, NodeForm, SnapshotForm, VoteForm};
 use crate::record::{self, Record, RecordError};
 use crate::types::VoterId;
+pub use contents::Contents;
+pub use error::StoreError;
+use error::{damaged, from_redb};
 
 /// Everything but the log.
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
@@ -35,62 +39,6 @@ const KEY_STATE: &str = "state";
 const KEY_PROGRAM: &str = "program";
 /// The state is in memory already: the file needs little of it.
 const CACHE_BYTES: usize = 1 << 20;
-
-/// Why the state can't be read or written.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// There is no file.
-    #[error(
-        "{0} is missing: without it this voter would forget what it promised; remove this voter, empty its folder and join it again, or restore the folder"
-    )]
-    Missing(PathBuf),
-    /// The file is no state, or not a whole one.
-    #[error(
-        "{path} is damaged ({reason}): restore the folder; or, where other voters are alive, remove this voter, empty its folder and join it again"
-    )]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// A later version of this program wrote it.
-    #[error("{path} was written at {}; nothing was changed", record::too_new(*level, program.as_deref()))]
-    Newer {
-        /// The file.
-        path: PathBuf,
-        /// At which level.
-        level: FeatureLevel,
-        /// The version that wrote it, where that is known.
-        program: Option<String>,
-    },
-    /// The file belongs to another federation.
-    #[error(
-        "{path} holds the state of the federation `{found}` and not of `{expected}`: restore the right file"
-    )]
-    Foreign {
-        /// The file.
-        path: PathBuf,
-        /// Whose it is.
-        found: String,
-        /// Whose it should be.
-        expected: FederationName,
-    },
-    /// Another process has it open.
-    #[error("{0} is in use by another process; stop it first")]
-    Busy(PathBuf),
-    /// The disk has no room.
-    #[error("the disk that holds {0} is full; make room and try again")]
-    Full(PathBuf),
-    /// The system refused otherwise.
-    #[error("unable to write {path}: {reason}")]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
-}
 
 /// Opens the database of a path; tests put one that fails or forgets in its place.
 pub type Opener = Box<dyn Fn(&Path) -> Result<Database, redb::DatabaseError> + Send>;
@@ -117,47 +65,11 @@ pub enum Write {
     },
 }
 
-/// What a file holds.
-#[derive(Debug, Clone)]
-pub struct Contents {
-    /// Which voter it belongs to.
-    pub voter: VoterId,
-    /// Whom this voter voted for last.
-    pub vote: Option<VoteForm>,
-    /// The last entry that is gone from the log.
-    pub purged: Option<LogIdForm>,
-    /// The last entry that is known to be committed.
-    pub committed: Option<LogIdForm>,
-    /// The log, in order, without gaps.
-    pub log: Vec<EntryForm>,
-    /// What the snapshot says about itself.
-    pub snapshot: SnapshotForm,
-    /// The state at the snapshot.
-    pub state: FederationState,
-}
-
 /// The file, open.
 pub struct Disk {
     path: PathBuf,
     opener: Opener,
     database: Option<Database>,
-}
-
-impl Contents {
-    /// Whether this is the only voter, and nobody learns to become another.
-    #[must_use]
-    pub fn is_alone(&self) -> bool {
-        let entries = self.log.iter().rev();
-        let latest = entries.filter_map(|entry| match &entry.payload {
-            PayloadForm::Membership(membership) => Some(membership),
-            PayloadForm::Blank | PayloadForm::Batch(_) | PayloadForm::Checkpoint { .. } => None,
-        });
-        let membership = latest.chain([&self.snapshot.membership]).next();
-        membership.is_some_and(|membership| {
-            let mut members = membership.nodes.keys();
-            members.next() == Some(&self.voter) && members.next().is_none()
-        })
-    }
 }
 
 impl Disk {
@@ -312,6 +224,13 @@ impl Disk {
         String::from_utf8(program.value().to_vec()).ok()
     }
 
+    fn load(&self, federation: &FederationName) -> Result<Contents, StoreError> {
+        match &self.database {
+            Some(database) => contents::load(database, &self.path, federation),
+            None => Err(StoreError::Missing(self.path.clone())),
+        }
+    }
+
     fn name_writer(&self, error: StoreError) -> StoreError {
         match error {
             StoreError::Newer { path, level, .. } => StoreError::Newer {
@@ -322,86 +241,11 @@ impl Disk {
             other => other,
         }
     }
-
-    fn load(&self, federation: &FederationName) -> Result<Contents, StoreError> {
-        let path = &self.path;
-        let Some(database) = &self.database else {
-            return Err(StoreError::Missing(path.clone()));
-        };
-        let fail = |error: redb::Error| from_redb(path, &error);
-        let transaction = database.begin_read().map_err(|error| fail(error.into()))?;
-        let meta = transaction
-            .open_table(META)
-            .map_err(|error| fail(error.into()))?;
-        let value = |key| -> Result<Option<Vec<u8>>, StoreError> {
-            let value = meta.get(key).map_err(|error| fail(error.into()))?;
-            Ok(value.map(|value| value.value().to_vec()))
-        };
-        let found = needed(path, KEY_FEDERATION, value(KEY_FEDERATION)?)?;
-        let found = String::from_utf8_lossy(&found).into_owned();
-        if found != federation.as_str() {
-            return Err(StoreError::Foreign {
-                path: path.clone(),
-                found,
-                expected: federation.clone(),
-            });
-        }
-        let log = transaction
-            .open_table(LOG)
-            .map_err(|error| fail(error.into()))?;
-        let mut contents = Contents {
-            voter: read(path, &needed(path, KEY_VOTER, value(KEY_VOTER)?)?)?,
-            vote: read_some(path, value(KEY_VOTE)?)?,
-            purged: read_some(path, value(KEY_PURGED)?)?,
-            committed: read_some(path, value(KEY_COMMITTED)?)?,
-            log: Vec::new(),
-            snapshot: read(path, &needed(path, KEY_SNAPSHOT, value(KEY_SNAPSHOT)?)?)?,
-            state: read(path, &needed(path, KEY_STATE, value(KEY_STATE)?)?)?,
-        };
-        let mut expected = contents.purged.map(|purged| purged.index + 1);
-        for row in log.iter().map_err(|error| fail(error.into()))? {
-            let (index, record) = row.map_err(|error| fail(error.into()))?;
-            let entry: EntryForm = read(path, record.value())?;
-            let index = index.value();
-            if expected.is_some_and(|expected| index != expected) || entry.log_id.index != index {
-                return Err(damaged(
-                    path,
-                    &format!("the entry before {index} is missing"),
-                ));
-            }
-            expected = Some(index + 1);
-            contents.log.push(entry);
-        }
-        let from = contents
-            .snapshot
-            .last_log_id
-            .map_or(0, |last| last.index + 1);
-        if contents.purged.is_some_and(|purged| purged.index >= from) {
-            return Err(damaged(
-                path,
-                &"entries between snapshot and log are missing",
-            ));
-        }
-        Ok(contents)
-    }
 }
 
 impl std::fmt::Debug for Disk {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Disk({})", self.path.display())
-    }
-}
-
-impl StoreError {
-    /// Whether the same write may succeed later, without anybody repairing the file.
-    #[must_use]
-    pub fn may_pass(&self) -> bool {
-        match self {
-            Self::Full(_) | Self::Io { .. } | Self::Busy(_) => true,
-            Self::Missing(_) | Self::Damaged { .. } | Self::Newer { .. } | Self::Foreign { .. } => {
-                false
-            }
-        }
     }
 }
 
@@ -475,53 +319,9 @@ fn encoded(value: &impl Record) -> Result<Vec<u8>, redb::Error> {
     record::encode(value).map_err(|error| redb::Error::Io(io::Error::other(error)))
 }
 
-fn needed(path: &Path, key: &str, value: Option<Vec<u8>>) -> Result<Vec<u8>, StoreError> {
-    value.ok_or_else(|| damaged(path, &format!("it has no {key}")))
-}
-
-fn read<T: serde::de::DeserializeOwned>(path: &Path, record: &[u8]) -> Result<T, StoreError> {
-    record::decode(record).map_err(|error| match error {
-        RecordError::Newer(level) => StoreError::Newer {
-            path: path.to_owned(),
-            level,
-            program: None,
-        },
-        other => damaged(path, &other),
-    })
-}
-
-fn read_some<T: serde::de::DeserializeOwned>(
-    path: &Path,
-    record: Option<Vec<u8>>,
-) -> Result<Option<T>, StoreError> {
-    record.map(|record| read(path, &record)).transpose()
-}
-
 fn restrict(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
-}
-
-fn damaged(path: &Path, reason: &dyn std::fmt::Display) -> StoreError {
-    StoreError::Damaged {
-        path: path.to_owned(),
-        reason: reason.to_string(),
-    }
-}
-
-fn from_redb(path: &Path, error: &redb::Error) -> StoreError {
-    let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
-    let torn = [io::ErrorKind::InvalidData, io::ErrorKind::UnexpectedEof];
-    match error {
-        redb::Error::DatabaseAlreadyOpen => StoreError::Busy(path.to_owned()),
-        redb::Error::Io(error) if full.contains(&error.kind()) => StoreError::Full(path.to_owned()),
-        redb::Error::Io(error) if torn.contains(&error.kind()) => damaged(path, error),
-        redb::Error::Io(error) => StoreError::Io {
-            path: path.to_owned(),
-            reason: error.to_string(),
-        },
-        other => damaged(path, other),
-    }
 }
 
 #[cfg(test)]

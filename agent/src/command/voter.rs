@@ -1,7 +1,7 @@
 //! `hanse voter add` and `hanse voter remove`: who keeps the federation's state.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -86,6 +86,10 @@ impl Add {
         let client = self.connection.open().await?;
         let listen = match self.listen {
             Some(listen) => listen.to_string(),
+            // Without IPv6 there is nothing to listen on by that name.
+            None if self.advertise.host().parse::<Ipv4Addr>().is_ok() => {
+                format!("0.0.0.0:{}", self.advertise.port())
+            }
             None => format!("[::]:{}", self.advertise.port()),
         };
         let listen: Endpoint = listen.parse()?;
@@ -99,8 +103,8 @@ impl Add {
         done.await.with_context(|| {
             format!(
                 "`{node}` was called to vote and does not yet; it goes on by itself. If it stays \
-                 so: does its agent run, is port {} free there, and do others reach it at {}? Its \
-                 log says more; `hanse voter remove {node}` takes the call back",
+                 so: does its agent run, is port {} free there, and do others reach it at {}? \
+                 `hanse status` and its log say more; `hanse voter remove {node}` takes the call back",
                 self.advertise.port(),
                 self.advertise,
             )

@@ -35,6 +35,8 @@ pub struct Known {
     pub trust: watch::Sender<Option<proto::TrustBundle>>,
     /// Where to say what the node is to the voters.
     pub duty: watch::Sender<Option<proto::VoterDuty>>,
+    /// Why the node is not what it is to be to the voters, for its reports.
+    pub complaint: watch::Sender<Option<String>>,
 }
 
 /// Follows the node's plan.
@@ -127,6 +129,7 @@ impl<H: Hands> Follower<H> {
             credentials: self.identity.credentials.clone(),
             clock: self.identity.clock.clone(),
             intervals,
+            complaint: self.identity.complaint.subscribe(),
             gauge: self.gauge.clone(),
             boot_id: self.boot_id.clone(),
         };
@@ -329,6 +332,7 @@ mod tests {
             clock: Arc::new(hanse_client::WallClock),
             trust: watch::channel(None).0,
             duty: watch::channel(None).0,
+            complaint: watch::channel(None).0,
         };
         Follower::new(folder.clone(), voters, known, Arc::new(Idle))
     }

@@ -31,6 +31,7 @@ pub(super) struct Reporter {
     pub(super) credentials: watch::Receiver<Arc<Credentials>>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) intervals: watch::Receiver<Duration>,
+    pub(super) complaint: watch::Receiver<Option<String>>,
     pub(super) gauge: Arc<Mutex<Option<Gauge>>>,
     pub(super) boot_id: String,
 }
@@ -45,6 +46,8 @@ impl Reporter {
             let now = SystemTime::now();
             let mut status = report::status(&observation, measured, &self.boot_id, now);
             status.problems.extend(self.clock.problem());
+            let complaint = self.complaint.borrow_and_update().clone();
+            status.problems.extend(complaint);
             status.trusted_authorities = report::trusted(&self.credentials.borrow_and_update());
             match self.report(status).await {
                 Ok(_) => failures = 0,
@@ -64,6 +67,7 @@ impl Reporter {
                 Ok(()) = self.intervals.changed() => {}
                 // Whom the node trusts is waited for.
                 Ok(()) = self.credentials.changed() => {}
+                Ok(()) = self.complaint.changed() => {}
                 () = news(&mut self.observations, &observation) => {
                     tokio::time::sleep(DEBOUNCE).await;
                 }

@@ -104,6 +104,7 @@ fn follow(
         clock: Arc::new(WallClock),
         trust: watch::channel(None).0,
         duty: watch::channel(None).0,
+        complaint: watch::channel(None).0,
     };
     let follower = Follower::new(folder, voters, known, hands.clone());
     tokio::spawn(follower.run(stop.clone()));

@@ -1,7 +1,7 @@
 use hanse_core::command::Batch;
 
 use super::*;
-use crate::form::PayloadForm;
+use crate::form::{EntryForm, PayloadForm};
 
 fn acme() -> FederationName {
     "acme".parse().unwrap()

@@ -19,7 +19,7 @@ use super::world::World;
 
 /// How many seeds the gate runs.
 const SEEDS: u64 = if cfg!(feature = "long") {
-    20_000
+    10_000
 } else {
     2_000
 };
