@@ -48,6 +48,7 @@ mod tests {
             endpoints: Vec::new(),
             listen: Some("127.0.0.1:1".parse().unwrap()),
             timing: Default::default(),
+            max_queue_size: 1000,
             audit: Default::default(),
         };
         settings.write(&folder).unwrap();

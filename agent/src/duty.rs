@@ -233,6 +233,7 @@ mod tests {
             endpoints: vec![LISTEN.parse().unwrap()],
             listen: Some(LISTEN.parse().unwrap()),
             timing: Default::default(),
+            max_queue_size: 7,
             audit: Default::default(),
         };
         settings.write(&folder).unwrap();

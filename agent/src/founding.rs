@@ -27,7 +27,7 @@ use crate::comeback;
 use crate::command::output;
 use crate::data::file::{self, MODE_SECRET};
 use crate::data::folder::FolderLock;
-use crate::data::{DataFolder, Settings};
+use crate::data::{DataFolder, QUEUE_SIZE_DEFAULT, Settings};
 use crate::identity::{Authority, Keyring, NodeIdentity, SealingKeyPair, identity_key};
 use crate::preshared::PresharedKeys;
 
@@ -101,6 +101,9 @@ impl Founding {
             endpoints: vec![advertise],
             listen: Some(self.listen),
             timing: self.timing,
+            max_queue_size: before
+                .as_ref()
+                .map_or(QUEUE_SIZE_DEFAULT, |before| before.max_queue_size),
             audit: before.map(|before| before.audit).unwrap_or_default(),
         };
         settings.write(&folder)?;

@@ -153,7 +153,8 @@ async fn live<H: Hands>(
         told: known.duty.subscribe(),
         known: known.clone(),
     };
-    let follower = Follower::new(folder.clone(), voters, known, hands.clone());
+    let follower = Follower::new(folder.clone(), voters, known, hands.clone())
+        .keeping(settings.max_queue_size);
     let mut following = tokio::spawn(follower.run(stop.clone()));
     // A part that dies takes the agent along: systemd starts a whole one again.
     let died = tokio::select! {

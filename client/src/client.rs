@@ -357,14 +357,15 @@ impl Client {
     }
 
     /// Reports the caller's own status. Never repeated: the next report says more.
-    pub async fn report(&self, status: proto::NodeStatus) -> Result<u64, ClientError> {
+    pub async fn report(
+        &self,
+        status: proto::NodeStatus,
+    ) -> Result<proto::ReportResponse, ClientError> {
         let request = proto::ReportRequest {
             status: Some(status),
         };
-        let response = self
-            .once(|mut api| async move { api.report(request).await })
-            .await?;
-        Ok(response.revision)
+        self.once(|mut api| async move { api.report(request).await })
+            .await
     }
 
     async fn read_snapshot(

@@ -21,6 +21,7 @@ use crate::key::PublicKey;
 use crate::mesh::addresses::{self, PoolExhausted};
 use crate::name::{MeshName, NodeName};
 use crate::object::{Object, ObjectRef};
+use crate::recollection;
 use crate::secret::SealedSecret;
 use crate::state::FederationState;
 use crate::voters::vote::Vote;
@@ -163,6 +164,23 @@ pub fn admit(
         Request::Vote(request) => {
             let change = vote::admit(state.inventory(), request)?;
             change.map(|change| silently(Command::Vote(change)))
+        }
+        Request::Recall {
+            node,
+            dropped,
+            changes,
+        } => {
+            if !state.inventory().nodes.contains_key(&node) {
+                return Err(node::unknown(&node));
+            }
+            let changes = recollection::bounded(changes, now_unix_s);
+            (!changes.is_empty()).then(|| {
+                silently(Command::Recall {
+                    node,
+                    dropped,
+                    changes,
+                })
+            })
         }
         Request::Lease(request) => {
             let change = lease::admit(state.leases(), request)?;

@@ -18,6 +18,7 @@ use crate::lease::{LeaseChange, LeaseRequest};
 use crate::level::FeatureLevel;
 use crate::name::{ClusterName, MeshName, NodeName};
 use crate::object::{Object, ObjectRef};
+use crate::recollection::PastChange;
 use crate::secret::{SealedSecret, SealingKey};
 use crate::voters::vote::{VoteChange, VoteRequest};
 
@@ -105,6 +106,15 @@ pub enum Request {
     Vote(VoteRequest),
     /// A lease is to change.
     Lease(LeaseRequest),
+    /// A node tells of the time when nobody heard it.
+    Recall {
+        /// The node.
+        node: NodeName,
+        /// How many changes before these it could not keep.
+        dropped: u64,
+        /// What changed, in order.
+        changes: Vec<PastChange>,
+    },
     /// Secrets are sealed to voters that lack them.
     Seal {
         /// The boxes.
@@ -300,6 +310,16 @@ pub enum Command {
     /// A lease changes.
     #[cfg_attr(feature = "previous-version", serde(skip))]
     Lease(LeaseChange),
+    /// What a node told of the time when nobody heard it.
+    #[cfg_attr(feature = "previous-version", serde(skip))]
+    Recall {
+        /// The node.
+        node: NodeName,
+        /// How many changes before these it could not keep.
+        dropped: u64,
+        /// What changed, in order.
+        changes: Vec<PastChange>,
+    },
     /// Secrets are sealed to voters.
     Seal {
         /// The boxes.
@@ -329,7 +349,9 @@ impl Command {
             | Self::SetHealth { .. }
             | Self::Authority(_)
             | Self::Seal { .. } => FeatureLevel::FIRST,
-            Self::Vote(_) | Self::Lease(_) | Self::Rejoin { .. } => FeatureLevel::SECOND,
+            Self::Vote(_) | Self::Lease(_) | Self::Recall { .. } | Self::Rejoin { .. } => {
+                FeatureLevel::SECOND
+            }
             Self::RaiseLevel { level } => FeatureLevel::SECOND.max(*level),
         }
     }
@@ -395,6 +417,15 @@ pub enum Event {
     VoterDismissed(NodeName),
     /// A node is a voter no more.
     VoterRemoved(NodeName),
+    /// A node told of the time when nobody heard it.
+    Recalled {
+        /// The node.
+        node: NodeName,
+        /// How many changes before these it could not keep.
+        dropped: u64,
+        /// What changed, in order.
+        changes: Vec<PastChange>,
+    },
     /// A node's health changed.
     HealthChanged {
         /// The node.

@@ -8,7 +8,9 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use crate::command::Event;
+use crate::name::NodeName;
 use crate::object::ObjectRef;
+use crate::recollection::PastChange;
 
 /// How much is remembered.
 pub const EVENTS_MAX: usize = 1024;
@@ -41,6 +43,37 @@ pub struct Telling {
     pub subject: String,
     /// One sentence for people.
     pub sentence: String,
+}
+
+impl Happened {
+    /// How it is told, each part with when it happened, in seconds since 1970: what a node tells of
+    /// the past happened one after the other, and before it was told.
+    #[must_use]
+    pub fn tellings(&self) -> Vec<(u64, Telling)> {
+        let Event::Recalled {
+            node,
+            dropped,
+            changes,
+        } = &self.event
+        else {
+            return vec![(self.at_unix_s, self.event.telling())];
+        };
+        let mut tellings = Vec::new();
+        if *dropped > 0 {
+            tellings.push((self.at_unix_s, self.event.telling()));
+        }
+        tellings.extend(changes.iter().map(|change| {
+            let what = if change.ended { "ended" } else { "began" };
+            let sentence = &change.sentence;
+            let telling = Telling {
+                kind: "recalled",
+                subject: format!("node/{node}"),
+                sentence: format!("while nobody heard the node `{node}`, this {what}: {sentence}"),
+            };
+            (change.at_unix_s, telling)
+        }));
+        tellings
+    }
 }
 
 impl History {
@@ -147,6 +180,15 @@ impl Event {
                 format!("node/{node}"),
                 format!("the node `{node}` is no voter any more"),
             ),
+            Self::Recalled {
+                node,
+                dropped,
+                changes,
+            } => told(
+                "recalled",
+                format!("node/{node}"),
+                recalled(node, *dropped, changes),
+            ),
             Self::HealthChanged {
                 node,
                 health,
@@ -196,6 +238,15 @@ fn subject(reference: &ObjectRef) -> String {
         ObjectRef::MemberCluster(name) => format!("member_cluster/{name}"),
         ObjectRef::VpnMesh(name) => format!("vpn_mesh/{name}"),
     }
+}
+
+fn recalled(node: &NodeName, dropped: u64, changes: &[PastChange]) -> String {
+    let count = changes.len();
+    let lost = match dropped {
+        0 => String::new(),
+        _ => format!("; {dropped} earlier ones gave way to these"),
+    };
+    format!("the node `{node}` tells of {count} changes while nobody heard it{lost}")
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ impl FeatureLevel {
     /// What the first version does, which told nobody its level.
     pub const FIRST: Self = Self(1);
     /// The level is part of the state, and nodes become voters and end being some while they
-    /// run, there are leases, and a federation can be restored.
+    /// run, there are leases, nodes tell of the time when nobody heard them, and a federation can be restored.
     pub const SECOND: Self = Self(2);
     /// The highest level of this program.
     pub const SUPPORTED: Self = if cfg!(feature = "previous-version") {

@@ -25,6 +25,7 @@ pub mod level;
 pub mod mesh;
 pub mod name;
 pub mod object;
+pub mod recollection;
 pub mod secret;
 pub mod size;
 pub mod state;

@@ -346,6 +346,15 @@ impl FederationState {
             }
             Command::Authority(change) => self.change_authorities(change, entry.at_unix_s),
             Command::Vote(change) => self.change_vote(change),
+            Command::Recall {
+                node,
+                dropped,
+                changes,
+            } => vec![Event::Recalled {
+                node: node.clone(),
+                dropped: *dropped,
+                changes: changes.clone(),
+            }],
             Command::Lease(change) => {
                 self.leases.apply(change, self.revision);
                 Vec::new()

@@ -23,7 +23,7 @@ use tokio::io::AsyncReadExt as _;
 use super::output;
 use crate::clock::FollowerClock;
 use crate::comeback;
-use crate::data::{DataFolder, Settings};
+use crate::data::{DataFolder, QUEUE_SIZE_DEFAULT, Settings};
 use crate::identity::{NodeIdentity, SealingKeyPair, Token};
 
 const EXAMPLE: &str = "\
@@ -168,6 +168,9 @@ impl Join {
             endpoints: known,
             listen: self.listen,
             timing: response.timing.parse().unwrap_or_default(),
+            max_queue_size: before
+                .as_ref()
+                .map_or(QUEUE_SIZE_DEFAULT, |before| before.max_queue_size),
             audit: before.map(|before| before.audit).unwrap_or_default(),
         };
         if self.voter {
@@ -316,6 +319,7 @@ mod tests {
             endpoints: Vec::new(),
             listen,
             timing: Default::default(),
+            max_queue_size: QUEUE_SIZE_DEFAULT,
             audit: Default::default(),
         };
         settings.write(&folder).unwrap();

@@ -101,6 +101,12 @@ impl DataFolder {
         self.path.join("sealing.key")
     }
 
+    /// What changed while the federation was out of reach.
+    #[must_use]
+    pub fn backlog(&self) -> PathBuf {
+        self.path.join("backlog.json")
+    }
+
     /// The federation's state, on voters.
     #[must_use]
     pub fn state(&self) -> PathBuf {

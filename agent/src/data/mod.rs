@@ -8,4 +8,4 @@ pub mod folder;
 pub mod settings;
 
 pub use folder::{DataError, DataFolder};
-pub use settings::Settings;
+pub use settings::{QUEUE_SIZE_DEFAULT, Settings};

@@ -31,9 +31,32 @@ pub struct Settings {
     /// How patient a voter is with the others; the same for all of them.
     #[serde(default, skip_serializing_if = "Timing::is_default")]
     pub timing: Timing,
+    /// How many changes are kept while the federation is out of reach; then the oldest goes.
+    #[serde(
+        default = "queue_size_default",
+        skip_serializing_if = "is_queue_size_default"
+    )]
+    pub max_queue_size: usize,
     /// How much of the audit log a voter keeps.
     #[serde(default, skip_serializing_if = "AuditLimits::is_default")]
     pub audit: AuditLimits,
+}
+
+/// So many changes are kept where the settings say nothing.
+pub const QUEUE_SIZE_DEFAULT: usize = 1000;
+/// More are never kept.
+const QUEUE_SIZE_MAX: usize = 10_000;
+
+fn queue_size_default() -> usize {
+    QUEUE_SIZE_DEFAULT
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde calls it with a reference"
+)]
+fn is_queue_size_default(size: &usize) -> bool {
+    *size == QUEUE_SIZE_DEFAULT
 }
 
 impl Settings {
@@ -51,7 +74,12 @@ impl Settings {
             DataError::Problem(format!("{} can't be understood: {reason}", path.display()))
         };
         let text = String::from_utf8(content).map_err(|error| malformed(&error))?;
-        toml::from_str(&text).map_err(|error| malformed(&error))
+        let settings: Self = toml::from_str(&text).map_err(|error| malformed(&error))?;
+        if settings.max_queue_size > QUEUE_SIZE_MAX {
+            let reason = format!("max_queue_size is at most {QUEUE_SIZE_MAX}");
+            return Err(malformed(&reason));
+        }
+        Ok(settings)
     }
 
     /// Reads the settings of a folder, also where an enrolment was interrupted; none: it has none.
@@ -88,6 +116,7 @@ mod tests {
             endpoints: vec!["127.0.0.1:7700".parse().unwrap()],
             listen: Some("127.0.0.1:7700".parse().unwrap()),
             timing: Timing::Lan,
+            max_queue_size: 7,
             audit: AuditLimits {
                 file_size_max: Some("1MiB".parse().unwrap()),
                 files_max: Some(3),

@@ -10,6 +10,7 @@ use hanse_core::mesh::PlanDigest;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::backlog::Backlog;
 use super::capacity::Gauge;
 use super::hands::Hands;
 use super::held::{Held, Unusable};
@@ -17,7 +18,7 @@ use super::pace::Pace;
 use super::reporter::Reporter;
 use super::voters::Voters;
 use super::{capacity, plan_file, report};
-use crate::data::{DataError, DataFolder};
+use crate::data::{DataError, DataFolder, QUEUE_SIZE_DEFAULT};
 
 /// How often to report before a plan says so, and the bounds of what a plan may say.
 const REPORT_INTERVAL_DEFAULT: Duration = Duration::from_secs(5);
@@ -46,6 +47,7 @@ pub struct Follower<H> {
     identity: Known,
     hands: Arc<H>,
     gauge: Arc<Mutex<Option<Gauge>>>,
+    backlog: Backlog,
     boot_id: String,
     /// The plan that is in the data plane's hands.
     held: Option<Held>,
@@ -61,12 +63,14 @@ impl<H: Hands> Follower<H> {
     pub fn new(folder: DataFolder, voters: Arc<Voters>, identity: Known, hands: Arc<H>) -> Self {
         let gauge = Arc::new(Mutex::new(Gauge::new(folder.clone())));
         let boot_id = report::boot_id();
+        let backlog = Backlog::open(&folder, QUEUE_SIZE_DEFAULT);
         let mut follower = Self {
             folder,
             voters,
             identity,
             hands,
             gauge,
+            backlog,
             boot_id,
             held: None,
             is_kept: false,
@@ -89,9 +93,22 @@ impl<H: Hands> Follower<H> {
         follower
     }
 
+    /// The same, which keeps so many changes while the federation is out of reach.
+    #[must_use]
+    pub fn keeping(mut self, max_queue_size: usize) -> Self {
+        self.backlog = Backlog::open(&self.folder, max_queue_size);
+        self
+    }
+
     /// Follows until `stop`.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut pace = Pace::new();
+        tokio::spawn(self.backlog.clone().run(
+            self.hands.observe(),
+            self.gauge.clone(),
+            self.identity.clock.clone(),
+            stop.clone(),
+        ));
         loop {
             let began = Instant::now();
             let Some(ended) = stop.run_until_cancelled(self.follow_once()).await else {
@@ -99,6 +116,7 @@ impl<H: Hands> Follower<H> {
             };
             let pause = pace.after(began.elapsed());
             self.voters.note(ended.is_ok());
+            self.backlog.lost();
             match ended {
                 Ok(()) => tracing::info!("connecting again with the new certificate"),
                 Err(error) => tracing::warn!(
@@ -129,6 +147,7 @@ impl<H: Hands> Follower<H> {
             credentials: self.identity.credentials.clone(),
             clock: self.identity.clock.clone(),
             intervals,
+            backlog: self.backlog.clone(),
             complaint: self.identity.complaint.subscribe(),
             gauge: self.gauge.clone(),
             boot_id: self.boot_id.clone(),

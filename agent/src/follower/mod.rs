@@ -4,6 +4,7 @@
 //! It never depends on a live federation: the last plan is on the disk and in effect before the
 //! first connection is tried.
 
+pub mod backlog;
 pub mod capacity;
 pub mod follow;
 pub mod hands;

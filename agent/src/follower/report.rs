@@ -38,6 +38,9 @@ pub fn status(
         // Of a voter, and its own to say.
         followers: Vec::new(),
         trusted_authorities: Vec::new(),
+        past: Vec::new(),
+        past_id: String::new(),
+        past_dropped: 0,
     }
 }
 

@@ -12,6 +12,7 @@ use hanse_dataplane::Observation;
 use rand::Rng as _;
 use tokio::sync::watch;
 
+use super::backlog::{self, Backlog};
 use super::capacity::{Gauge, Measurement};
 use super::{capacity, report};
 
@@ -31,6 +32,7 @@ pub(super) struct Reporter {
     pub(super) credentials: watch::Receiver<Arc<Credentials>>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) intervals: watch::Receiver<Duration>,
+    pub(super) backlog: Backlog,
     pub(super) complaint: watch::Receiver<Option<String>>,
     pub(super) gauge: Arc<Mutex<Option<Gauge>>>,
     pub(super) boot_id: String,
@@ -44,13 +46,21 @@ impl Reporter {
             let observation = self.observations.borrow_and_update().clone();
             let measured = self.measure().await;
             let now = SystemTime::now();
+            let breaches = measured.breaches.clone();
             let mut status = report::status(&observation, measured, &self.boot_id, now);
+            let complaints = backlog::complaints(&observation, &breaches);
+            self.backlog.fill(&mut status);
             status.problems.extend(self.clock.problem());
             let complaint = self.complaint.borrow_and_update().clone();
             status.problems.extend(complaint);
             status.trusted_authorities = report::trusted(&self.credentials.borrow_and_update());
             match self.report(status).await {
-                Ok(_) => failures = 0,
+                Ok(told) => {
+                    failures = 0;
+                    if self.backlog.reported(complaints, told.past_until_sequence) {
+                        continue;
+                    }
+                }
                 Err(error) if error.is_transient() && failures < FAILURES_MAX => {
                     failures += 1;
                     tracing::debug!(%error, failures, "a report did not arrive");
@@ -75,7 +85,10 @@ impl Reporter {
         }
     }
 
-    async fn report(&self, status: proto::NodeStatus) -> Result<u64, ClientError> {
+    async fn report(
+        &self,
+        status: proto::NodeStatus,
+    ) -> Result<proto::ReportResponse, ClientError> {
         let reported = tokio::time::timeout(TIMEOUT, self.client.report(status)).await;
         reported.unwrap_or_else(|_| {
             Err(ClientError::Interrupted {

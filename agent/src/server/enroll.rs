@@ -325,7 +325,7 @@ fn public_key_of(request: &proto::EnrollRequest) -> Result<&[u8], Status> {
 }
 
 /// An id that is the same for the same parts.
-fn request_id(parts: &[&[u8]]) -> String {
+pub(super) fn request_id(parts: &[&[u8]]) -> String {
     let mut context = digest::Context::new(&digest::SHA256);
     for part in parts {
         context.update(&(part.len() as u64).to_le_bytes());

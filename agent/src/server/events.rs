@@ -79,17 +79,19 @@ fn answers(history: &History, from_revision: u64) -> (Vec<Answer>, u64) {
     let next = happened.last().map_or(from, |last| last.revision + 1);
     let happened = happened
         .into_iter()
-        .map(|one| Answer::Happened(to_proto(one)));
+        .flat_map(to_proto)
+        .map(Answer::Happened);
     (compacted.into_iter().chain(happened).collect(), next)
 }
 
-fn to_proto(happened: &Happened) -> proto::Happened {
-    let telling = happened.event.telling();
-    proto::Happened {
-        revision: happened.revision,
-        at_unix_s: happened.at_unix_s,
+fn to_proto(happened: &Happened) -> impl Iterator<Item = proto::Happened> + use<> {
+    let revision = happened.revision;
+    let tellings = happened.tellings().into_iter();
+    tellings.map(move |(at_unix_s, telling)| proto::Happened {
+        revision,
+        at_unix_s,
         kind: telling.kind.to_owned(),
         subject: telling.subject,
         sentence: telling.sentence,
-    }
+    })
 }

@@ -20,6 +20,7 @@ mod issue;
 mod leader;
 pub mod listen;
 mod node;
+mod past;
 pub mod plans;
 mod quota;
 pub mod serve;

@@ -18,7 +18,9 @@ use super::authorize::Call;
 use super::forward::{self, Route};
 use super::session::Session;
 use super::voter::{Voter, invalid};
-use super::{audit, authority, backup, enroll, events, follow, issue, node, snapshot, user, vote};
+use super::{
+    audit, authority, backup, enroll, events, follow, issue, node, past, snapshot, user, vote,
+};
 
 /// The largest report that is kept for a node.
 const REPORT_LENGTH_MAX: usize = 1 << 20;
@@ -177,18 +179,22 @@ impl Api for Service {
             Route::Leader(mut leader, request) => return leader.report(request).await,
         };
         let node = enroll::calling_node(&caller)?;
-        let status = request.status.unwrap_or_default();
+        let mut status = request.status.unwrap_or_default();
         if status.encoded_len() > REPORT_LENGTH_MAX {
             let detail = format!("It may have {REPORT_LENGTH_MAX} bytes.");
             return Err(invalid(Path::of("status"), "Report too large", &detail));
         }
+        let past_until_sequence = past::keep(&self.0, &caller, &node, &mut status).await;
         // A node whose keys can't be committed now is well all the same.
         let kept = enroll::keep_keys(&self.0, &caller, &node, &status).await;
         let state = self.0.replica.read();
         self.0.statuses.report(state.inventory(), node, status);
         kept?;
         let revision = state.revision();
-        Ok(Response::new(proto::ReportResponse { revision }))
+        Ok(Response::new(proto::ReportResponse {
+            revision,
+            past_until_sequence,
+        }))
     }
 
     async fn enroll(

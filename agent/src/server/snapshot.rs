@@ -197,5 +197,8 @@ fn shown(status: &proto::NodeStatus, wanted: &WantedPeers) -> proto::NodeStatus 
         problems: status.problems.clone(),
         followers: status.followers.clone(),
         trusted_authorities: status.trusted_authorities.clone(),
+        past: Vec::new(),
+        past_id: String::new(),
+        past_dropped: 0,
     }
 }

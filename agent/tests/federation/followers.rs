@@ -81,7 +81,7 @@ impl Follower {
             meshes: vec![observed],
             ..Default::default()
         };
-        self.client.report(status).await.unwrap()
+        self.client.report(status).await.unwrap().revision
     }
 }
 

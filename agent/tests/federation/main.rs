@@ -18,6 +18,7 @@ mod health;
 mod identities;
 mod objects;
 mod papers;
+mod past;
 mod revocation;
 mod rotation;
 mod sizes;
