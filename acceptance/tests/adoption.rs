@@ -119,32 +119,6 @@ fn state_of_the_first_version_is_read_on_and_an_address_may_move() -> Result<()>
     Ok(())
 }
 
-#[test]
-fn what_a_run_left_whose_answer_was_lost_is_gone_on_with_and_nothing_else_is() -> Result<()> {
-    let laboratory = Laboratory::start(1)?;
-    let federation = Federation::raise(&laboratory)?;
-    let mut configuration = federation.configuration();
-    configuration.address_pools.clear();
-    let terraform = federation.terraform(&configuration)?;
-    terraform.apply()?;
-    // The federation has it and the state does not, as after a lost answer.
-    terraform.forget("hanse_member_cluster.site1")?;
-    let said = terraform.apply()?.stdout;
-    assert!(said.contains("was declared before"), "{said}");
-    assert!(!terraform.plan()?.has_changes);
-
-    terraform.forget("hanse_member_cluster.site1")?;
-    configuration.site("site1").networks = vec!["10.7.0.0/16".to_owned()];
-    terraform.write("main.tf", &configuration.to_string())?;
-    let refused = terraform.run(["apply", "-no-color", "-auto-approve"])?;
-    assert!(
-        !refused.succeeded() && refused.stderr.contains("Import it"),
-        "{}",
-        refused.stderr
-    );
-    Ok(())
-}
-
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")
 }

@@ -162,7 +162,7 @@ pub fn admit(
             change.map(|change| silently(Command::Authority(change)))
         }
         Request::Vote(request) => {
-            let change = vote::admit(state.inventory(), request)?;
+            let change = vote::admit(state, request)?;
             change.map(|change| silently(Command::Vote(change)))
         }
         Request::Recall {
@@ -292,7 +292,9 @@ fn admit_enroll(
     let inventory = state.inventory();
     let present = inventory.nodes.get(&node);
     if let Some(present) = present {
-        node::check_name(state, &node, present, &record.cluster)?;
+        // Whoever founds has the place by the word of the machine's owner.
+        let by = (token.is_some(), identity_key);
+        node::check_name(state, &node, present, &record.cluster, by)?;
     }
     let used = |claim: &TokenClaim| {
         state

@@ -96,6 +96,11 @@ impl Identities {
         self.awaited.contains_key(node)
     }
 
+    /// The key that a node had that has not come back yet, where it is known.
+    pub(crate) fn awaited_key(&self, node: &NodeName) -> Option<IdentityKey> {
+        self.awaited.get(node).copied().flatten()
+    }
+
     /// The nodes that have not come back since the federation was restored.
     pub fn awaited(&self) -> impl Iterator<Item = &NodeName> + '_ {
         self.awaited.keys()

@@ -6,7 +6,7 @@
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use hanse_client::{ClientError, RefusalKind, Snapshot, client};
+use hanse_client::{ClientError, Snapshot, client};
 use hanse_core::check;
 use hanse_core::inventory::Stored;
 use hanse_core::object::{Object, ObjectRef};
@@ -55,22 +55,24 @@ impl<M: Declared> Declaration<M> {
         let applied = federation
             .apply(&object, expected_revision, &request_id)
             .await;
-        let (own_revision, revision) = match applied {
-            Ok(applied) => (applied.stored.revision, applied.revision),
+        plan.complete(snapshot);
+        let applied = match applied {
+            Ok(applied) => applied,
             Err(error) => {
-                let Some(stored) = declared_before(cx, &object, &error).await else {
-                    return Err(of_error(&what, &error).into());
-                };
-                (stored.revision, stored.revision)
+                let was_there = snapshot.inventory.get(&object.reference()).is_some();
+                let is_lost = operation == Operation::Create && error.is_transient() && !was_there;
+                return Err(match is_lost {
+                    true => unheard(&what, plan, &error),
+                    false => of_error(&what, &error).into(),
+                });
             }
         };
-        remember(cx, own_revision);
+        remember(cx, applied.stored.revision);
         session.planned(&object);
-        plan.complete(snapshot);
         let limit = cx.timeout(WAIT_DEFAULT);
         let change = Change {
             operation,
-            revision,
+            revision: applied.revision,
             limit,
             before: None,
         };
@@ -261,33 +263,17 @@ async fn stored(
     Ok(found.filter(|stored| !stored.retiring))
 }
 
-/// The object that stood in the way of its own creation, if it is the same to the letter: a run that
-/// was cut off before its answer came has left it, and this one goes on from there. Whoever declares
-/// it twice is told.
-async fn declared_before(
-    cx: &Cx<Session>,
-    object: &Object,
-    error: &ClientError,
-) -> Option<Stored<Object>> {
-    let ClientError::Refused {
-        kind: RefusalKind::AlreadyExists,
-        ..
-    } = error
-    else {
-        return None;
-    };
-    let reference = object.reference();
-    let stored = stored(cx.client().ok()?, &reference).await.ok()??;
-    if stored.spec != *object {
-        return None;
-    }
-    cx.warn(
-        format!("The {reference} was declared before"),
-        "It is just as it is declared here, so it is in this state from now on and nothing was \
-         changed. An earlier run whose answer was lost leaves such an object. If another \
-         configuration declares it too, take it out of one of them.",
+/// A create of which nobody said what became of it. Terraform keeps it as tainted: the next run finds
+/// out whether it is there. It is never taken over from whoever else declared it meanwhile.
+fn unheard<M: Declared>(what: &str, plan: M, error: &ClientError) -> Failure<M> {
+    let mut diagnostics = of_error(what, error);
+    let detail = format!(
+        "Nobody said whether the {} was declared. It is kept as tainted: the next apply looks, and \
+         declares it anew.",
+        M::NOUN
     );
-    Some(stored)
+    diagnostics.push(Diagnostic::warning("The answer was lost", detail));
+    Failure::partial(plan, diagnostics)
 }
 
 /// An object that is declared already, as if this state had declared it.

@@ -49,6 +49,7 @@ pub(super) fn check_name(
     node: &NodeName,
     present: &NodeRecord,
     cluster: &ClusterName,
+    (comes_by_token, key): (bool, Option<IdentityKey>),
 ) -> Result<(), Refusal> {
     let refuse = |summary, detail| {
         let kind = RefusalKind::AlreadyExists;
@@ -69,6 +70,15 @@ pub(super) fn check_name(
              --cluster {own}`, or choose another name for this machine."
         );
         return refuse("Another member cluster", detail);
+    }
+    let known = state.identities().awaited_key(node);
+    if comes_by_token && known.is_some() && known != key {
+        let detail = format!(
+            "The node `{node}` of the federation that was restored is another machine: its key is \
+             known. Run `hanse join` there, on its own data folder. Where that folder is lost, \
+             `hanse node remove {node}` frees the name, and this machine gets new addresses."
+        );
+        return refuse("Another machine", detail);
     }
     Ok(())
 }

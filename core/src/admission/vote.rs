@@ -7,19 +7,21 @@ use crate::finding::Path;
 use crate::inventory::{Inventory, NodeRecord};
 use crate::name::NodeName;
 use crate::secret::{SealedSecret, SealingKey};
+use crate::state::FederationState;
 use crate::voters::VOTERS_MAX;
 use crate::voters::vote::{Pending, VoteChange, VoteRequest};
 
 type Decided = Result<Option<VoteChange>, Refusal>;
 
 /// Decides on a request; none: it would change nothing.
-pub(super) fn admit(inventory: &Inventory, request: VoteRequest) -> Decided {
+pub(super) fn admit(state: &FederationState, request: VoteRequest) -> Decided {
+    let inventory = state.inventory();
     match request {
         VoteRequest::Call {
             node,
             listen,
             advertise,
-        } => call(inventory, node, listen, advertise),
+        } => call(state, node, listen, advertise),
         VoteRequest::Answer {
             node,
             sealing_key,
@@ -50,7 +52,8 @@ pub(super) fn check_room(inventory: &Inventory, node: &NodeName) -> Result<(), R
     Err(refuse(RefusalKind::Invalid, "Voters enough", &detail))
 }
 
-fn call(inventory: &Inventory, node: NodeName, listen: Endpoint, advertise: Endpoint) -> Decided {
+fn call(state: &FederationState, node: NodeName, listen: Endpoint, advertise: Endpoint) -> Decided {
+    let inventory = state.inventory();
     let record = known(inventory, &node)?;
     let called = Pending::Called { listen, advertise };
     match &record.vote.pending {
@@ -66,6 +69,13 @@ fn call(inventory: &Inventory, node: NodeName, listen: Endpoint, advertise: Endp
     }
     if record.voter {
         return Ok(None);
+    }
+    if state.identities().is_awaited(&node) {
+        let detail = format!(
+            "The node `{node}` has not come back since the federation was restored. Let it join \
+             first; `hanse status` names those that are awaited."
+        );
+        return Err(refuse(RefusalKind::Conflict, "Awaited", &detail));
     }
     check_room(inventory, &node)?;
     let Pending::Called { listen, advertise } = called else {

@@ -22,6 +22,8 @@ use crate::voters::vote::Vote;
 const REVISIONS_IN_A_SECOND: u64 = 1_000_000;
 /// A clock that is wrong at the restore leaves this much between the backup and what comes.
 const REVISIONS_BETWEEN: u64 = 1_000_000_000_000;
+/// Whatever a file says, there is room above.
+const REVISION_MAX: u64 = u64::MAX / 2;
 
 impl FederationState {
     /// The state as it goes into a backup: without secrets that are worth nothing in a restore.
@@ -100,7 +102,11 @@ impl FederationState {
 
 fn first_revision(from_revision: u64, now_unix_s: u64) -> u64 {
     let by_time = now_unix_s.saturating_mul(REVISIONS_IN_A_SECOND);
-    by_time.max(from_revision.saturating_add(REVISIONS_BETWEEN))
+    let first = match by_time > from_revision {
+        true => by_time,
+        false => from_revision.saturating_add(REVISIONS_BETWEEN),
+    };
+    first.min(REVISION_MAX)
 }
 
 fn restored_inventory(inventory: Inventory) -> Inventory {
@@ -236,6 +242,9 @@ mod tests {
         assert!(second.revision() > 1_000_000_000);
         let again = first.clone().restored(NOW_UNIX_S + 5);
         assert!(again.revision() > first.revision() + 1_000_000);
+        // The same file, restored later, begins above all that came of it before.
+        let later = first.clone().restored(NOW_UNIX_S + 6);
+        assert!(later.revision() >= again.revision() + 1_000_000);
         // Programs that read JSON know whole numbers up to 2^53.
         assert!(again.revision() < 1 << 53);
     }
@@ -265,7 +274,9 @@ mod tests {
             foreign.findings[0].detail.contains("--cluster b"),
             "{foreign:?}"
         );
-        join(&mut federation, "b-1", "b", (9, "t2")).unwrap();
+        let stranger = join(&mut federation, "b-1", "b", (9, "t2")).unwrap_err();
+        assert_eq!(stranger.findings[0].summary, "Another machine");
+        join(&mut federation, "b-1", "b", (2, "t2")).unwrap();
         let again = join(&mut federation, "b-1", "b", (8, "t3")).unwrap_err();
         assert_eq!(again.findings[0].summary, "Name taken");
         let used = join(&mut federation, "b-2", "b", (3, "t2")).unwrap_err();
