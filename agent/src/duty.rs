@@ -152,7 +152,8 @@ pub async fn answer(
     });
     created.await??;
     let settings = Settings {
-        listen: Some(listen),
+        // An admin may have called it again meanwhile.
+        listen: Some(response.listen.parse().unwrap_or(listen)),
         timing: response.timing.parse().unwrap_or_default(),
         ..settings.clone()
     };

@@ -56,15 +56,11 @@ impl Client {
     where
         F: Future<Output = Result<tonic::Response<T>, Status>>,
     {
-        let way = self.ways.current();
-        call(way.api.clone())
+        // Whoever calls once stays: a follower's reports go where its stream is.
+        call(self.ways.current().api.clone())
             .await
             .map(tonic::Response::into_inner)
-            .map_err(|status| {
-                let error = failure(&status);
-                self.leave_after(&way, &error);
-                error
-            })
+            .map_err(|status| failure(&status))
     }
 
     /// A voter that can't answer is left for another.

@@ -173,6 +173,14 @@ pub struct Batch {
     pub base_revision: u64,
     /// What was decided, in order; never empty.
     pub entries: Vec<Entry>,
+    /// The only term in which it counts, where it rests on what a leader remembers of one: that a
+    /// lease was not renewed is true until another leader renews it.
+    #[cfg_attr(
+        not(feature = "previous-version"),
+        serde(default, skip_serializing_if = "Option::is_none")
+    )]
+    #[cfg_attr(feature = "previous-version", serde(skip))]
+    pub decided_in_term: Option<u64>,
 }
 
 /// What became of a batch.

@@ -170,9 +170,11 @@ impl FederationState {
         found.map(|(_, revision)| *revision)
     }
 
-    /// Applies a committed batch, if this is the state that it was decided on.
-    pub fn apply_batch(&mut self, batch: &Batch) -> Outcome {
-        if batch.base_revision != self.revision {
+    /// Applies a batch that was committed in a term, if this is the state that it was decided on, and
+    /// the term too where that matters.
+    pub fn apply_batch(&mut self, batch: &Batch, term: u64) -> Outcome {
+        let is_of_term = batch.decided_in_term.is_none_or(|decided| decided == term);
+        if batch.base_revision != self.revision || !is_of_term {
             return Outcome::Stale {
                 revision: self.revision,
             };

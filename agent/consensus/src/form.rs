@@ -288,6 +288,7 @@ mod tests {
         let batch = Batch {
             base_revision: 4,
             entries: Vec::new(),
+            decided_in_term: None,
         };
         let checkpoint = Checkpoint {
             revision: 9,

@@ -10,6 +10,7 @@ use hanse_core::name::{LeaseName, NodeName};
 use openraft::async_runtime::watch::WatchReceiver as _;
 use openraft::{AsyncRuntime, Instant as _};
 
+use crate::proposer::leads_in;
 use crate::replica::{Committed, ProposeError, Replica};
 
 /// Why there is no lease.
@@ -98,7 +99,8 @@ impl<R: AsyncRuntime> Replica<R> {
             ttl,
             ended_epoch,
         });
-        let committed = self.propose(request_id, request).await?;
+        // That it was not renewed is true in this term alone.
+        let committed = self.propose_in(Some(term), request_id, request).await?;
         let epoch = committed.revision;
         if committed.is_new {
             let ledger = self.ledger();
@@ -163,9 +165,6 @@ impl<R: AsyncRuntime> Replica<R> {
 
     /// The term in which this voter believes that it leads.
     fn leads_in(&self) -> Option<u64> {
-        let metrics = self.raft().server_metrics();
-        let metrics = metrics.borrow_watched();
-        let leads = metrics.current_leader == Some(metrics.id);
-        leads.then(|| metrics.vote.leader_id.term)
+        leads_in(self.raft())
     }
 }

@@ -90,7 +90,10 @@ impl Machine {
                 self.membership = StoredMembership::new(Some(entry.log_id), membership.clone());
                 Ok(Outcome::Applied { revision })
             }
-            Payload::Normal(Decision::Batch(batch)) => Ok(Arc::make_mut(next).apply_batch(batch)),
+            Payload::Normal(Decision::Batch(batch)) => {
+                let term = entry.log_id.leader_id.term;
+                Ok(Arc::make_mut(next).apply_batch(batch, term))
+            }
             Payload::Normal(Decision::Checkpoint(checkpoint)) => self.compare(checkpoint, next),
         }
     }

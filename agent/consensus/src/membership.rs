@@ -31,6 +31,8 @@ pub struct Survey {
     pub last_index: u64,
     /// The last entry that this voter applied.
     pub applied_index: u64,
+    /// Whether a change of voters was begun and not ended: majorities of two lists are needed.
+    pub is_joint: bool,
     /// The voters, and those that learn to become one.
     pub members: BTreeMap<VoterId, Member>,
 }
@@ -83,6 +85,7 @@ impl<R: AsyncRuntime> Replica<R> {
             term: metrics.current_term,
             last_index,
             applied_index: metrics.last_applied.map_or(0, |applied| applied.index),
+            is_joint: membership.get_joint_config().len() > 1,
             members: membership
                 .nodes()
                 .map(|(id, node)| (*id, member(id, node)))
@@ -99,6 +102,12 @@ impl<R: AsyncRuntime> Replica<R> {
     /// Lets a learner vote.
     pub async fn promote(&self, id: VoterId) -> Result<(), ProposeError> {
         self.change(ChangeMembers::AddVoterIds(BTreeSet::from([id])))
+            .await
+    }
+
+    /// Ends a change of voters that was begun and not ended, by this voter or by one before it.
+    pub async fn settle(&self) -> Result<(), ProposeError> {
+        self.change(ChangeMembers::AddVoterIds(BTreeSet::new()))
             .await
     }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use hanse_core::command::{Batch, Outcome, Request};
 use hanse_core::state::FederationState;
+use openraft::async_runtime::watch::WatchReceiver as _;
 use openraft::errors::{ClientWriteError, RaftError};
 use openraft::{AsyncRuntime, ReadPolicy};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -33,6 +34,8 @@ const COMMIT_TIMEOUT: Duration = Duration::from_secs(8);
 pub(crate) struct Proposal {
     pub(crate) request_id: String,
     pub(crate) request: Request,
+    /// The only term in which it may be written; none: any.
+    pub(crate) term: Option<u64>,
     pub(crate) answer: oneshot::Sender<Result<Committed, ProposeError>>,
 }
 
@@ -78,14 +81,21 @@ impl<R: AsyncRuntime> Proposer<R> {
     async fn commit(&mut self, mut proposals: Vec<Proposal>) -> Vec<Proposal> {
         let mut reason = ProposeError::Failed("the leader changed again and again".to_owned());
         for _ in 0..ATTEMPTS_MAX {
+            let term = leads_in(&self.raft);
+            proposals = self.give_back_outdated(proposals, term);
+            if proposals.is_empty() {
+                return proposals;
+            }
             let state = self.state.borrow().clone();
             let asked = proposals
                 .iter()
                 .map(|p| (p.request_id.as_str(), &p.request));
             let decided = decide(&state, asked, (self.clock)());
+            let mut looked_at = proposals.iter().take(decided.verdicts.len());
             let batch = Batch {
                 base_revision: state.revision(),
                 entries: decided.entries,
+                decided_in_term: term.filter(|_| looked_at.any(|one| one.term.is_some())),
             };
             match self.write(batch).await {
                 Ok(log_id) => {
@@ -104,6 +114,17 @@ impl<R: AsyncRuntime> Proposer<R> {
             let _ = proposal.answer.send(Err(reason.clone()));
         }
         Vec::new()
+    }
+
+    /// What rests on another term than this one is not written any more.
+    fn give_back_outdated(&self, proposals: Vec<Proposal>, term: Option<u64>) -> Vec<Proposal> {
+        let is_timely = |one: &Proposal| one.term.is_none() || one.term == term;
+        let (timely, outdated): (Vec<_>, Vec<_>) = proposals.into_iter().partition(is_timely);
+        for proposal in outdated {
+            let error = ProposeError::NotLeader(leader_of(&self.raft));
+            let _ = proposal.answer.send(Err(error));
+        }
+        timely
     }
 
     fn answer(&self, proposals: Vec<Proposal>, verdicts: Vec<Verdict>, log_id: Option<LogIdForm>) {
@@ -199,6 +220,14 @@ impl<R: AsyncRuntime> Proposer<R> {
             tracing::debug!(revision, "the checkpoint has to wait for the next batch");
         }
     }
+}
+
+/// The term in which this voter believes that it leads.
+pub(crate) fn leads_in<R: AsyncRuntime>(raft: &Raft<R>) -> Option<u64> {
+    let metrics = raft.server_metrics();
+    let metrics = metrics.borrow_watched();
+    let leads = metrics.current_leader == Some(metrics.id);
+    leads.then(|| metrics.vote.leader_id.term)
 }
 
 /// The state, once a majority confirmed after the call that this voter leads: nothing that was

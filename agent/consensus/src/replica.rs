@@ -152,11 +152,22 @@ impl<R: AsyncRuntime> Replica<R> {
         request_id: String,
         request: Request,
     ) -> Result<Committed, ProposeError> {
+        self.propose_in(None, request_id, request).await
+    }
+
+    /// The same, in that term or not at all.
+    pub(crate) async fn propose_in(
+        &self,
+        term: Option<u64>,
+        request_id: String,
+        request: Request,
+    ) -> Result<Committed, ProposeError> {
         let gone = || ProposeError::Failed("this voter is stopping; try again".to_owned());
         let (answer, answered) = oneshot::channel();
         let proposal = Proposal {
             request_id,
             request,
+            term,
             answer,
         };
         self.proposals.send(proposal).await.map_err(|_| gone())?;

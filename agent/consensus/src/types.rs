@@ -88,6 +88,7 @@ impl fmt::Display for Decision {
                 let Batch {
                     base_revision,
                     entries,
+                    decided_in_term: _,
                 } = batch;
                 write!(f, "{} entries on {base_revision}", entries.len())
             }

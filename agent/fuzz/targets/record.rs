@@ -72,6 +72,6 @@ fn entry(form: EntryForm) {
     if let PayloadForm::Batch(mut batch) = form.payload {
         let mut state = FEDERATION.with(Clone::clone);
         batch.base_revision = state.revision();
-        state.apply_batch(&batch);
+        state.apply_batch(&batch, 1);
     }
 }

@@ -38,6 +38,12 @@ pub async fn run(voter: Arc<Voter>) {
         let state = voter.replica.read();
         let survey = voter.replica.survey();
         release(&voter, &state, &survey).await;
+        if survey.is_joint {
+            if let Err(error) = voter.replica.settle().await {
+                tracing::warn!(%error, "unable to end a change of who votes; trying again");
+            }
+            continue;
+        }
         let wanted = wanted(state.inventory());
         let seen = see(&state, &survey, &mut caught_up);
         let ids: BTreeSet<VoterId> = wanted.keys().copied().collect();

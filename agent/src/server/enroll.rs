@@ -126,12 +126,12 @@ pub(super) async fn renew(
         return Err(bad_request(&reason));
     }
     bind_key(voter, caller, &node, *key).await?;
-    let mut voter_id = 0;
+    let (mut voter_id, mut listen) = (0, String::new());
     if let Some(sealing_key) = read_sealing_key(&request.sealing_key)? {
         check_level(voter, request.feature_level)?;
         let called = voter.replica.read().revision().to_le_bytes();
         let id = request_id(&[node.as_str().as_bytes(), sealing_key.as_bytes(), &called]);
-        voter_id = vote::answer(voter, caller, &node, sealing_key, &id).await?;
+        (voter_id, listen) = vote::answer(voter, caller, &node, sealing_key, &id).await?;
     }
     let state = voter.replica.read();
     let serves = state
@@ -141,6 +141,7 @@ pub(super) async fn renew(
         .is_some_and(|record| record.voter);
     let mut response = certify(voter, identity, serves, request)?;
     response.voter_id = voter_id;
+    response.listen = listen;
     voter
         .audit
         .note(
@@ -256,6 +257,7 @@ fn certify(
     };
     Ok(proto::EnrollResponse {
         voter_id: 0,
+        listen: String::new(),
         timing: voter.timing().to_string(),
         certificate_chain: chain,
         federation: identity.federation().to_string(),

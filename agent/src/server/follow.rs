@@ -58,8 +58,10 @@ pub(super) struct Sent {
     mark: [u8; 32],
     report_interval_ms: u32,
     voters: Arc<[String]>,
-    trust: (Arc<Trust>, Duration),
-    duty: Duty,
+    /// None: whether the node has heard of it is not certain.
+    trust: Option<(Arc<Trust>, Duration)>,
+    /// The same.
+    duty: Option<Duty>,
 }
 
 /// Follows a node's plan until the node goes or the voter stops.
@@ -76,7 +78,12 @@ pub(super) fn follow(
             && sent.revision == request.from_revision
             && Some(sent.digest) == digest
     };
-    let sent = place.unpark().filter(is_the_same);
+    let sent = place.unpark().filter(is_the_same).map(|sent| Sent {
+        // The plan is on the node's disk, and these are not: it may have begun anew since.
+        trust: None,
+        duty: None,
+        ..sent
+    });
     if let Some(sent) = &sent {
         place.hand_out(sent.revision, None, false);
     }
@@ -235,8 +242,8 @@ impl Following {
         let newest = (self.voter.trust(), self.voter.certificate_lifetime());
         let duty = frame.duty(&self.node).unwrap_or(Duty::Follow);
         let are_voters_told = is_told(&|told| told.voters == frame.voters);
-        let is_trust_told = is_told(&|told| told.trust == newest);
-        let is_duty_told = is_told(&|told| told.duty == duty);
+        let is_trust_told = is_told(&|told| told.trust.as_ref() == Some(&newest));
+        let is_duty_told = is_told(&|told| told.duty.as_ref() == Some(&duty));
         self.sent = Some(Sent {
             revision: frame.revision,
             digest,
@@ -244,8 +251,8 @@ impl Following {
             mark,
             report_interval_ms: frame.report_interval_ms,
             voters: frame.voters.clone(),
-            trust: newest.clone(),
-            duty: duty.clone(),
+            trust: Some(newest.clone()),
+            duty: Some(duty.clone()),
         });
         let endpoints = || frame.voters.to_vec();
         proto::FollowEvent {

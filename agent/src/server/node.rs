@@ -10,6 +10,7 @@ use super::authorize::Call;
 use super::caller::Caller;
 use super::enroll::calling_node;
 use super::voter::{Voter, invalid};
+use crate::consensus::autopilot;
 
 /// Ends whatever a node may do.
 pub(super) async fn revoke(
@@ -18,6 +19,7 @@ pub(super) async fn revoke(
     request: proto::RevokeNodeRequest,
 ) -> Result<proto::RevokeNodeResponse, Status> {
     let node = read_name(&request.node)?;
+    check_quorum(voter, &node).await?;
     let change = Request::RevokeNode { node: node.clone() };
     let revision = go(
         voter,
@@ -39,6 +41,7 @@ pub(super) async fn remove(
 ) -> Result<proto::RemoveNodeResponse, Status> {
     let node = read_name(&request.node)?;
     let farewell = if request.force {
+        check_quorum(voter, &node).await?;
         Farewell::Forced
     } else if is_reporting(voter, &node) {
         Farewell::Reporting
@@ -99,6 +102,23 @@ async fn go(
     // Another machine may get the name: what this one reported is not its own.
     voter.statuses.forget(node);
     Ok(committed.revision)
+}
+
+/// A voter may go only where enough others can be heard at this moment.
+pub(super) async fn check_quorum(voter: &Voter, node: &NodeName) -> Result<(), Status> {
+    let state = voter.confirmed().await?;
+    let record = state.inventory().nodes.get(node);
+    let Some(record) = record.filter(|record| record.voter) else {
+        return Ok(());
+    };
+    let checked = autopilot::check_removal(voter, record.voter_id()).await;
+    checked.map_err(|needed| {
+        let detail = format!(
+            "`{node}` can't be removed from the voters: {needed}. `hanse status` shows who can't \
+             be heard: start those first, or add another voter."
+        );
+        invalid(Path::of("node"), "No quorum would be left", &detail)
+    })
 }
 
 fn is_reporting(voter: &Voter, node: &NodeName) -> bool {

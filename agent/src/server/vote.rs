@@ -13,9 +13,9 @@ use tonic::Status;
 
 use super::authorize::Call;
 use super::caller::Caller;
-use super::node::read_name;
+use super::node::{check_quorum, read_name};
 use super::voter::{Voter, invalid};
-use crate::consensus::{Committed, autopilot};
+use crate::consensus::Committed;
 
 /// Calls a node to become a voter.
 pub(super) async fn add(
@@ -42,21 +42,7 @@ pub(super) async fn remove(
     request: proto::RemoveVoterRequest,
 ) -> Result<proto::RemoveVoterResponse, Status> {
     let node = read_name(&request.node)?;
-    let state = voter.confirmed().await?;
-    let record = state.inventory().nodes.get(&node);
-    if let Some(record) = record.filter(|record| record.voter)
-        && let Err(needed) = autopilot::check_removal(voter, record.voter_id()).await
-    {
-        let detail = format!(
-            "`{node}` can't be removed from the voters: {needed}. `hanse status` shows who can't \
-             be heard: start those first, or add another voter."
-        );
-        return Err(invalid(
-            Path::of("node"),
-            "No quorum would be left",
-            &detail,
-        ));
-    }
+    check_quorum(voter, &node).await?;
     let change = VoteRequest::Dismiss { node: node.clone() };
     let id = &request.request_id;
     let committed = propose(voter, caller, Call::RemoveVoter, &node, id, change).await?;
@@ -64,14 +50,15 @@ pub(super) async fn remove(
     Ok(proto::RemoveVoterResponse { revision })
 }
 
-/// A node that was called is ready. Yields the number that it is known by from now on.
+/// A node that was called is ready. Yields the number that it is known by from now on, and where it
+/// shall listen.
 pub(super) async fn answer(
     voter: &Voter,
     caller: &Caller,
     node: &NodeName,
     sealing_key: SealingKey,
     request_id: &str,
-) -> Result<u64, Status> {
+) -> Result<(u64, String), Status> {
     let change = VoteRequest::Answer {
         node: node.clone(),
         sealing_key,
@@ -79,7 +66,9 @@ pub(super) async fn answer(
     };
     let committed = propose(voter, caller, Call::Renew, node, request_id, change).await?;
     let record = committed.state.inventory().nodes.get(node);
-    Ok(record.map_or(0, |record| record.voter_id()))
+    let listen = record.and_then(|record| record.vote.listen.as_ref());
+    let listen = listen.map(ToString::to_string).unwrap_or_default();
+    Ok((record.map_or(0, |record| record.voter_id()), listen))
 }
 
 /// What a node is told that it is to the voters.

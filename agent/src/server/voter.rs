@@ -19,7 +19,7 @@ use tonic::Status;
 
 use super::authority;
 use super::authorize::{self, Call};
-use super::caller::{Caller, Standing};
+use super::caller::{Caller, Fault, Standing};
 use super::followers::Followers;
 use super::forward;
 use super::guard::Excuse;
@@ -217,8 +217,18 @@ impl Voter {
         if standing == Standing::Voter
             && let Some(other) = forward::asserted(request.metadata())?
         {
+            // Only the leader is asked so, and it knows all voters: whoever was one is not believed.
+            if !self.knows_as_voter(&caller) {
+                let reason = "only a voter may speak for others, and this node is none (any more)";
+                return Err(Status::permission_denied(reason));
+            }
             standing = self.sessions.judge(&other);
             caller = other;
+        }
+        if standing == Standing::Refused(Fault::NodeUnknown) && self.replica.read().revision() == 0
+        {
+            let reason = "this voter has not heard of the federation's state yet; ask another one";
+            return Err(Status::unavailable(reason));
         }
         if !authorize::is_allowed(call, standing) {
             let reason = authorize::explain(call, standing);
@@ -243,6 +253,14 @@ impl Voter {
             excuse.grant();
         }
         Ok(caller)
+    }
+
+    fn knows_as_voter(&self, caller: &Caller) -> bool {
+        let state = self.replica.read();
+        let record = caller
+            .node()
+            .and_then(|(node, _)| state.inventory().nodes.get(node));
+        record.is_some_and(|record| record.voter)
     }
 
     /// Whether this voter's own agent calls.

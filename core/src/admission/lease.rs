@@ -63,7 +63,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::command::Request;
+    use crate::command::{Batch, Command, Entry, Outcome, Request};
     use crate::testing::Builder;
 
     fn grant(
@@ -106,6 +106,33 @@ mod tests {
         let second = grant(&mut federation, "b", Some(first)).unwrap();
         assert!(second > first);
         assert_eq!(holder(&federation), Some(("b".to_owned(), second)));
+    }
+
+    #[test]
+    fn what_rests_on_another_term_does_nothing() {
+        let mut federation = Builder::new();
+        let batch = |term| Batch {
+            base_revision: federation.state.revision(),
+            entries: vec![Entry {
+                request_id: "grant".to_owned(),
+                at_unix_s: 0,
+                command: Command::Lease(LeaseChange::Granted {
+                    lease: "orders".parse().unwrap(),
+                    holder: "a".parse().unwrap(),
+                    ttl_ms: 10_000,
+                }),
+            }],
+            decided_in_term: term,
+        };
+        let (of_three, of_any) = (batch(Some(3)), batch(None));
+        let outcome = federation.state.clone().apply_batch(&of_three, 4);
+        assert!(matches!(outcome, Outcome::Stale { .. }), "{outcome:?}");
+        for (batch, term) in [(&of_three, 3), (&of_any, 4)] {
+            let outcome = federation.state.clone().apply_batch(batch, term);
+            assert!(matches!(outcome, Outcome::Applied { .. }), "{outcome:?}");
+        }
+        federation.state.apply_batch(&of_three, 3);
+        assert!(holder(&federation).is_some());
     }
 
     #[test]

@@ -5,6 +5,7 @@ use crate::command::{AddressChange, Command, Farewell};
 use crate::finding::Path;
 use crate::identities::IdentityKey;
 use crate::inventory::NodeRecord;
+use crate::level::FeatureLevel;
 use crate::name::{ClusterName, NodeName};
 use crate::state::FederationState;
 
@@ -109,7 +110,7 @@ pub(super) fn revoke(state: &FederationState, node: NodeName) -> Result<Option<C
     if state.identities().revoked_nodes().contains_key(&node) {
         return Ok(None);
     }
-    let addresses = without(state, &node)?;
+    let addresses = without(state, &node, true)?;
     Ok(Some(Command::RevokeNode { node, addresses }))
 }
 
@@ -123,7 +124,7 @@ pub(super) fn remove(
         let addresses = Vec::new();
         return Ok(Command::RemoveNode { node, addresses });
     }
-    let addresses = without(state, &node)?;
+    let addresses = without(state, &node, farewell == Farewell::Forced)?;
     match farewell {
         Farewell::Leaves | Farewell::Silent | Farewell::Forced => {
             Ok(Command::RemoveNode { node, addresses })
@@ -146,14 +147,21 @@ pub(super) fn remove(
     }
 }
 
-/// What changes in the addresses when a node goes, which a voter must not.
-fn without(state: &FederationState, node: &NodeName) -> Result<Vec<AddressChange>, Refusal> {
+/// What changes in the addresses when a node goes, which a voter must not. Where votes can't be ended
+/// yet, an admin's word must do: a voter that is lost would keep the others from ever being upgraded.
+fn without(
+    state: &FederationState,
+    node: &NodeName,
+    by_force: bool,
+) -> Result<Vec<AddressChange>, Refusal> {
     let inventory = state.inventory();
     let record = inventory.nodes.get(node).ok_or_else(|| unknown(node))?;
-    if record.voter || record.vote.pending.is_some() {
+    let can_end_votes = state.feature_level() >= FeatureLevel::SECOND;
+    if (record.voter || record.vote.pending.is_some()) && (can_end_votes || !by_force) {
         let detail = format!(
             "The node `{node}` is a voter and keeps the federation's state. Run `hanse voter \
-             remove {node}` first; it refuses where no quorum would be left."
+             remove {node}` first; it refuses where no quorum would be left. While some voters are \
+             of an earlier version and this one's machine is lost: `hanse node remove {node} --force`."
         );
         let kind = RefusalKind::Invalid;
         return Err(Refusal::one(kind, Path::of("node"), "A voter", detail));
@@ -314,6 +322,31 @@ mod tests {
             assert!(detail.contains("hanse voter remove v"), "{detail}");
         }
         assert_eq!(standing(&federation, "v", 1), NodeStanding::Enrolled);
+    }
+
+    #[test]
+    fn a_voter_that_is_lost_goes_by_force_while_votes_can_not_be_ended() {
+        let mut federation = Builder::new();
+        federation.state = FederationState::new("test".parse().unwrap());
+        federation
+            .ask(Request::Enroll {
+                node: "v".parse().unwrap(),
+                cluster: "a".parse().unwrap(),
+                voter: true,
+                advertise: None,
+                identity_key: Some([1; 32].into()),
+                token: None,
+                sealing_key: None,
+                boxes: Vec::new(),
+            })
+            .unwrap();
+        let refused = remove(&mut federation, "v", Farewell::Silent).unwrap_err();
+        assert!(
+            refused.findings[0].detail.contains("--force"),
+            "{refused:?}"
+        );
+        remove(&mut federation, "v", Farewell::Forced).unwrap();
+        assert_eq!(standing(&federation, "v", 1), NodeStanding::Unknown);
     }
 
     #[test]

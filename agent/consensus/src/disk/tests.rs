@@ -20,6 +20,7 @@ fn entries(indexes: std::ops::RangeInclusive<u64>) -> Write {
         let batch = Batch {
             base_revision: index,
             entries: Vec::new(),
+            decided_in_term: None,
         };
         let form = EntryForm {
             log_id: log_id(index),

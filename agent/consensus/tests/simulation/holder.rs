@@ -17,8 +17,8 @@ use rand::{Rng as _, SeedableRng as _};
 use super::history::{Held, History};
 use super::world::Directory;
 
-/// How long the lease lasts without being renewed.
-const TTL: Duration = Duration::from_secs(3);
+/// How long the lease lasts without being renewed: less than an election takes, or more than two.
+const TTLS: [Duration; 2] = [Duration::from_secs(3), Duration::from_secs(10)];
 /// How long a holder waits for an answer before it asks somebody else.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -33,6 +33,7 @@ pub(crate) struct Holder {
     /// How long a second of its clock takes.
     pace: f64,
     attempts: u32,
+    ttl: Duration,
 }
 
 impl Holder {
@@ -53,6 +54,7 @@ impl Holder {
             random,
             begins_no_more,
             attempts: 0,
+            ttl: TTLS[(seed % 2) as usize],
         }
     }
 
@@ -91,13 +93,13 @@ impl Holder {
                 self.pause(50..500).await;
                 continue;
             };
-            let granting = replica.grant_lease(id.clone(), &self.lease, &self.name, TTL);
+            let granting = replica.grant_lease(id.clone(), &self.lease, &self.name, self.ttl);
             match SimRuntime::timeout(PATIENCE, granting).await {
                 Ok(Ok(granted)) => {
                     let held = Held {
                         epoch: granted.revision,
                         from: self.history.now(),
-                        until: asked + TTL.mul_f64(self.pace),
+                        until: asked + self.ttl.mul_f64(self.pace),
                     };
                     self.history.held(held);
                     return Some(held);

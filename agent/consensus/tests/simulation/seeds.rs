@@ -105,6 +105,10 @@ async fn agree(world: &mut World) {
         let Some(leader) = world.leader() else {
             continue;
         };
+        if leader.survey().is_joint {
+            let _ = leader.settle().await;
+            continue;
+        }
         let Ok(state) = leader.confirmed().await else {
             continue;
         };
