@@ -3,10 +3,18 @@
 //! Keys and the last plan stay, so that the node is the same and its meshes are up. Nobody but
 //! `hanse join` and `hanse restore` does this, and only with the agent stopped.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use hanse_client::Fingerprint;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+
+use crate::data::file::{self, MODE_PUBLIC};
 use crate::data::{DataError, DataFolder, Settings};
 use crate::follower::plan_file;
+
+/// The largest file of certificates that is read.
+const CERTIFICATES_LENGTH_MAX: u64 = 64 << 10;
 
 /// Takes away what leads back to the federation as it was: where its voters were, and the order of
 /// its plans; then sets the mark of a folder that is not finished. A voter's state is set aside,
@@ -28,6 +36,42 @@ pub fn forget_old_federation(
     }
     folder.forget(&folder.voters())?;
     Ok(aside)
+}
+
+/// The authorities that a folder's node trusts; those of the old federation as long as a restore in
+/// it is not finished.
+pub fn old_authorities(folder: &DataFolder) -> Result<Vec<Fingerprint>, DataError> {
+    let before = folder.authorities_before();
+    let now = folder.authorities();
+    // An agent that knew one authority kept it with the certificate.
+    let path = if !folder.is_finished() && before.exists() {
+        before
+    } else if now.exists() {
+        now
+    } else {
+        folder.node_certificates()
+    };
+    let pem = read(&path)?;
+    let certificates = CertificateDer::pem_slice_iter(&pem).filter_map(Result::ok);
+    Ok(certificates.map(|der| Fingerprint::of(&der)).collect())
+}
+
+/// Keeps the authorities of the old federation until a restore in the folder is finished. The folder
+/// is locked.
+pub fn remember_authorities(folder: &DataFolder) -> Result<(), DataError> {
+    if !folder.is_finished() {
+        return Ok(());
+    }
+    let (now, before) = (folder.authorities(), folder.authorities_before());
+    if !now.exists() {
+        return folder.forget(&before);
+    }
+    file::write_atomically(&before, MODE_PUBLIC, &read(&now)?)
+        .map_err(DataError::io("write", &before))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, DataError> {
+    file::read_bounded(path, CERTIFICATES_LENGTH_MAX).map_err(DataError::io("read", path))
 }
 
 #[cfg(test)]
@@ -75,5 +119,12 @@ mod tests {
         let again = forget_old_federation(&folder, &settings).unwrap();
         assert_eq!(again, None);
         assert_eq!(std::fs::read_to_string(&aside).unwrap(), "old");
+
+        // The federation is lost and restored once more: not one of its states is destroyed.
+        folder.finish().unwrap();
+        let second = forget_old_federation(&folder, &settings).unwrap().unwrap();
+        assert!(second.ends_with("state.redb.before-2"), "{second:?}");
+        assert_eq!(std::fs::read_to_string(&aside).unwrap(), "old");
+        assert_eq!(std::fs::read_to_string(&second).unwrap(), "new");
     }
 }

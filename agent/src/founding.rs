@@ -48,10 +48,11 @@ pub struct Founding {
     pub cluster: ClusterName,
     /// Its name.
     pub node: NodeName,
-    /// Where it keeps keys and state; a new folder, unless it is in place.
+    /// Where it keeps keys and state.
     pub data_dir: PathBuf,
-    /// Whether the folder is that of the very node in the federation as it was.
-    pub in_place: bool,
+    /// What the folder holds, if it is that of the very node in the federation as it was; none: it
+    /// is new.
+    pub before: Option<Settings>,
     /// Where it serves the API.
     pub listen: SocketAddr,
     /// How patient its voters will be with one another.
@@ -68,8 +69,9 @@ impl Founding {
     pub fn found(&self, now_unix_s: u64) -> anyhow::Result<Fingerprint> {
         let advertise = self.advertise()?;
         self.rehearse(&advertise, now_unix_s)?;
+        self.require_no_credentials()?;
         let folder = DataFolder::new(&self.data_dir);
-        let (_lock, before) = self.take_folder(&folder)?;
+        let _lock = self.take_folder(&folder)?;
         let federation = self.federation();
         let authority = Authority::generate(federation.clone(), FIRST_AUTHORITY, now_unix_s)?;
         let node = NodeIdentity::open_or_generate(&folder)?;
@@ -101,41 +103,46 @@ impl Founding {
             endpoints: vec![advertise],
             listen: Some(self.listen),
             timing: self.timing,
-            max_queue_size: before
+            max_queue_size: self
+                .before
                 .as_ref()
                 .map_or(QUEUE_SIZE_DEFAULT, |before| before.max_queue_size),
-            audit: before.map(|before| before.audit).unwrap_or_default(),
+            audit: self
+                .before
+                .as_ref()
+                .map(|before| before.audit.clone())
+                .unwrap_or_default(),
         };
         settings.write(&folder)?;
         folder.finish()?;
+        folder.forget(&folder.authorities_before())?;
         Ok(authority.fingerprint())
     }
 
-    /// Takes a new folder, or the node's own: then what is in it is set aside, and its settings are
-    /// yielded.
-    fn take_folder(&self, folder: &DataFolder) -> anyhow::Result<(FolderLock, Option<Settings>)> {
-        if !self.in_place || !folder.is_finished() {
-            return Ok((folder.begin()?, None));
-        }
-        let before = Settings::read(folder)?;
-        let (is, wanted) = (
-            (&before.federation, &before.node),
-            (self.federation(), &self.node),
-        );
-        anyhow::ensure!(
-            is == wanted,
-            "{} holds the agent of the node `{}` in the federation `{}`, and not that of `{}` in \
-             `{}`: choose another folder",
-            self.data_dir.display(),
-            is.1,
-            is.0,
-            wanted.1,
-            wanted.0
-        );
+    /// Takes a new folder, or the node's own: then what is in it is set aside.
+    fn take_folder(&self, folder: &DataFolder) -> anyhow::Result<FolderLock> {
+        let Some(before) = &self.before else {
+            return Ok(folder.begin()?);
+        };
         let lock = folder.lock()?;
-        let aside = comeback::forget_old_federation(folder, &before)?;
+        comeback::remember_authorities(folder)?;
+        let aside = comeback::forget_old_federation(folder, before)?;
         output::tell_set_aside(aside.as_deref());
-        Ok((lock, Some(before)))
+        Ok(lock)
+    }
+
+    /// Nobody's file is overwritten by mistake, and that is known before anything is changed.
+    fn require_no_credentials(&self) -> anyhow::Result<()> {
+        let Some(path) = &self.credentials_out else {
+            return Ok(());
+        };
+        anyhow::ensure!(
+            std::fs::symlink_metadata(path).is_err(),
+            "{} is there already: choose another name with --credentials-out, or delete it if it is \
+             what an interrupted attempt left",
+            path.display()
+        );
+        Ok(())
     }
 
     fn federation(&self) -> &FederationName {
@@ -284,6 +291,6 @@ fn write_credentials(
         .map(|der| pem_section("CERTIFICATE", der))
         .collect();
     let bundle = format!("{certificates}{}", key.serialize_pem());
-    file::write_atomically(path, MODE_SECRET, bundle.as_bytes())
+    file::write_beside_others(path, MODE_SECRET, bundle.as_bytes())
         .with_context(|| format!("unable to write the credentials to {}", path.display()))
 }

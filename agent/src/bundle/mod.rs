@@ -20,8 +20,9 @@ use crate::data::file;
 
 /// The most of one text that goes in: the end of it.
 const TEXT_LENGTH_MAX: usize = 4 << 20;
-/// The most of a log file that is read.
-const LOG_LENGTH_MAX: u64 = 256 << 20;
+/// The most of a file that is read; much more than goes in, so that a secret that begins before the
+/// part that is read does not.
+const FILE_LENGTH_MAX: u64 = 16 << 20;
 /// The folder that the bundle unpacks to.
 const FOLDER: &str = "hanse-debug";
 
@@ -67,7 +68,15 @@ impl Bundle {
 
     /// Puts a small file in.
     pub fn put_file(&mut self, name: &str, path: &Path) {
-        let read = file::read_bounded(path, LOG_LENGTH_MAX);
+        self.put_read(name, path, file::read_bounded(path, FILE_LENGTH_MAX));
+    }
+
+    /// Puts the end of a log in.
+    pub fn put_log(&mut self, name: &str, path: &Path) {
+        self.put_read(name, path, file::read_end(path, FILE_LENGTH_MAX));
+    }
+
+    fn put_read(&mut self, name: &str, path: &Path, read: std::io::Result<Vec<u8>>) {
         let text = read.map(|content| String::from_utf8_lossy(&content).into_owned());
         let text = text.map_err(|error| format!("unable to read {}: {error}", path.display()));
         self.put_result(name, text);
@@ -122,7 +131,7 @@ fn end_of(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read as _;
+    use std::io::{Read as _, Seek as _};
 
     use super::*;
 
@@ -136,6 +145,20 @@ mod tests {
             (name, text)
         });
         entries.collect()
+    }
+
+    #[test]
+    fn the_end_of_a_log_is_there_however_large_it_is() {
+        let mut log = tempfile::NamedTempFile::new().unwrap();
+        log.as_file().set_len(8 << 30).unwrap();
+        log.seek(std::io::SeekFrom::End(0)).unwrap();
+        log.write_all(b"\nit broke\n").unwrap();
+        let mut bundle = Bundle::new(Redaction::default(), 7);
+        bundle.put_log("log.txt", log.path());
+        assert_eq!(bundle.missing(), [""; 0]);
+        let found = unpacked(&bundle.finish().unwrap());
+        assert!(found[0].1.ends_with("\nit broke\n"));
+        assert!(found[0].1.len() <= TEXT_LENGTH_MAX + 100);
     }
 
     #[test]

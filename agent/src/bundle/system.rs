@@ -32,7 +32,7 @@ const FILES: [(&str, &str); 7] = [
     ("pressure-io.txt", "/proc/pressure/io"),
     ("modules.txt", "/proc/modules"),
 ];
-/// What is asked. `wg show` names public keys and hides the others.
+/// What is asked. `wg show` names public keys and hides the others, whatever the environment says.
 const COMMANDS: [(&str, &[&str]); 11] = [
     (
         "links.txt",
@@ -116,6 +116,7 @@ async fn said(command: &[&str]) -> Result<String, String> {
     let mut child = Command::new(program)
         .args(arguments)
         .env("LC_ALL", "C")
+        .env("WG_HIDE_KEYS", "always")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -151,5 +152,11 @@ mod tests {
         assert!(missing.contains("no-such-program x"), "{missing}");
         assert!(said(&["false"]).await.unwrap_err().contains("exit status"));
         assert_eq!(said(&["echo", "hello"]).await.unwrap(), "hello\n");
+    }
+
+    #[tokio::test]
+    async fn whoever_shows_interfaces_is_told_to_hide_keys() {
+        let told = said(&["printenv", "WG_HIDE_KEYS"]).await;
+        assert_eq!(told.unwrap(), "always\n");
     }
 }

@@ -54,7 +54,7 @@ impl BackupCommand {
                 .and_then(|()| stdout.flush())
                 .context("unable to print the backup")?;
         } else {
-            file::write_atomically(&self.file, MODE_SECRET, &bytes)
+            file::write_beside_others(&self.file, MODE_SECRET, &bytes)
                 .with_context(|| format!("unable to write {}", self.file.display()))?;
         }
         let name = if is_stdout {

@@ -43,7 +43,7 @@ pub struct Bootstrap {
     /// How others reach it, if not by the address above
     #[arg(long, value_name = "HOST:PORT")]
     pub advertise: Option<Endpoint>,
-    /// Where to write an admin's credentials
+    /// Where to write an admin's credentials; a file that is there already is never overwritten
     #[arg(long, value_name = "FILE")]
     pub credentials_out: Option<PathBuf>,
 }
@@ -74,7 +74,7 @@ impl Bootstrap {
             cluster: self.cluster.clone(),
             node: self.node.clone(),
             data_dir: self.data_dir.clone(),
-            in_place: false,
+            before: None,
             listen: self.listen,
             timing: self.timing,
             advertise: self.advertise.clone(),

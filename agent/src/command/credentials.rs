@@ -94,7 +94,7 @@ impl Issue {
             .await?;
         match &self.out {
             None => output::print(bundle.trim_end()),
-            Some(path) => file::write_atomically(path, MODE_SECRET, bundle.as_bytes())
+            Some(path) => file::write_beside_others(path, MODE_SECRET, bundle.as_bytes())
                 .with_context(|| format!("unable to write {}", path.display())),
         }
     }

@@ -85,7 +85,7 @@ impl BundleCommand {
             output::progress(&format!("Missing: {missing}"));
         }
         let bytes = bundle.finish().context("unable to make the archive")?;
-        file::write_atomically(&self.file, MODE_SECRET, &bytes)
+        file::write_beside_others(&self.file, MODE_SECRET, &bytes)
             .with_context(|| format!("unable to write {}", self.file.display()))?;
         output::progress(&format!(
             "{} holds what was found, without keys, tokens and credentials. It names machines and \
@@ -134,7 +134,7 @@ impl BundleCommand {
             ),
         }
         match &self.log {
-            Some(path) => bundle.put_file("agent/log.txt", path),
+            Some(path) => bundle.put_log("agent/log.txt", path),
             None => bundle::journal(bundle).await,
         }
     }

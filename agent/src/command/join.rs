@@ -140,6 +140,10 @@ impl Join {
             let aside = comeback::forget_old_federation(&folder, before)?;
             output::tell_set_aside(aside.as_deref());
         }
+        if !self.voter {
+            // An old voter's key may still open what is in use: in its old state, or in a backup.
+            folder.forget(&folder.sealing_key())?;
+        }
         let credentials = identity.accept(&response.certificate_chain, response.trust.as_ref())?;
         let Identity::Node {
             federation,

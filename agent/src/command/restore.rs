@@ -11,16 +11,17 @@ use clap::Args;
 use hanse_client::Fingerprint;
 use hanse_consensus::timing::Timing;
 use hanse_core::endpoint::Endpoint;
-use hanse_core::name::{ClusterName, NodeName};
+use hanse_core::name::{ClusterName, FederationName, NodeName};
 use hanse_core::state::FederationState;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::output;
 use crate::clock::wall_ms;
-use crate::data::{DataFolder, file};
+use crate::comeback;
+use crate::data::{DataFolder, Settings, file};
 use crate::founding::Founding;
-use crate::identity::{Backup, SealingKeyPair, backup};
+use crate::identity::{Backup, SealingKeyPair, SignedBackup, backup};
 use crate::preshared::PresharedKeys;
 
 const EXAMPLE: &str = "\
@@ -40,7 +41,8 @@ pub struct Restore {
     /// What `hanse backup` wrote
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
-    /// The fingerprint of the authority that must have signed it
+    /// The fingerprint of the authority that must have signed it; otherwise, with --in-place or
+    /// --keys-from, one that the folder's node trusts must have
     #[arg(long, value_name = "FINGERPRINT")]
     pub expect: Option<Fingerprint>,
     /// The data folder of a voter of the old federation, or a copy: with its key, meshes stay up
@@ -58,7 +60,7 @@ pub struct Restore {
     pub data_dir: PathBuf,
     /// Take this very node's old folder instead of a new one: it keeps its keys, so its meshes and
     /// all others stay up, and its old state is set aside
-    #[arg(long, conflicts_with = "keys_from")]
+    #[arg(long)]
     pub in_place: bool,
     /// Where to serve the API
     #[arg(long, value_name = "ADDRESS:PORT")]
@@ -69,15 +71,38 @@ pub struct Restore {
     /// How others reach it, if not by the address above
     #[arg(long, value_name = "HOST:PORT")]
     pub advertise: Option<Endpoint>,
-    /// Where to write an admin's credentials
+    /// Where to write an admin's credentials; a file that is there already is never overwritten
     #[arg(long, value_name = "FILE")]
     pub credentials_out: Option<PathBuf>,
+}
+
+/// What was made of a backup.
+#[derive(Debug)]
+pub struct Restored {
+    /// The backup.
+    pub backup: Backup,
+    /// The authority of the new federation.
+    pub authority: Fingerprint,
+    /// Whether pre-shared keys are those of the old federation.
+    pub keeps_preshared_keys: bool,
 }
 
 impl Restore {
     /// Runs the command.
     pub async fn run(self) -> anyhow::Result<()> {
-        let (backup, authority) = self.restore()?;
+        let restored = self.restore()?;
+        for text in self.told(&restored) {
+            output::progress(&text);
+        }
+        Ok(())
+    }
+
+    /// What whoever ran it is told then.
+    #[must_use]
+    pub fn told(&self, restored: &Restored) -> Vec<String> {
+        let Restored {
+            backup, authority, ..
+        } = restored;
         let inventory = backup.state.inventory();
         let others: Vec<String> = inventory
             .nodes
@@ -86,15 +111,22 @@ impl Restore {
             .map(|(name, record)| format!("\n    {name} (member cluster {})", record.cluster))
             .collect();
         let folder = self.data_dir.display();
-        output::progress(&format!(
+        let mut told = vec![format!(
             "This is {backup} on {}, signed by the authority\n    {}\nThe new federation's own \
              authority is\n    {authority}\nStart its first voter with\n    hanse agent --data-dir \
              {folder}",
             date(backup.manifest.taken_unix_s),
             backup.authority(),
-        ));
+        )];
+        if !restored.keeps_preshared_keys {
+            told.push(
+                "Pre-shared keys are new, since no key of an old voter was found that opens them: a \
+                 path is down from the moment one end is back until both are."
+                    .to_owned(),
+            );
+        }
         if !others.is_empty() {
-            output::progress(&format!(
+            told.push(format!(
                 "These nodes come back with a token of their member cluster and `hanse join` on \
                  their own folders:{}",
                 others.concat()
@@ -102,32 +134,26 @@ impl Restore {
         }
         if let Some(path) = &self.credentials_out {
             let path = path.display();
-            output::progress(&format!(
+            told.push(format!(
                 "An admin's credentials are in {path}; keep them safe. Old ones are worth nothing."
             ));
         }
-        Ok(())
+        told
     }
 
-    /// Does the work: yields the backup and the fingerprint of the new authority. An attempt that
-    /// is interrupted can be run again.
-    pub fn restore(&self) -> anyhow::Result<(Backup, Fingerprint)> {
+    /// Does the work. An attempt that is interrupted can be run again.
+    pub fn restore(&self) -> anyhow::Result<Restored> {
         let shown = self.file.display();
         let bytes = file::read_bounded(&self.file, backup::LENGTH_MAX)
             .with_context(|| format!("unable to read the backup {shown}"))?;
-        let backup =
-            Backup::read(&bytes).with_context(|| format!("unable to restore from {shown}"))?;
+        let unable = || format!("unable to restore from {shown}");
+        let signed = SignedBackup::check(&bytes).with_context(unable)?;
+        let before = self.settings_before(&signed.manifest.federation)?;
+        self.require_signer(&signed)?;
+        let backup = signed.open().with_context(unable)?;
         drop(bytes);
-        let signed_by = backup.authority();
-        if let Some(expected) = self.expect.filter(|expected| *expected != signed_by) {
-            anyhow::bail!(
-                "{shown} is a backup of the federation `{}` that was signed by the authority \
-                 {signed_by}, and {expected} is expected: it is of another federation, or of \
-                 another time in which another authority signed",
-                backup.manifest.federation
-            );
-        }
         let preshared = self.preshared(&backup)?;
+        let keeps_preshared_keys = preshared.is_some();
         // Whatever this machine's clock says, it is later than the last thing that was decided.
         let now_unix_s = (wall_ms() / 1000).max(backup.state.decided_unix_s());
         let state = backup.state.clone().restored(now_unix_s);
@@ -137,36 +163,111 @@ impl Restore {
             preshared,
             node: self.node.clone(),
             data_dir: self.data_dir.clone(),
-            in_place: self.in_place,
+            before,
             listen: self.listen,
             timing: self.timing,
             advertise: self.advertise.clone(),
             credentials_out: self.credentials_out.clone(),
         };
         let authority = founding.found(now_unix_s)?;
-        Ok((backup, authority))
+        Ok(Restored {
+            backup,
+            authority,
+            keeps_preshared_keys,
+        })
+    }
+
+    /// What the folder holds that is restored in place, even if an attempt was interrupted there;
+    /// none: it is a new one.
+    fn settings_before(&self, federation: &FederationName) -> anyhow::Result<Option<Settings>> {
+        if !self.in_place {
+            return Ok(None);
+        }
+        let shown = self.data_dir.display();
+        let before = Settings::read_if_present(&DataFolder::new(&self.data_dir))?;
+        let before = before.with_context(|| {
+            format!(
+                "{shown} holds no agent that could be restored in place: name the folder of the \
+                 node `{}` with --data-dir, or leave --in-place out for a new one",
+                self.node
+            )
+        })?;
+        anyhow::ensure!(
+            (&before.federation, &before.node) == (federation, &self.node),
+            "{shown} holds the agent of the node `{}` in the federation `{}`, and not that of `{}` \
+             in `{federation}`: choose another folder",
+            before.node,
+            before.federation,
+            self.node
+        );
+        Ok(Some(before))
+    }
+
+    /// Whether the authority that signed is the one that is expected, or one that this machine
+    /// knows from the old federation.
+    fn require_signer(&self, signed: &SignedBackup<'_>) -> anyhow::Result<()> {
+        let (shown, signed_by) = (self.file.display(), signed.authority());
+        let federation = &signed.manifest.federation;
+        if let Some(expected) = self.expect {
+            anyhow::ensure!(
+                expected == signed_by,
+                "{shown} is a backup of the federation `{federation}` that was signed by the \
+                 authority {signed_by}, and {expected} is expected: it is of another federation, or \
+                 of another time in which another authority signed"
+            );
+            return Ok(());
+        }
+        let own = self.in_place.then_some(&self.data_dir);
+        let folders: Vec<&PathBuf> = own.into_iter().chain(&self.keys_from).collect();
+        let (mut known, mut names) = (Vec::new(), Vec::new());
+        for path in folders {
+            let found = comeback::old_authorities(&DataFolder::new(path)).context(
+                "unable to learn which authorities may have signed the backup; if you know it, say \
+                 so with --expect FINGERPRINT",
+            )?;
+            known.extend(found);
+            names.push(path.display().to_string());
+        }
+        anyhow::ensure!(
+            names.is_empty() || known.contains(&signed_by),
+            "{shown} is a backup of the federation `{federation}` that was signed by the authority \
+             {signed_by}, which the node of {} does not trust: it may be forged. If you know that \
+             this authority was the federation's, add --expect {signed_by}",
+            names.join(" or of ")
+        );
+        Ok(())
     }
 
     /// What pre-shared keys were derived from in the old federation; none: something new.
     fn preshared(&self, backup: &Backup) -> anyhow::Result<Option<Vec<u8>>> {
+        if let Some(path) = &self.keys_from
+            && let Some(secret) = opened(backup, &DataFolder::new(path))?
+        {
+            return Ok(Some(secret));
+        }
         let own = DataFolder::new(&self.data_dir);
         // The folder of a follower has no such key, and then there is nothing to take over.
-        let own = (self.in_place && own.sealing_key().exists()).then_some(&self.data_dir);
-        let Some(path) = self.keys_from.as_ref().or(own) else {
-            return Ok(None);
-        };
-        let pair = SealingKeyPair::open(&DataFolder::new(path))
-            .context("unable to take the key of a voter of the old federation")?;
-        let secret = backup.preshared_secret(&pair);
-        let secret = secret.filter(|secret| PresharedKeys::open(secret).is_some());
-        secret.map(Some).with_context(|| {
-            format!(
+        let has_own = self.in_place && own.sealing_key().exists();
+        if has_own && let Some(secret) = opened(backup, &own)? {
+            return Ok(Some(secret));
+        }
+        if let Some(path) = &self.keys_from {
+            anyhow::bail!(
                 "{} holds the key of no voter for which the backup was sealed: name the folder of \
                  another one, or leave --keys-from out; then paths are down until both ends are \
                  back",
                 path.display()
-            )
-        })
+            );
+        }
+        // A key that an interrupted attempt made opens nothing, and the next one may use it.
+        anyhow::ensure!(
+            !(has_own && own.is_finished()),
+            "the key {} opens nothing in this backup: the node was no voter yet when it was taken. \
+             Name the folder of one that was with --keys-from, or move this key out of the folder; \
+             then paths are down until both ends are back",
+            own.sealing_key().display()
+        );
+        Ok(None)
     }
 
     /// The member cluster of this node.
@@ -186,6 +287,14 @@ impl Restore {
             ),
         }
     }
+}
+
+/// What pre-shared keys are derived from, if the voter of that folder can tell.
+fn opened(backup: &Backup, folder: &DataFolder) -> anyhow::Result<Option<Vec<u8>>> {
+    let pair = SealingKeyPair::open(folder)
+        .context("unable to take the key of a voter of the old federation")?;
+    let secret = backup.preshared_secret(&pair);
+    Ok(secret.filter(|secret| PresharedKeys::open(secret).is_some()))
 }
 
 fn some_names(state: &FederationState) -> String {

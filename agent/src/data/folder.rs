@@ -1,8 +1,8 @@
 //! Where what lies, and who may use it.
 //!
 //! A folder is finished once it has settings and no mark. The mark is set before the first file
-//! and taken away after the last, so that an interrupted bootstrap or join can be run again, and
-//! so that data of an earlier agent is never overwritten.
+//! and taken away after the last, so that an interrupted bootstrap, join or restore can be run again,
+//! and so that data of an earlier agent is never overwritten.
 
 use std::fs::{self, DirBuilder, File};
 use std::io;
@@ -86,6 +86,12 @@ impl DataFolder {
     #[must_use]
     pub fn authorities(&self) -> PathBuf {
         self.path.join("authorities.crt")
+    }
+
+    /// The same before a restore in place that is not finished yet.
+    #[must_use]
+    pub fn authorities_before(&self) -> PathBuf {
+        self.path.join("authorities.crt.before")
     }
 
     /// The node's own certificate.
@@ -187,11 +193,19 @@ impl DataFolder {
         }
     }
 
-    /// Gives a file a name that nothing reads, and yields it; none: there was no such file.
+    /// Gives a file a name that nothing reads and nothing has, and yields it; none: there was no
+    /// such file. The folder is locked.
     pub fn set_aside(&self, path: &Path) -> Result<Option<PathBuf>, DataError> {
         let mut name = path.as_os_str().to_owned();
         name.push(".before");
-        let aside = PathBuf::from(name);
+        let mut aside = PathBuf::from(&name);
+        let mut number = 1_u32;
+        while fs::symlink_metadata(&aside).is_ok() {
+            number = number.saturating_add(1);
+            let mut numbered = name.clone();
+            numbered.push(format!("-{number}"));
+            aside = PathBuf::from(numbered);
+        }
         match fs::rename(path, &aside) {
             Ok(()) => Ok(Some(aside)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -228,7 +242,10 @@ impl DataFolder {
         }
         let shown = self.path.display();
         Err(DataError::Problem(if self.mark().exists() {
-            format!("the bootstrap or join of {shown} was interrupted; run the same command again")
+            format!(
+                "the bootstrap, join or restore of {shown} was interrupted; run the same command \
+                 again"
+            )
         } else {
             format!(
                 "{shown} holds no agent: run `hanse bootstrap` for a new federation or \
@@ -327,7 +344,7 @@ mod tests {
                 .require_finished()
                 .unwrap_err()
                 .to_string()
-                .contains("interrupted")
+                .contains("join or restore")
         );
         folder.begin().unwrap();
         fs::write(folder.settings(), "").unwrap();

@@ -72,6 +72,15 @@ pub struct Backup {
     pub state: FederationState,
 }
 
+/// A file that its authority signed, of whose content nothing was read yet: whoever expects another
+/// authority looks no further.
+#[derive(Debug)]
+pub struct SignedBackup<'a> {
+    /// What it says of itself.
+    pub manifest: Manifest,
+    content: &'a [u8],
+}
+
 /// Why there is no backup.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
@@ -149,29 +158,7 @@ impl Backup {
 
     /// Reads a file; any bytes give a backup as it was signed, or an error.
     pub fn read(bytes: &[u8]) -> Result<Self, BackupError> {
-        let length = bytes.len() as u64;
-        if length > LENGTH_MAX {
-            return Err(BackupError::TooLarge(length));
-        }
-        let mut rest = bytes;
-        if take(&mut rest, MAGIC.len()).is_none_or(|magic| magic != MAGIC) {
-            return Err(BackupError::NotOne);
-        }
-        let version = take(&mut rest, 2).ok_or(BackupError::CutShort { missing: 1 })?;
-        let version = u16::from_le_bytes([version[0], version[1]]);
-        if version != VERSION {
-            return Err(BackupError::Version(version));
-        }
-        let manifest = take_counted(&mut rest, MANIFEST_LENGTH_MAX)?;
-        let signed = &bytes[..bytes.len() - rest.len()];
-        let signature = take_counted(&mut rest, SIGNATURE_LENGTH_MAX)?;
-        let manifest: Manifest = serde_json::from_slice(manifest)
-            .map_err(|_| BackupError::Altered("its manifest can't be read"))?;
-        let public_key = public_key(&manifest.certificate)?;
-        UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, public_key)
-            .verify(&signed_text(signed), signature)
-            .map_err(|_| BackupError::Altered("its signature does not match"))?;
-        Self::open(manifest, rest)
+        SignedBackup::check(bytes)?.open()
     }
 
     /// What pre-shared keys are derived from, if the key pair is that of a voter that knew it.
@@ -195,9 +182,48 @@ impl Backup {
     pub fn authority(&self) -> Fingerprint {
         Fingerprint::of(&self.manifest.certificate)
     }
+}
 
-    /// The content that a manifest with a good signature speaks of.
-    fn open(manifest: Manifest, content: &[u8]) -> Result<Self, BackupError> {
+impl<'a> SignedBackup<'a> {
+    /// Looks whether the authority that the file names signed it.
+    pub fn check(bytes: &'a [u8]) -> Result<Self, BackupError> {
+        let length = bytes.len() as u64;
+        if length > LENGTH_MAX {
+            return Err(BackupError::TooLarge(length));
+        }
+        let mut rest = bytes;
+        if take(&mut rest, MAGIC.len()).is_none_or(|magic| magic != MAGIC) {
+            return Err(BackupError::NotOne);
+        }
+        let version = take(&mut rest, 2).ok_or(BackupError::CutShort { missing: 1 })?;
+        let version = u16::from_le_bytes([version[0], version[1]]);
+        if version != VERSION {
+            return Err(BackupError::Version(version));
+        }
+        let manifest = take_counted(&mut rest, MANIFEST_LENGTH_MAX)?;
+        let signed = &bytes[..bytes.len() - rest.len()];
+        let signature = take_counted(&mut rest, SIGNATURE_LENGTH_MAX)?;
+        let manifest: Manifest = serde_json::from_slice(manifest)
+            .map_err(|_| BackupError::Altered("its manifest can't be read"))?;
+        let public_key = public_key(&manifest.certificate)?;
+        UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, public_key)
+            .verify(&signed_text(signed), signature)
+            .map_err(|_| BackupError::Altered("its signature does not match"))?;
+        Ok(Self {
+            manifest,
+            content: rest,
+        })
+    }
+
+    /// The authority that signed it.
+    #[must_use]
+    pub fn authority(&self) -> Fingerprint {
+        Fingerprint::of(&self.manifest.certificate)
+    }
+
+    /// The content, if it is what the manifest speaks of.
+    pub fn open(self) -> Result<Backup, BackupError> {
+        let Self { manifest, content } = self;
         let length = content.len() as u64;
         if let Some(missing @ 1..) = manifest.content_length.checked_sub(length) {
             return Err(BackupError::CutShort { missing });
@@ -219,7 +245,7 @@ impl Backup {
             let reason = "its manifest speaks of another state than it holds";
             return Err(BackupError::Malformed(reason.to_owned()));
         }
-        Ok(Self { manifest, state })
+        Ok(Backup { manifest, state })
     }
 }
 

@@ -11,7 +11,7 @@ pub mod token;
 pub mod trust;
 
 pub use authority::{Authority, AuthorityError};
-pub use backup::{Backup, BackupError};
+pub use backup::{Backup, BackupError, SignedBackup};
 pub use keyring::{Keyring, KeyringError, Keys};
 pub use node::NodeIdentity;
 pub use sealing::SealingKeyPair;

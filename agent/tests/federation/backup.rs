@@ -13,15 +13,15 @@ use hanse_core::name::NodeName;
 use crate::harness::{Federation, cluster, free_address, mesh};
 
 /// A federation with a mesh, a node in it, and its backup.
-struct Lost {
-    federation: Federation,
+pub(crate) struct Lost {
+    pub(crate) federation: Federation,
     node: DataFolder,
     credentials: Credentials,
-    file: Vec<u8>,
+    pub(crate) file: Vec<u8>,
 }
 
 impl Lost {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let federation = Federation::start().await;
         let admin = federation.admin().await;
         for (name, id) in [("home", "1"), ("edge", "2")] {
@@ -41,13 +41,13 @@ impl Lost {
         }
     }
 
-    fn authority(&self) -> Fingerprint {
+    pub(crate) fn authority(&self) -> Fingerprint {
         let trust = self.federation.voter.trust();
         trust.signing().unwrap().fingerprint
     }
 }
 
-fn command(folder: &Path, file: &[u8]) -> Restore {
+pub(crate) fn command(folder: &Path, file: &[u8]) -> Restore {
     let path = folder.join("backup");
     std::fs::write(&path, file).unwrap();
     Restore {
@@ -191,7 +191,11 @@ async fn pre_shared_keys_stay_with_the_key_of_an_old_voter_and_are_new_without()
     let lost = Lost::new().await;
     let mark = |federation: &Federation| federation.voter.keys().unwrap().preshared.mark();
     let before = mark(&lost.federation);
-    assert_ne!(mark(&restore(&lost.file).await), before);
+    let parent = tempfile::tempdir().unwrap();
+    let fresh = command(parent.path(), &lost.file);
+    let told = fresh.told(&fresh.restore().unwrap()).concat();
+    assert!(told.contains("a path is down"), "{told}");
+    assert_ne!(mark(&Federation::serve(parent).await), before);
 
     let parent = tempfile::tempdir().unwrap();
     let mut command = command(parent.path(), &lost.file);
@@ -200,10 +204,15 @@ async fn pre_shared_keys_stay_with_the_key_of_an_old_voter_and_are_new_without()
     let other = Federation::start().await;
     command.keys_from = Some(other.folder().path().to_owned());
     let said = format!("{:#}", command.restore().unwrap_err());
+    assert!(said.contains("does not trust"), "{said}");
+    command.expect = Some(lost.authority());
+    let said = format!("{:#}", command.restore().unwrap_err());
     assert!(said.contains("key of no voter"), "{said}");
     assert!(!command.data_dir.exists());
+    command.expect = None;
     command.keys_from = Some(lost.federation.folder().path().to_owned());
-    command.restore().unwrap();
+    let restored = command.restore().unwrap();
+    assert!(!command.told(&restored).concat().contains("is down"));
     assert_eq!(mark(&Federation::serve(parent).await), before);
 }
 
@@ -216,6 +225,9 @@ async fn a_voter_is_restored_in_its_own_folder_with_its_own_keys_and_its_old_sta
     let key = std::fs::read(federation.folder().node_key()).unwrap();
     let parent = federation.end().await;
     let mut command = command(parent.path(), &file);
+    let taken = format!("{:#}", command.restore().unwrap_err());
+    assert!(taken.contains("admin.pem is there already"), "{taken}");
+    command.credentials_out = Some(parent.path().join("new.pem"));
     let occupied = format!("{:#}", command.restore().unwrap_err());
     assert!(occupied.contains("holds an agent already"), "{occupied}");
     command.in_place = true;
@@ -225,6 +237,8 @@ async fn a_voter_is_restored_in_its_own_folder_with_its_own_keys_and_its_old_sta
     command.node = "home-1".parse().unwrap();
     command.restore().unwrap();
     assert!(command.data_dir.join("state.redb.before").exists());
+    let admin = parent.path().join("admin.pem");
+    std::fs::rename(parent.path().join("new.pem"), admin).unwrap();
     let restored = Federation::serve(parent).await;
     assert_eq!(restored.voter.keys().unwrap().preshared.mark(), before);
     assert_eq!(std::fs::read(restored.folder().node_key()).unwrap(), key);
@@ -296,13 +310,14 @@ async fn a_file_that_has_no_end_is_not_read_to_it() {
 async fn a_restore_that_was_interrupted_is_run_again() {
     let lost = Lost::new().await;
     let parent = tempfile::tempdir().unwrap();
-    let command = command(parent.path(), &lost.file);
+    let mut command = command(parent.path(), &lost.file);
     {
         let folder = DataFolder::new(&command.data_dir);
         folder.begin().unwrap();
         NodeIdentity::open_or_generate(&folder).unwrap();
     }
     command.restore().unwrap();
+    command.credentials_out = None;
     let again = format!("{:#}", command.restore().unwrap_err());
     assert!(again.contains("holds an agent already"), "{again}");
     Federation::serve(parent).await.admin().await;

@@ -8,6 +8,7 @@
 
 mod audit;
 mod backup;
+mod comeback;
 mod crash;
 mod enrolment;
 mod events;
