@@ -3,6 +3,7 @@
 use hanse_client::proto;
 use hanse_core::command::{Farewell, Request};
 use hanse_core::finding::Path;
+use hanse_core::level::FeatureLevel;
 use hanse_core::name::NodeName;
 use tonic::Status;
 
@@ -19,7 +20,7 @@ pub(super) async fn revoke(
     request: proto::RevokeNodeRequest,
 ) -> Result<proto::RevokeNodeResponse, Status> {
     let node = read_name(&request.node)?;
-    check_quorum(voter, &node).await?;
+    check_force(voter, &node).await?;
     let change = Request::RevokeNode { node: node.clone() };
     let revision = go(
         voter,
@@ -41,7 +42,7 @@ pub(super) async fn remove(
 ) -> Result<proto::RemoveNodeResponse, Status> {
     let node = read_name(&request.node)?;
     let farewell = if request.force {
-        check_quorum(voter, &node).await?;
+        check_force(voter, &node).await?;
         Farewell::Forced
     } else if is_reporting(voter, &node) {
         Farewell::Reporting
@@ -102,6 +103,14 @@ async fn go(
     // Another machine may get the name: what this one reported is not its own.
     voter.statuses.forget(node);
     Ok(committed.revision)
+}
+
+/// Where votes can't be ended yet, a voter goes with its node.
+async fn check_force(voter: &Voter, node: &NodeName) -> Result<(), Status> {
+    if voter.replica.read().feature_level() >= FeatureLevel::SECOND {
+        return Ok(());
+    }
+    check_quorum(voter, node).await
 }
 
 /// A voter may go only where enough others can be heard at this moment.
