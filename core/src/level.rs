@@ -21,10 +21,31 @@ pub const PROGRAM_VERSION: &str = if cfg!(feature = "previous-version") {
     env!("CARGO_PKG_VERSION")
 };
 
-/// The number of a behaviour, and of the form in which it is stored.
+/// The number of a behaviour, and of the form in which it is stored. One that this program doesn't
+/// support is never read: whoever holds one could not say what it means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "u8", into = "u8")]
 pub struct FeatureLevel(u8);
+
+/// A level that this program doesn't support.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{0} is no feature level that this version supports")]
+pub struct UnsupportedLevel(u8);
+
+impl From<FeatureLevel> for u8 {
+    fn from(level: FeatureLevel) -> Self {
+        level.0
+    }
+}
+
+impl TryFrom<u8> for FeatureLevel {
+    type Error = UnsupportedLevel;
+
+    fn try_from(number: u8) -> Result<Self, Self::Error> {
+        let level = Self::new(number).filter(|level| level.is_supported());
+        level.ok_or(UnsupportedLevel(number))
+    }
+}
 
 impl FeatureLevel {
     /// What the first version does, which told nobody its level.
@@ -103,6 +124,15 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_level_that_nobody_here_supports_is_not_read() {
+        let supported = FeatureLevel::SUPPORTED.number();
+        let read = |number: u8| serde_json::from_str::<FeatureLevel>(&number.to_string());
+        assert_eq!(read(supported).unwrap(), FeatureLevel::SUPPORTED);
+        read(supported + 1).unwrap_err();
+        read(0).unwrap_err();
+    }
 
     fn voters(levels: &[Option<u8>]) -> BTreeMap<NodeName, Option<FeatureLevel>> {
         let named = levels.iter().enumerate();

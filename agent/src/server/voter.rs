@@ -220,7 +220,7 @@ impl Voter {
             // Only the leader is asked so, and it knows all voters: whoever was one is not believed.
             if !self.knows_as_voter(&caller) {
                 let reason = "only a voter may speak for others, and this node is none (any more)";
-                return Err(Status::permission_denied(reason));
+                return Err(Status::unavailable(reason));
             }
             standing = self.sessions.judge(&other);
             caller = other;
