@@ -86,14 +86,13 @@ mod tests {
         let folder = DataFolder::new(parent.path().join("data"));
         folder.begin().unwrap();
         let settings = Settings {
-            federation: "acme".parse().unwrap(),
-            cluster: "home".parse().unwrap(),
-            node: "home-1".parse().unwrap(),
-            endpoints: Vec::new(),
             listen: Some("127.0.0.1:1".parse().unwrap()),
-            timing: Default::default(),
-            max_queue_size: 1000,
-            audit: Default::default(),
+            ..Settings::new(
+                "acme".parse().unwrap(),
+                "home".parse().unwrap(),
+                "home-1".parse().unwrap(),
+                Vec::new(),
+            )
         };
         settings.write(&folder).unwrap();
         folder.finish().unwrap();

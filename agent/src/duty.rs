@@ -228,14 +228,13 @@ mod tests {
         let folder = DataFolder::new(parent.path().join("data"));
         folder.begin().unwrap();
         let settings = Settings {
-            federation: "acme".parse().unwrap(),
-            cluster: "home".parse().unwrap(),
-            node: "home-1".parse().unwrap(),
-            endpoints: vec![LISTEN.parse().unwrap()],
             listen: Some(LISTEN.parse().unwrap()),
-            timing: Default::default(),
-            max_queue_size: 7,
-            audit: Default::default(),
+            ..Settings::new(
+                "acme".parse().unwrap(),
+                "home".parse().unwrap(),
+                "home-1".parse().unwrap(),
+                vec![LISTEN.parse().unwrap()],
+            )
         };
         settings.write(&folder).unwrap();
         folder.finish().unwrap();

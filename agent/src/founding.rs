@@ -27,7 +27,7 @@ use crate::comeback;
 use crate::command::output;
 use crate::data::file::{self, MODE_SECRET};
 use crate::data::folder::FolderLock;
-use crate::data::{DataFolder, QUEUE_SIZE_DEFAULT, Settings};
+use crate::data::{DataFolder, Settings};
 use crate::identity::{Authority, Keyring, NodeIdentity, SealingKeyPair, identity_key};
 use crate::preshared::PresharedKeys;
 
@@ -96,23 +96,13 @@ impl Founding {
             };
             write_credentials(&authority, &user, now_unix_s, path)?;
         }
+        let (cluster, node) = (self.cluster.clone(), self.node.clone());
         let settings = Settings {
-            federation: federation.clone(),
-            cluster: self.cluster.clone(),
-            node: self.node.clone(),
-            endpoints: vec![advertise],
             listen: Some(self.listen),
             timing: self.timing,
-            max_queue_size: self
-                .before
-                .as_ref()
-                .map_or(QUEUE_SIZE_DEFAULT, |before| before.max_queue_size),
-            audit: self
-                .before
-                .as_ref()
-                .map(|before| before.audit.clone())
-                .unwrap_or_default(),
+            ..Settings::new(federation.clone(), cluster, node, vec![advertise])
         };
+        let settings = settings.keeping_choices(self.before.as_ref());
         settings.write(&folder)?;
         folder.finish()?;
         folder.forget(&folder.authorities_before())?;

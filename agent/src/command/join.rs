@@ -23,7 +23,7 @@ use tokio::io::AsyncReadExt as _;
 use super::output;
 use crate::clock::FollowerClock;
 use crate::comeback;
-use crate::data::{DataFolder, QUEUE_SIZE_DEFAULT, Settings};
+use crate::data::{DataFolder, Settings};
 use crate::identity::{NodeIdentity, SealingKeyPair, Token};
 
 const EXAMPLE: &str = "\
@@ -166,17 +166,11 @@ impl Join {
                 .collect::<Vec<_>>(),
         );
         let settings = Settings {
-            federation,
-            cluster,
-            node,
-            endpoints: known,
             listen: self.listen,
             timing: response.timing.parse().unwrap_or_default(),
-            max_queue_size: before
-                .as_ref()
-                .map_or(QUEUE_SIZE_DEFAULT, |before| before.max_queue_size),
-            audit: before.map(|before| before.audit).unwrap_or_default(),
+            ..Settings::new(federation, cluster, node, known)
         };
+        let settings = settings.keeping_choices(before.as_ref());
         if self.voter {
             // It begins with nothing and learns everything from the leader.
             Disk::create(
@@ -317,14 +311,13 @@ mod tests {
         let folder = DataFolder::new(parent.path().join("data"));
         folder.begin().unwrap();
         let settings = Settings {
-            federation: "acme".parse().unwrap(),
-            cluster: "home".parse().unwrap(),
-            node: "home-1".parse().unwrap(),
-            endpoints: Vec::new(),
             listen,
-            timing: Default::default(),
-            max_queue_size: QUEUE_SIZE_DEFAULT,
-            audit: Default::default(),
+            ..Settings::new(
+                "acme".parse().unwrap(),
+                "home".parse().unwrap(),
+                "home-1".parse().unwrap(),
+                Vec::new(),
+            )
         };
         settings.write(&folder).unwrap();
         folder.finish().unwrap();

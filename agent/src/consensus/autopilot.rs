@@ -48,7 +48,7 @@ pub async fn run(voter: Arc<Voter>) {
         let seen = see(&state, &survey, &mut caught_up);
         let ids: BTreeSet<VoterId> = wanted.keys().copied().collect();
         if let Some(step) = next_step(&ids, &seen) {
-            take(&voter, step, &wanted).await;
+            take(&voter, step, &wanted, &seen).await;
         }
     }
 }
@@ -130,12 +130,13 @@ fn see(
     members.collect()
 }
 
-fn survey_votes(voter: &Voter, id: VoterId) -> bool {
-    let members = voter.replica.survey().members;
-    members.get(&id).is_some_and(|member| member.is_voter)
-}
-
-async fn take(voter: &Voter, step: Step, wanted: &BTreeMap<VoterId, VoterNode>) {
+async fn take(
+    voter: &Voter,
+    step: Step,
+    wanted: &BTreeMap<VoterId, VoterNode>,
+    seen: &BTreeMap<VoterId, Seen>,
+) {
+    let votes = |id| seen.get(&id).is_some_and(|seen: &Seen| seen.is_voter);
     tracing::info!(?step, "changing who votes");
     let taken = match step {
         Step::Learn(id) => match wanted.get(&id) {
@@ -143,9 +144,7 @@ async fn take(voter: &Voter, step: Step, wanted: &BTreeMap<VoterId, VoterNode>) 
             None => Ok(()),
         },
         Step::Promote(id) => voter.replica.promote(id).await,
-        Step::Remove(id) if survey_votes(voter, id) && check_removal(voter, id).await.is_err() => {
-            Ok(())
-        }
+        Step::Remove(id) if votes(id) && check_removal(voter, id).await.is_err() => Ok(()),
         Step::Remove(id) if id == voter.replica.voter() => {
             // Whoever leads next takes this one out.
             voter.replica.hand_over().await;

@@ -60,6 +60,39 @@ fn is_queue_size_default(size: &usize) -> bool {
 }
 
 impl Settings {
+    /// Those of a follower who chose nothing.
+    #[must_use]
+    pub fn new(
+        federation: FederationName,
+        cluster: ClusterName,
+        node: NodeName,
+        endpoints: Vec<Endpoint>,
+    ) -> Self {
+        Self {
+            federation,
+            cluster,
+            node,
+            endpoints,
+            listen: None,
+            timing: Timing::default(),
+            max_queue_size: QUEUE_SIZE_DEFAULT,
+            audit: AuditLimits::default(),
+        }
+    }
+
+    /// The same, with what the node's owner had chosen before it was enrolled anew.
+    #[must_use]
+    pub fn keeping_choices(self, before: Option<&Self>) -> Self {
+        match before {
+            None => self,
+            Some(before) => Self {
+                max_queue_size: before.max_queue_size,
+                audit: before.audit.clone(),
+                ..self
+            },
+        }
+    }
+
     /// Reads the settings of a finished folder.
     pub fn read(folder: &DataFolder) -> Result<Self, DataError> {
         folder.require_finished()?;

@@ -85,6 +85,12 @@ impl Backlog {
         }
     }
 
+    /// The same, with room for so many changes.
+    #[must_use]
+    pub fn with_room_for(self, size_max: usize) -> Self {
+        Self { size_max, ..self }
+    }
+
     /// Looks again and again, until `stop`, at what is to be kept while nobody answers.
     pub async fn run(
         self,

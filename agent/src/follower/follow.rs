@@ -96,7 +96,7 @@ impl<H: Hands> Follower<H> {
     /// The same, which keeps so many changes while the federation is out of reach.
     #[must_use]
     pub fn keeping(mut self, max_queue_size: usize) -> Self {
-        self.backlog = Backlog::open(&self.folder, max_queue_size);
+        self.backlog = self.backlog.with_room_for(max_queue_size);
         self
     }
 
