@@ -265,6 +265,9 @@ fn channel(keepalive: Duration) -> tonic::transport::Endpoint {
         .keep_alive_timeout(keepalive)
         .keep_alive_while_idle(true)
         .http2_max_header_list_size(HEADERS_LIMIT_BYTES)
+        // Nobody remembers headers for us: each answer has another time and date, and a voter would
+        // keep the last 4 KiB of them for every node that follows it (RFC 7541, section 4.2).
+        .http2_header_table_size(0)
 }
 
 /// The endpoints that were tried, if the error stems from a connection that was never made.

@@ -3,8 +3,9 @@
 //! The ring holds what happened and not how it is told, so that voters whose words differ hold the
 //! same state. It is bounded, and says from where on it is complete.
 
-use std::collections::VecDeque;
+use std::cmp::Ordering;
 
+use imbl::Vector;
 use serde::{Deserialize, Serialize};
 
 use crate::command::Event;
@@ -31,7 +32,7 @@ pub struct Happened {
 pub struct History {
     /// From this revision on, nothing is missing; 0: nothing has happened yet.
     complete_from: u64,
-    ring: VecDeque<Happened>,
+    ring: Vector<Happened>,
 }
 
 /// How an event is told.
@@ -91,10 +92,12 @@ impl History {
 
     /// What happened at a revision and after it, as far as it is remembered.
     pub fn since(&self, revision: u64) -> impl Iterator<Item = &Happened> {
-        let first = self
-            .ring
-            .partition_point(|happened| happened.revision < revision);
-        self.ring.range(first..)
+        let earlier = |happened: &Happened| match happened.revision < revision {
+            true => Ordering::Less,
+            false => Ordering::Greater,
+        };
+        let (Ok(first) | Err(first)) = self.ring.binary_search_by(earlier);
+        self.ring.focus().narrow(first..).into_iter()
     }
 
     pub(crate) fn push(&mut self, happened: Happened) {

@@ -5,10 +5,10 @@
 //! revocation of that name. So whoever is removed, revoked or replaced loses everything with the
 //! commit that says so. Signatures and lifetimes are for others to check: this file reads no clock.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+use imbl::OrdMap;
 use serde::{Deserialize, Serialize};
 
 use crate::name::{ClusterName, NodeName};
@@ -33,17 +33,17 @@ pub struct IdentityKeyError;
 pub struct Identities {
     /// The key of each enrolled node; none for a node of a version that kept no keys.
     #[serde(default)]
-    keys: BTreeMap<NodeName, IdentityKey>,
+    keys: OrdMap<NodeName, IdentityKey>,
     /// Nodes that were revoked and not removed yet.
     #[serde(default)]
-    revoked_nodes: BTreeMap<NodeName, RevokedNode>,
+    revoked_nodes: OrdMap<NodeName, RevokedNode>,
     /// Users of whom certificates were revoked.
     #[serde(default)]
-    revoked_users: BTreeMap<NodeName, RevokedUser>,
+    revoked_users: OrdMap<NodeName, RevokedUser>,
     /// Nodes of a federation that was restored from a backup, which have not come back yet, with
     /// the keys that they had.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    awaited: BTreeMap<NodeName, Option<IdentityKey>>,
+    #[serde(default, skip_serializing_if = "OrdMap::is_empty")]
+    awaited: OrdMap<NodeName, Option<IdentityKey>>,
     /// The revision at which somebody last lost what a certificate gave.
     #[serde(default)]
     withdrawn_revision: u64,
@@ -128,13 +128,13 @@ impl Identities {
 
     /// The nodes that were revoked and not removed yet.
     #[must_use]
-    pub fn revoked_nodes(&self) -> &BTreeMap<NodeName, RevokedNode> {
+    pub fn revoked_nodes(&self) -> &OrdMap<NodeName, RevokedNode> {
         &self.revoked_nodes
     }
 
     /// The users of whom certificates were revoked.
     #[must_use]
-    pub fn revoked_users(&self) -> &BTreeMap<NodeName, RevokedUser> {
+    pub fn revoked_users(&self) -> &OrdMap<NodeName, RevokedUser> {
         &self.revoked_users
     }
 
@@ -177,9 +177,9 @@ impl Identities {
         };
         Self {
             awaited: nodes.map(|node| (node.clone(), key_of(node))).collect(),
-            keys: BTreeMap::new(),
+            keys: OrdMap::new(),
             revoked_nodes,
-            revoked_users: BTreeMap::new(),
+            revoked_users: OrdMap::new(),
             withdrawn_revision: revision,
         }
     }

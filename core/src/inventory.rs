@@ -3,9 +3,10 @@
 //! The federation's state holds one; the provider lays the objects of its run over another. The
 //! same checks and the same planner work on both.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
 
 use crate::authority::Authorities;
@@ -74,13 +75,13 @@ pub struct Inventory {
     /// The federation's settings; declared or the defaults (revision 0).
     pub federation: Stored<Federation>,
     /// The member clusters.
-    pub clusters: BTreeMap<ClusterName, Stored<MemberCluster>>,
+    pub clusters: OrdMap<ClusterName, Stored<MemberCluster>>,
     /// The VPN meshes.
-    pub meshes: BTreeMap<MeshName, Stored<VpnMesh>>,
+    pub meshes: OrdMap<MeshName, Stored<VpnMesh>>,
     /// The enrolled nodes.
-    pub nodes: BTreeMap<NodeName, NodeRecord>,
+    pub nodes: OrdMap<NodeName, NodeRecord>,
     /// By mesh, addresses that somebody had and that nobody gets again.
-    pub retired: BTreeMap<MeshName, BTreeSet<IpAddr>>,
+    pub retired: OrdMap<MeshName, OrdSet<IpAddr>>,
     /// The certificate authorities.
     #[serde(default, skip_serializing_if = "Authorities::is_empty")]
     pub authorities: Authorities,
@@ -97,10 +98,10 @@ impl Inventory {
                 revision: 0,
                 retiring: false,
             },
-            clusters: BTreeMap::new(),
-            meshes: BTreeMap::new(),
-            nodes: BTreeMap::new(),
-            retired: BTreeMap::new(),
+            clusters: OrdMap::new(),
+            meshes: OrdMap::new(),
+            nodes: OrdMap::new(),
+            retired: OrdMap::new(),
             authorities: Authorities::default(),
         }
     }
@@ -207,8 +208,12 @@ impl Inventory {
             ObjectRef::VpnMesh(name) => {
                 self.meshes.remove(name);
                 self.retired.remove(name);
-                for node in self.nodes.values_mut() {
-                    node.meshes.remove(name);
+                let takes_part = |(_, node): &(_, &NodeRecord)| node.meshes.contains_key(name);
+                let before = self.nodes.clone();
+                for (node, _) in before.iter().filter(takes_part) {
+                    if let Some(node) = self.nodes.get_mut(node) {
+                        node.meshes.remove(name);
+                    }
                 }
             }
         }
@@ -223,8 +228,12 @@ impl Inventory {
                 .values()
                 .any(|mesh| mesh.spec.sites.contains_key(name))
         };
-        self.clusters
-            .retain(|name, stored| !stored.retiring || named(name));
+        let before = self.clusters.clone();
+        for (name, stored) in &before {
+            if stored.retiring && !named(name) {
+                self.clusters.remove(name);
+            }
+        }
     }
 
     /// The enrolled nodes of a member cluster, in the order of their names.

@@ -4,8 +4,9 @@
 
 mod restore;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
+use imbl::{OrdMap, Vector};
 use serde::{Deserialize, Serialize};
 
 use crate::authority::AuthorityChange;
@@ -28,8 +29,8 @@ const REQUESTS_REMEMBERED_MAX: usize = 1024;
 pub struct FederationState {
     revision: u64,
     inventory: Inventory,
-    tokens: BTreeMap<String, TokenRecord>,
-    requests: VecDeque<(String, u64)>,
+    tokens: OrdMap<String, TokenRecord>,
+    requests: Vector<(String, u64)>,
     #[serde(default, skip_serializing_if = "Identities::is_empty")]
     identities: Identities,
     #[serde(default, skip_serializing_if = "History::is_empty")]
@@ -68,8 +69,8 @@ impl FederationState {
         Self {
             revision: 0,
             inventory: Inventory::new(name),
-            tokens: BTreeMap::new(),
-            requests: VecDeque::new(),
+            tokens: OrdMap::new(),
+            requests: Vector::new(),
             identities: Identities::default(),
             history: History::default(),
             secrets: Secrets::default(),
@@ -126,7 +127,7 @@ impl FederationState {
 
     /// The tokens that were used and have not ended long ago.
     #[must_use]
-    pub fn tokens(&self) -> &BTreeMap<String, TokenRecord> {
+    pub fn tokens(&self) -> &OrdMap<String, TokenRecord> {
         &self.tokens
     }
 

@@ -7,6 +7,7 @@ use comfy_table::{Cell, Color};
 use hanse_client::{Snapshot, convert, figures_age_ms, proto};
 use hanse_core::capacity::{Capacity, Offer, Room};
 use hanse_core::health::Health;
+use hanse_core::name::ClusterName;
 use hanse_core::object::member_cluster::ResourceLimits;
 use serde_json::{Value, json};
 
@@ -189,7 +190,7 @@ fn to_json(snapshot: &Snapshot, node: &proto::Node) -> Value {
         .map(|place| json!({ "mesh": place.mesh, "addresses": place.addresses }));
     let health = node.health.clone().unwrap_or_default();
     let site = node.member_cluster.parse().ok();
-    let site = site.and_then(|name| snapshot.inventory.clusters.get(&name));
+    let site = site.and_then(|name: ClusterName| snapshot.inventory.clusters.get(&name));
     json!({
         "name": node.name,
         "member_cluster": node.member_cluster,

@@ -168,9 +168,7 @@ fn stamp(
     clock: Arc<FederationClock>,
 ) -> impl Fn(http::Response<Body>) -> http::Response<Body> + Clone {
     move |mut response| {
-        let mut now = http::HeaderValue::from(clock.now_ms());
-        // Never the same again: HTTP/2 would remember it in vain, in a table for each connection.
-        now.set_sensitive(true);
+        let now = http::HeaderValue::from(clock.now_ms());
         response.headers_mut().insert(TIME_HEADER, now);
         response
     }

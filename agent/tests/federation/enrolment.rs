@@ -4,6 +4,7 @@ use hanse_agent::clock::wall_ms;
 use hanse_agent::identity::token::Claims;
 use hanse_agent::identity::{Authority, NodeIdentity, Token};
 use hanse_client::{Client, ClientError, Identity, RefusalKind, proto};
+use hanse_core::name::NodeName;
 
 use crate::harness::{FEDERATION, Federation, request};
 
@@ -59,7 +60,7 @@ async fn a_node_comes_in_by_a_token_for_a_cluster_that_is_not_declared_yet() {
         state
             .inventory()
             .nodes
-            .contains_key(&"later-1".parse().unwrap())
+            .contains_key(&"later-1".parse::<NodeName>().unwrap())
     );
 }
 

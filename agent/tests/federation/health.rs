@@ -5,6 +5,7 @@ use std::time::Duration;
 use hanse_client::proto::{self, events_response::Answer};
 use hanse_client::{Client, Credentials};
 use hanse_core::health::{Health, NodeHealth};
+use hanse_core::name::NodeName;
 use hanse_core::object::Object;
 use tonic::Streaming;
 
@@ -21,12 +22,12 @@ async fn be_quick(admin: &Client) {
 
 fn health(federation: &Federation, node: &str) -> NodeHealth {
     let state = federation.voter.replica.read();
-    let record = &state.inventory().nodes[&node.parse().unwrap()];
+    let record = &state.inventory().nodes[&node.parse::<NodeName>().unwrap()];
     record.health.clone()
 }
 
 async fn becomes(federation: &Federation, node: &str, wanted: Health) -> NodeHealth {
-    let name = node.parse().unwrap();
+    let name: NodeName = node.parse().unwrap();
     let mut changes = federation.voter.replica.changes();
     let is_so = |state: &std::sync::Arc<hanse_core::state::FederationState>| {
         state.inventory().nodes[&name].health.state == wanted

@@ -6,6 +6,7 @@ use std::time::Duration;
 use hanse_agent::identity::NodeIdentity;
 use hanse_client::{Client, ClientError, Credentials, Fingerprint, Role, WallClock, proto};
 use hanse_core::authority::AuthorityRole;
+use hanse_core::name::NodeName;
 use hanse_core::object::Object;
 use hanse_core::state::FederationState;
 
@@ -171,7 +172,7 @@ async fn the_old_authority_goes_only_when_nobody_needs_it_or_by_force() {
     node.renew().await;
     node.report().await;
     let record = |state: &Arc<FederationState>| {
-        let name = "berlin-1".parse().unwrap();
+        let name: NodeName = "berlin-1".parse().unwrap();
         state.inventory().nodes[&name].certified_by
     };
     let mut changes = federation.voter.replica.changes();

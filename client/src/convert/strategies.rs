@@ -340,8 +340,8 @@ pub(crate) fn inventory() -> impl Strategy<Value = Inventory> {
                     Object::MemberCluster(_) | Object::VpnMesh(_) => inventory.put(spec, revision),
                 }
             }
-            inventory.nodes = nodes;
-            inventory.retired = retired;
+            inventory.nodes = nodes.into_iter().collect();
+            inventory.retired = retired.into_iter().collect();
             inventory
         })
 }

@@ -1,6 +1,7 @@
 //! Admission, asked as the federation asks it.
 
 use super::*;
+use crate::name::ClusterName;
 use crate::testing::{Builder, cluster, mesh, mesh_name};
 
 fn kind(result: Result<(), Refusal>) -> RefusalKind {
@@ -26,7 +27,7 @@ fn a_stale_revision_is_refused_and_never_merged() {
     let stale = federation.ask(apply(Object::MemberCluster(changed), 1));
     assert_eq!(kind(stale), RefusalKind::Conflict);
     assert_eq!(
-        federation.state.inventory().clusters[&"a".parse().unwrap()]
+        federation.state.inventory().clusters[&"a".parse::<ClusterName>().unwrap()]
             .spec
             .weight,
         7
@@ -78,7 +79,7 @@ fn a_member_cluster_that_a_mesh_still_names_retires_and_goes_with_its_last_refer
         mesh.sites.remove(&"a".parse().unwrap());
     });
     assert!(federation.state.inventory().get(&reference).is_none());
-    let node = &federation.state.inventory().nodes[&"a-1".parse().unwrap()];
+    let node = &federation.state.inventory().nodes[&"a-1".parse::<NodeName>().unwrap()];
     assert!(node.meshes.is_empty(), "the node stays enrolled and idle");
 }
 
@@ -136,7 +137,8 @@ fn a_key_belongs_to_one_node_of_a_mesh() {
     federation.enroll("a-1", "a");
     federation.enroll("a-2", "a");
     let nodes = federation.state.inventory().nodes.clone();
-    let key = |node: &str| nodes[&node.parse().unwrap()].meshes[&mesh_name()].public_key;
+    let key =
+        |node: &str| nodes[&node.parse::<NodeName>().unwrap()].meshes[&mesh_name()].public_key;
     let mut set = |node: &str, key: Option<PublicKey>| {
         federation.ask(Request::SetKey {
             node: node.parse().unwrap(),

@@ -45,7 +45,7 @@ impl Watched {
     }
 
     fn health(&self) -> NodeHealth {
-        self.0.state.inventory().nodes[&NODE.parse().unwrap()]
+        self.0.state.inventory().nodes[&NODE.parse::<NodeName>().unwrap()]
             .health
             .clone()
     }

@@ -137,16 +137,14 @@ pub fn mesh_plan(
 ) -> Option<MeshPlan> {
     let node = topology.position(node)?;
     let head = head(topology, node)?;
-    let peers = topology
-        .reached_over(node)
-        .into_iter()
-        .filter_map(|(peer, behind)| {
-            plan_peer(topology, node, peer, preshared_key).map(|plan| PeerPlan {
-                allowed_ips: allowed_ips(topology, node, &behind),
-                ..plan
-            })
+    let reached = topology.reached_over(node);
+    let mut peers = Vec::with_capacity(reached.len());
+    peers.extend(reached.into_iter().filter_map(|(peer, behind)| {
+        plan_peer(topology, node, peer, preshared_key).map(|plan| PeerPlan {
+            allowed_ips: allowed_ips(topology, node, &behind),
+            ..plan
         })
-        .collect();
+    }));
     Some(MeshPlan {
         peers,
         routes: routes_of(topology.mesh(), &topology.members[node].cluster),

@@ -4,7 +4,7 @@
 //! are new, and it never takes anything over from the one that the backup was made of but what is
 //! said here. Both functions name every field, so that whoever adds one decides what becomes of it.
 
-use std::collections::{BTreeMap, VecDeque};
+use imbl::{OrdMap, Vector};
 
 use super::FederationState;
 use crate::authority::Authorities;
@@ -48,9 +48,9 @@ impl FederationState {
             revision: *revision,
             inventory: inventory.clone(),
             // Signed by an authority that a restore does not trust.
-            tokens: BTreeMap::new(),
+            tokens: OrdMap::new(),
             // Of callers that a restore does not know.
-            requests: VecDeque::new(),
+            requests: Vector::new(),
             identities: identities.clone(),
             history: history.clone(),
             secrets,
@@ -86,8 +86,8 @@ impl FederationState {
         Self {
             revision,
             inventory: restored_inventory(inventory),
-            tokens: BTreeMap::new(),
-            requests: VecDeque::new(),
+            tokens: OrdMap::new(),
+            requests: Vector::new(),
             identities,
             history,
             secrets: Secrets::default(),
