@@ -50,6 +50,15 @@ impl Span {
         }
     }
 
+    /// A span of milliseconds.
+    #[must_use]
+    pub fn from_milliseconds(milliseconds: u64) -> Self {
+        Self {
+            text: format!("{milliseconds}ms"),
+            value: Duration::from_millis(milliseconds),
+        }
+    }
+
     /// How long it is.
     #[must_use]
     pub fn value(&self) -> Duration {

@@ -105,8 +105,14 @@ impl Lease {
     /// How long after the last answer the holder must have noticed that it ended.
     #[must_use]
     pub fn ends_after(&self) -> Duration {
-        self.ttl() + self.ttl() / DRIFT_SHARE
+        ends_after(self.ttl())
     }
+}
+
+/// How long after the last answer the holder of a lease of that length must have noticed its end.
+#[must_use]
+pub fn ends_after(ttl: Duration) -> Duration {
+    ttl.saturating_add(ttl / DRIFT_SHARE)
 }
 
 /// Who holds what.
@@ -233,15 +239,7 @@ impl LeaseBook {
         let Some(held) = held else {
             return Ok(None);
         };
-        let key = (lease.clone(), held.epoch);
-        let last = match self.answered.get(&key) {
-            Some(answered) => *answered,
-            None if held.epoch <= self.began_revision => self.began,
-            // Granted in this term, and this is the first that is seen of it.
-            None => *self.answered.entry(key.clone()).or_insert(now),
-        };
-        let has_ended = now.saturating_sub(last) > held.ends_after();
-        if term != self.term || !has_ended {
+        if !self.has_ended(lease, held, (term, now)) {
             return Err(LeaseError::Held {
                 lease: lease.clone(),
                 holder: held.holder.clone(),
@@ -249,8 +247,25 @@ impl LeaseBook {
         }
         self.barred
             .retain(|(name, epoch)| name != lease || *epoch == held.epoch);
-        self.barred.insert(key);
+        self.barred.insert((lease.clone(), held.epoch));
         Ok(Some(held.epoch))
+    }
+
+    /// Whether the holder must have noticed that its lease ended. It may renew it still.
+    pub fn has_ended(
+        &mut self,
+        lease: &LeaseName,
+        held: &Lease,
+        (term, now): (u64, Duration),
+    ) -> bool {
+        let key = (lease.clone(), held.epoch);
+        let last = match self.answered.get(&key) {
+            Some(answered) => *answered,
+            None if held.epoch <= self.began_revision => self.began,
+            // Granted in this term, and this is the first that is seen of it.
+            None => *self.answered.entry(key).or_insert(now),
+        };
+        term == self.term && now.saturating_sub(last) > held.ends_after()
     }
 }
 

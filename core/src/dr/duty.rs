@@ -1,0 +1,91 @@
+//! What each copy of a plan has to be: worked out from what is committed, and so the same for
+//! everybody who knows the same revision.
+//!
+//! A node obeys the duty of the latest revision that it heard of, and keeps it on its disk. It never
+//! goes back to an older one, so a standby that cut its connection for a run stays detached until the
+//! federation, at a later revision, tells it to follow again.
+
+use super::choose::SyncSet;
+use super::record::{Phase, PlanRecord};
+use super::sight::Terms;
+use crate::name::{ClusterName, NodeName};
+
+/// What one copy has to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Duty {
+    /// Whatever it is, and tell of it: nobody is primary yet.
+    Wait,
+    /// Take writes, as long as the guard has the lease.
+    Lead {
+        /// The lease.
+        epoch: u64,
+        /// Whether the guard stops the workload at the lease's end.
+        fences_itself: bool,
+        /// Who must have each commit before it is acknowledged.
+        set: SyncSet,
+        /// Who follows: they are let in.
+        followers: Vec<NodeName>,
+    },
+    /// Follow the primary: be made from it, or rewound to it, where that is needed.
+    Follow {
+        /// The primary.
+        primary: NodeName,
+        /// The lease under which it leads.
+        epoch: u64,
+    },
+    /// Cut the connection to the primary, for good, and tell how far it got.
+    Detach {
+        /// The run for which this is.
+        barrier: u64,
+    },
+    /// Stop in good order, tell how far it got, and give the lease back once nothing runs.
+    Stop {
+        /// The run for which this is.
+        barrier: u64,
+    },
+}
+
+/// What the copy in a site has to be.
+#[must_use]
+pub fn duty(terms: &Terms, record: &PlanRecord, cluster: &ClusterName) -> Duty {
+    let is_primary = record.primary.as_ref() == Some(cluster);
+    let as_it_is = || match record.primary_node() {
+        None => Duty::Wait,
+        Some(_) if is_primary => lead(terms, record),
+        Some(primary) => Duty::Follow {
+            primary: primary.clone(),
+            epoch: record.epoch,
+        },
+    };
+    let Some(run) = &record.run else {
+        return as_it_is();
+    };
+    let barrier = run.began_revision;
+    match run.phase {
+        Phase::Demoting if is_primary => Duty::Stop { barrier },
+        // It has received the last there is, or never will.
+        Phase::Demoting if run.last_position.is_some() => Duty::Detach { barrier },
+        Phase::Fencing if record.primary.is_none() => Duty::Wait,
+        // Its guard ends it with its lease; if it renews that, it goes on.
+        Phase::Fencing if is_primary && !run.asked => lead(terms, record),
+        Phase::Fencing if is_primary => Duty::Stop { barrier },
+        Phase::Fencing => Duty::Detach { barrier },
+        Phase::Demoting | Phase::Promoting | Phase::Redirecting => as_it_is(),
+    }
+}
+
+fn lead(terms: &Terms, record: &PlanRecord) -> Duty {
+    let primary = record.primary.as_ref();
+    Duty::Lead {
+        epoch: record.epoch,
+        // It is known here first that the end of the lease stops nothing any more.
+        fences_itself: terms.automatic_failover || record.fences_itself,
+        set: record.wanted_set.clone(),
+        followers: record
+            .nodes
+            .iter()
+            .filter(|(cluster, _)| Some(*cluster) != primary)
+            .map(|(_, node)| node.clone())
+            .collect(),
+    }
+}

@@ -1,0 +1,329 @@
+//! What happens next in a DR plan: one table over what is committed and what the leader sees.
+//!
+//! It proposes one change at a time. Every change is safe by itself and whatever crashes after it:
+//! the next leader sees the same record and goes on from there. It never promotes anybody while
+//! another may believe that it is primary, and never without knowing what would be lost.
+
+use std::time::Duration;
+
+use super::choose::{self, Candidate, Demand};
+use super::notes::{note, set_for};
+use super::position::Position;
+use super::record::{Outcome, Phase, PlanChange, PlanRecord, Run, RunKind};
+use super::sight::{CopyRole, CopySight, LeaseSight, Probes, Sight, Terms};
+use crate::name::ClusterName;
+
+/// How long the old primary may take to stop in good order.
+const DEMOTION_MAX: Duration = Duration::from_secs(30);
+/// How long a standby may take to receive the last that a stopped primary wrote.
+const CATCH_UP_MAX: Duration = Duration::from_secs(10);
+/// How long clients' way to the new primary may take to be moved everywhere.
+const REDIRECT_MAX: Duration = Duration::from_secs(30);
+
+/// What is next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// Nothing is to be done, and all is well.
+    Rest,
+    /// To commit this.
+    Commit(PlanChange),
+    /// To fence the primary's site from outside, and to look again once that is confirmed.
+    FenceOutside(ClusterName),
+    /// Something is to happen and can't, for this reason.
+    Wait(String),
+}
+
+/// What is next in a plan.
+#[must_use]
+pub fn next(terms: &Terms, record: &PlanRecord, sight: &Sight) -> Next {
+    if let Some(holder) = &record.held {
+        return Next::Wait(format!(
+            "this federation was restored from a backup, and `{holder}` may be primary still: make \
+             sure that it can't write, then run `hanse dr confirm-fenced`"
+        ));
+    }
+    match (&record.run, &record.primary) {
+        (None, None) => start(terms, record, sight),
+        (None, Some(primary)) => watch(terms, record, sight, primary),
+        (Some(run), _) => match run.phase {
+            Phase::Demoting => demoting(terms, record, sight, run),
+            Phase::Fencing => fencing(terms, record, sight, run),
+            Phase::Promoting => promoting(terms, record, sight, run),
+            Phase::Redirecting => redirecting(record, sight, run),
+        },
+    }
+}
+
+/// Nobody was ever primary: the home's copy is the first.
+fn start(terms: &Terms, record: &PlanRecord, sight: &Sight) -> Next {
+    if !record.nodes.contains_key(&terms.home) {
+        return Next::Wait(format!("`{}` has no node yet", terms.home));
+    }
+    match sight.copies.get(&terms.home) {
+        Some(CopySight {
+            trouble: Some(trouble),
+            ..
+        }) => Next::Wait(trouble.clone()),
+        Some(copy) if copy.role.is_whole() => begin(
+            (RunKind::Start, Phase::Fencing),
+            Some(&terms.home),
+            "nobody was primary yet".to_owned(),
+        ),
+        Some(_) | None => Next::Wait(format!("`{}` has no data yet", terms.home)),
+    }
+}
+
+/// Somebody is primary and no run is under way.
+fn watch(terms: &Terms, record: &PlanRecord, sight: &Sight, primary: &ClusterName) -> Next {
+    let Some(death) = death(terms, sight, primary) else {
+        return note(terms, record, sight, primary).map_or(Next::Rest, Next::Commit);
+    };
+    let refusal = if record.paused {
+        Some("the plan is paused".to_owned())
+    } else if !terms.automatic_failover {
+        Some("automatic_failover is off: run `hanse failover`".to_owned())
+    } else {
+        sight.quorum_trouble.clone()
+    };
+    match refusal {
+        Some(refusal) => Next::Wait(format!("{death}, and nothing is done by itself: {refusal}")),
+        None => begin((RunKind::Failover, Phase::Fencing), None, death),
+    }
+}
+
+/// Why the primary counts as dead; none: it doesn't. Its lease tells, and voters that ask it
+/// themselves: one of them alone never does (rule 4).
+pub(super) fn death(terms: &Terms, sight: &Sight, primary: &ClusterName) -> Option<String> {
+    match &sight.lease {
+        LeaseSight::Free => Some(match sight.copies.get(primary) {
+            Some(CopySight {
+                trouble: Some(trouble),
+                ..
+            }) => format!("the primary in `{primary}` gave up: {trouble}"),
+            Some(_) | None => format!("the primary in `{primary}` gave its lease back"),
+        }),
+        LeaseSight::Held {
+            silent_for,
+            has_ended,
+            ..
+        } => {
+            let is_silent = *silent_for >= terms.timings.silence_max();
+            // Whatever answers: once its lease has ended, its guard has stopped it.
+            let is_unheard = sight.probes == Probes::Failed || *has_ended;
+            (is_silent && is_unheard)
+                .then(|| format!("the primary in `{primary}` renews its lease no more"))
+        }
+    }
+}
+
+/// The old primary is asked to stop in good order.
+fn demoting(terms: &Terms, record: &PlanRecord, sight: &Sight, run: &Run) -> Next {
+    let (Some(from), Some(to)) = (&run.from, &run.to) else {
+        return end(Outcome::Cancelled);
+    };
+    let old = sight.copies.get(from);
+    match &sight.lease {
+        LeaseSight::Held {
+            has_ended: true, ..
+        } => fence(format!("`{from}` died while it stopped")),
+        LeaseSight::Held { .. } if sight.step_for >= DEMOTION_MAX => end(Outcome::Cancelled),
+        LeaseSight::Held { .. } => Next::Wait(format!("`{from}` is stopping")),
+        LeaseSight::Free => {
+            // What it told before it was asked to stop is not the last.
+            let is_last = |old: &&CopySight| {
+                old.role == CopyRole::Stopped && old.barrier >= run.began_revision
+            };
+            let stopped = old.filter(is_last);
+            match (run.last_position, stopped.and_then(|old| old.position)) {
+                (None, Some(position)) => Next::Commit(PlanChange::Stopped { position }),
+                (None, None) if sight.step_for >= DEMOTION_MAX => fence(format!(
+                    "`{from}` stopped, and does not tell how far it was"
+                )),
+                (None, None) => Next::Wait(format!("`{from}` is to tell how far it was")),
+                (Some(last), _) => hand_over(terms, record, sight, (from, to), last),
+            }
+        }
+    }
+}
+
+/// The old primary has stopped: the other takes over once it has everything, or the old one again.
+fn hand_over(
+    terms: &Terms,
+    record: &PlanRecord,
+    sight: &Sight,
+    (from, to): (&ClusterName, &ClusterName),
+    last: Position,
+) -> Next {
+    let has_all = |copy: &&CopySight| {
+        copy.is_able() && copy.position.is_some_and(|position| position >= last)
+    };
+    if sight.copies.get(to).filter(has_all).is_some() {
+        return promote(terms, record, sight, (to, last, Some(0)));
+    }
+    if sight.step_for < CATCH_UP_MAX {
+        return Next::Wait(format!("`{to}` is to receive the last of `{from}`"));
+    }
+    match sight.copies.get(from).filter(has_all) {
+        Some(_) => promote(terms, record, sight, (from, last, Some(0))),
+        None => fence(format!(
+            "`{to}` did not receive the last of `{from}`, which is not ready to go on either, \
+             epoch {}",
+            record.epoch
+        )),
+    }
+}
+
+/// The standbys refuse the old primary, whose end is awaited.
+fn fencing(terms: &Terms, record: &PlanRecord, sight: &Sight, run: &Run) -> Next {
+    if let (RunKind::Start, Some(home), LeaseSight::Free) = (run.kind, &run.to, &sight.lease) {
+        // There is no other copy yet, and a server that runs there goes on.
+        let position = sight.copies.get(home).and_then(|copy| copy.position);
+        return promote(
+            terms,
+            record,
+            sight,
+            (home, position.unwrap_or_default(), None),
+        );
+    }
+    if let LeaseSight::Held {
+        holder,
+        silent_for,
+        has_ended,
+        ..
+    } = &sight.lease
+    {
+        let has_stopped = (*has_ended && record.fences_itself) || run.fence_confirmed;
+        let is_back = *silent_for < terms.timings.check_interval.value().saturating_mul(2)
+            && sight.probes == Probes::Answered;
+        if is_back && !run.asked && !has_stopped {
+            return end(Outcome::Recovered);
+        }
+        if !has_stopped {
+            let until = match record.fences_itself {
+                true => "until its lease ends",
+                false => "until somebody runs `hanse dr confirm-fenced`",
+            };
+            return Next::Wait(format!("`{holder}` may write {until}"));
+        }
+        if let Some(primary) = record
+            .primary
+            .as_ref()
+            .filter(|p| terms.fenced_outside.contains(p))
+            && !sight.fenced_outside
+            && !run.fence_confirmed
+        {
+            return Next::FenceOutside(primary.clone());
+        }
+    }
+    let candidates = candidates(terms, record, sight, run);
+    let demand = Demand {
+        set: &record.set,
+        mark: record.mark.as_ref(),
+        lag_bytes_max: terms.lag_bytes_max,
+        allows_data_loss: run.allows_data_loss,
+        only: run.to.as_ref(),
+    };
+    match choose::choose(&candidates, &demand) {
+        Ok(choice) => promote(
+            terms,
+            record,
+            sight,
+            (&choice.cluster, choice.position, choice.lag_bytes),
+        ),
+        Err(refusal) => Next::Wait(refusal.to_string()),
+    }
+}
+
+/// Everybody with a copy, the primary's own among them, in the plan's order; whoever was tried in
+/// this run comes last.
+fn candidates(terms: &Terms, record: &PlanRecord, sight: &Sight, run: &Run) -> Vec<Candidate> {
+    let order = std::iter::once(&terms.home).chain(&terms.standbys);
+    let (tried, others): (Vec<_>, Vec<_>) = order
+        .filter(|cluster| record.nodes.contains_key(*cluster))
+        .partition(|cluster| run.failed.contains(cluster));
+    let candidate = |cluster: &ClusterName| {
+        let copy = sight.copies.get(cluster);
+        // What it told stays true, and counts, even if it is gone since.
+        let answer = copy.filter(|copy| copy.barrier >= run.began_revision && copy.is_detached());
+        let silent = |copy: &CopySight| {
+            let is_silent = copy.ago >= terms.timings.silence_max();
+            is_silent.then(|| "it is silent".to_owned())
+        };
+        Candidate {
+            cluster: cluster.clone(),
+            position: answer.and_then(|copy| copy.position),
+            unfit: copy.and_then(|copy| copy.trouble.clone().or_else(|| silent(copy))),
+        }
+    };
+    others.into_iter().chain(tried).map(candidate).collect()
+}
+
+/// A standby has the lease, and is to become primary.
+fn promoting(terms: &Terms, record: &PlanRecord, sight: &Sight, run: &Run) -> Next {
+    let Some(to) = &record.primary else {
+        return end(Outcome::Cancelled);
+    };
+    let writes = sight
+        .copies
+        .get(to)
+        .is_some_and(|copy| copy.role == CopyRole::Primary && copy.epoch == record.epoch);
+    let is_lost = match &sight.lease {
+        LeaseSight::Free => true,
+        LeaseSight::Held { has_ended, .. } => *has_ended,
+    };
+    if writes && !is_lost {
+        return Next::Commit(PlanChange::Writes);
+    }
+    if is_lost || sight.step_for >= terms.timings.promotion_timeout.value() {
+        return fence(format!("`{to}` did not become primary, after {}", run.kind));
+    }
+    Next::Wait(format!("`{to}` is becoming primary"))
+}
+
+/// The new primary takes writes.
+fn redirecting(record: &PlanRecord, sight: &Sight, run: &Run) -> Next {
+    if !sight.redirected && sight.step_for < REDIRECT_MAX {
+        return Next::Wait("clients are being led to the new primary".to_owned());
+    }
+    end(match (&run.from, run.kind) {
+        (Some(from), _) if Some(from) == record.primary.as_ref() => Outcome::RolledBack,
+        (Some(_) | None, _) => Outcome::Moved,
+    })
+}
+
+fn begin((kind, phase): (RunKind, Phase), to: Option<&ClusterName>, reason: String) -> Next {
+    Next::Commit(PlanChange::Begun {
+        kind,
+        phase,
+        to: to.cloned(),
+        reason,
+        asked: false,
+        allows_data_loss: false,
+    })
+}
+
+fn promote(
+    terms: &Terms,
+    record: &PlanRecord,
+    sight: &Sight,
+    (cluster, position, lost_bytes): (&ClusterName, Position, Option<u64>),
+) -> Next {
+    Next::Commit(PlanChange::Promoted {
+        cluster: cluster.clone(),
+        position,
+        lost_bytes,
+        fences_itself: terms.automatic_failover,
+        set: set_for(terms, record, sight, cluster),
+    })
+}
+
+fn fence(reason: String) -> Next {
+    Next::Commit(PlanChange::Fencing { reason })
+}
+
+fn end(outcome: Outcome) -> Next {
+    Next::Commit(PlanChange::Ended { outcome })
+}
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -1,0 +1,274 @@
+//! One host: its clock, its guard, its server, and what its agent makes of its duty.
+
+use std::time::Duration;
+
+use imbl::Vector;
+
+use super::super::choose::SyncSet;
+use super::super::duty::Duty;
+use super::super::guard::{Guard, GuardStep, GuardTerms};
+use super::super::position::Position;
+use super::super::sight::{CopyRole, CopySight};
+use crate::name::NodeName;
+
+/// One tick of real time.
+pub(super) const TICK: Duration = Duration::from_millis(100);
+
+/// A database: each commit is a number, and the branch on which it was written.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Database {
+    pub(super) branch: u64,
+    pub(super) commits: Vector<u64>,
+}
+
+/// What a restart of the host keeps.
+#[derive(Debug, Clone)]
+pub(super) struct Disk {
+    pub(super) duty: (u64, Duty),
+    pub(super) barrier: u64,
+    pub(super) epoch: u64,
+    pub(super) database: Option<Database>,
+    /// Whether it was primary last, and may have what nobody else has.
+    pub(super) may_diverge: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Host {
+    pub(super) disk: Disk,
+    pub(super) is_up: bool,
+    /// Every process of it stands still; the kernel's watchdog ends the workload in time.
+    pub(super) frozen_for_ticks: Option<u32>,
+    pub(super) role: CopyRole,
+    pub(super) set: SyncSet,
+    pub(super) guard: Option<Guard>,
+    /// What is wrong with its copy.
+    pub(super) trouble: Option<String>,
+    /// The revision of the duty that it has put into effect.
+    obeyed: u64,
+    /// How many thousandths its clock is fast.
+    pub(super) drift: i64,
+    now: Duration,
+    /// A renewal that is under way: when it was sent, by this host's clock.
+    pub(super) asked: Option<Duration>,
+    /// The server has stopped in good order, and the lease may go back.
+    pub(super) releases: Option<u64>,
+}
+
+impl Database {
+    pub(super) fn position(&self) -> Position {
+        Position {
+            branch: self.branch,
+            offset_bytes: self.commits.len() as u64,
+        }
+    }
+}
+
+impl Host {
+    pub(super) fn new(drift: i64, database: Option<Database>) -> Self {
+        Self {
+            disk: Disk {
+                duty: (0, Duty::Wait),
+                barrier: 0,
+                epoch: 0,
+                database,
+                may_diverge: false,
+            },
+            is_up: true,
+            frozen_for_ticks: None,
+            role: CopyRole::Stopped,
+            set: SyncSet::default(),
+            guard: None,
+            trouble: None,
+            obeyed: 0,
+            drift,
+            now: Duration::from_secs(1000),
+            asked: None,
+            releases: None,
+        }
+    }
+
+    /// Whom it is to follow.
+    pub(super) fn followed(&self) -> Option<NodeName> {
+        match &self.disk.duty.1 {
+            Duty::Follow { primary, .. } => Some(primary.clone()),
+            Duty::Wait | Duty::Lead { .. } | Duty::Detach { .. } | Duty::Stop { .. } => None,
+        }
+    }
+
+    /// Whether it takes writes and is to stop in good order.
+    pub(super) fn is_to_stop(&self) -> bool {
+        let is_told = match &self.disk.duty.1 {
+            Duty::Stop { .. } => true,
+            Duty::Wait | Duty::Lead { .. } | Duty::Follow { .. } | Duty::Detach { .. } => false,
+        };
+        is_told && self.writes()
+    }
+
+    pub(super) fn is_awake(&self) -> bool {
+        self.is_up && self.frozen_for_ticks.is_none()
+    }
+
+    /// Whether it may acknowledge a write at this moment.
+    pub(super) fn writes(&self) -> bool {
+        self.is_awake() && self.role == CopyRole::Primary
+    }
+
+    pub(super) fn sight(&self) -> CopySight {
+        let database = self.disk.database.as_ref();
+        CopySight {
+            ago: Duration::ZERO,
+            role: database.map_or(CopyRole::Absent, |_| self.role),
+            revision: self.obeyed,
+            barrier: self.disk.barrier,
+            epoch: self.disk.epoch,
+            fences_itself: match &self.disk.duty.1 {
+                Duty::Lead { fences_itself, .. } => *fences_itself,
+                Duty::Wait | Duty::Follow { .. } | Duty::Detach { .. } | Duty::Stop { .. } => false,
+            },
+            position: database.map(Database::position),
+            set: self.set.clone(),
+            trouble: self.trouble.clone(),
+        }
+    }
+
+    pub(super) fn crash(&mut self) {
+        self.is_up = false;
+        self.frozen_for_ticks = None;
+        self.end_workload();
+        self.guard = None;
+        self.asked = None;
+        self.releases = None;
+    }
+
+    pub(super) fn end_workload(&mut self) {
+        self.role = CopyRole::Stopped;
+    }
+
+    pub(super) fn hear(&mut self, revision: u64, duty: Duty) {
+        if revision > self.disk.duty.0 {
+            self.disk.duty = (revision, duty);
+        }
+    }
+
+    pub(super) fn pass(&mut self) {
+        let micros = i64::try_from(TICK.as_micros()).unwrap_or(0);
+        let passed = micros + micros * self.drift / 1000;
+        self.now += Duration::from_micros(passed.unsigned_abs());
+    }
+
+    /// The guard's part of a tick; yields whether it asks for a renewal now.
+    pub(super) fn guard_tick(&mut self, check_interval: Duration, stop_budget: Duration) -> bool {
+        let Duty::Lead {
+            epoch,
+            fences_itself,
+            ..
+        } = &self.disk.duty.1
+        else {
+            // A server that leads and may lead no more ends in good order: see `obey`.
+            if let Some(guard) = &self.guard
+                && guard.step(self.now, self.role == CopyRole::Primary) == GuardStep::Stop
+            {
+                self.end_workload();
+            }
+            return false;
+        };
+        let terms = GuardTerms {
+            check_interval,
+            stop_budget,
+            fences_itself: *fences_itself,
+        };
+        if self
+            .guard
+            .as_ref()
+            .is_none_or(|guard| guard.epoch() != *epoch)
+        {
+            self.guard = Some(Guard::new(*epoch, terms, self.now));
+            self.asked = None;
+        }
+        let Some(guard) = &mut self.guard else {
+            return false;
+        };
+        guard.set_terms(terms);
+        match guard.step(self.now, self.role == CopyRole::Primary) {
+            GuardStep::Rest { .. } => false,
+            GuardStep::Stop => {
+                self.end_workload();
+                false
+            }
+            GuardStep::Renew | GuardStep::RenewStopped => {
+                guard.asked(self.now);
+                self.asked = Some(self.now);
+                true
+            }
+        }
+    }
+
+    pub(super) fn renewed(&mut self, epoch: u64, answer: Option<Duration>) {
+        let sent = self.asked.take();
+        let Some(guard) = self.guard.as_mut().filter(|guard| guard.epoch() == epoch) else {
+            return;
+        };
+        match (answer, sent) {
+            (Some(ttl), Some(sent)) => guard.answered(sent, ttl),
+            (None, _) => guard.lost(),
+            (Some(_), None) => {}
+        }
+    }
+
+    /// The agent's part of a tick: one step towards what the duty says. `source`: the database of the
+    /// primary that it is to follow, if it can be reached.
+    pub(super) fn obey(&mut self, source: Option<(u64, &Database)>, keeps_up: bool) {
+        self.obeyed = self.disk.duty.0;
+        let may_run = self
+            .guard
+            .as_ref()
+            .is_some_and(|guard| guard.may_run(self.now));
+        match self.disk.duty.1.clone() {
+            Duty::Wait => {}
+            Duty::Lead { epoch, set, .. } => {
+                if may_run && self.role != CopyRole::Primary && self.disk.database.is_some() {
+                    // Configured before it takes the first write.
+                    self.set = set;
+                    if let Some(database) = &mut self.disk.database {
+                        database.branch = epoch;
+                    }
+                    self.disk.epoch = epoch;
+                    self.disk.may_diverge = true;
+                    self.role = CopyRole::Primary;
+                } else if self.role == CopyRole::Primary {
+                    self.set = set;
+                }
+            }
+            Duty::Follow { epoch, .. } => {
+                if self.role == CopyRole::Primary {
+                    self.end_workload();
+                }
+                self.guard = None;
+                let Some((leads_with, source)) = source.filter(|(leads, _)| *leads >= epoch) else {
+                    return;
+                };
+                if leads_with != epoch || !keeps_up {
+                    return;
+                }
+                // Rewound, made anew or streamed: in the end it has what the primary has.
+                self.disk.database = Some(source.clone());
+                self.disk.may_diverge = false;
+                self.role = CopyRole::Following;
+            }
+            Duty::Detach { barrier } => {
+                if self.role == CopyRole::Primary {
+                    self.end_workload();
+                }
+                self.disk.barrier = self.disk.barrier.max(barrier);
+                if self.disk.database.is_some() {
+                    self.role = CopyRole::Detached;
+                }
+            }
+            Duty::Stop { barrier } => {
+                self.end_workload();
+                self.disk.barrier = self.disk.barrier.max(barrier);
+                self.releases = Some(self.disk.epoch);
+            }
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! The federation: whoever leads it answers renewals, decides and commits.
+
+use std::collections::BTreeSet;
+
+use super::super::duty::duty;
+use super::super::machine::{Next, next};
+use super::super::record::{PlanChange, PlanRecord};
+use super::super::sight::{CopySight, LeaseSight, Probes, Sight};
+use super::host::TICK;
+use super::world::{COPIES, VOTERS, World, cluster, lease_name, node};
+use crate::lease::Lease;
+use crate::name::ClusterName;
+use crate::object::federation::ReplicationMode;
+
+/// How long the voters are without a leader after theirs is gone, in ticks.
+const ELECTION_TICKS: u32 = 30;
+/// Since when the simulation's clock runs, in seconds since 1970.
+const BEGAN_UNIX_S: u64 = 1_000_000;
+
+impl World {
+    pub(super) fn renew(&mut self, number: usize) {
+        let Some(leader) = self.leader.filter(|leader| self.has_majority(*leader)) else {
+            return;
+        };
+        let Some(epoch) = self.hosts[number].guard.as_ref().map(|guard| guard.epoch()) else {
+            return;
+        };
+        if !self.reaches(number, leader) {
+            return;
+        }
+        let (name, now) = (lease_name(), self.now());
+        let held = self.lease.as_ref();
+        let answer = self
+            .book
+            .renew((&name, epoch), held, &node(number), (self.term, now));
+        if answer.is_ok() {
+            self.renewed = self.tick;
+        }
+        // The answer may be lost on its way; then it counts for the leader and not for the guard.
+        if !self.once_in(10) {
+            self.hosts[number].renewed(epoch, answer.ok());
+        }
+    }
+
+    pub(super) fn lead(&mut self) {
+        let Some(leader) = self.leader.filter(|leader| self.has_majority(*leader)) else {
+            self.leader = None;
+            self.election = self.election.saturating_sub(1);
+            if self.election == 0 {
+                let first = match self.favourite {
+                    Some(favourite) => favourite,
+                    None => self.random.pick(VOTERS),
+                };
+                let able = (0..VOTERS)
+                    .map(|n| (n + first) % VOTERS)
+                    .find(|n| self.has_majority(*n));
+                if let Some(leader) = able {
+                    self.term += 1;
+                    self.leader = Some(leader);
+                    self.election = ELECTION_TICKS;
+                    self.book.begin(self.term, self.now(), self.revision);
+                    self.heard.clear();
+                    self.renewed = self.tick;
+                    self.step_since = self.tick;
+                    self.tell(format!("{leader} leads"));
+                }
+            }
+            return;
+        };
+        for number in 0..COPIES {
+            if !self.reaches(number, leader) {
+                continue;
+            }
+            // Reports and duties take their time.
+            if !self.once_in(2) {
+                let told = (self.tick, self.hosts[number].sight());
+                self.heard.insert(cluster(number), told);
+            }
+            if self.once_in(2) {
+                continue;
+            }
+            let wanted = duty(&self.terms, &self.record, &cluster(number));
+            let revision = self.revision;
+            self.hosts[number].hear(revision, wanted);
+            if let Some(epoch) = self.hosts[number].releases.take()
+                && let Some(lease) = self
+                    .lease
+                    .take_if(|lease| lease.holder == node(number) && lease.epoch == epoch)
+            {
+                self.revision += 1;
+                self.tell(format!("c{number} gives the lease {} back", lease.epoch));
+            }
+        }
+        let sight = self.sight(leader);
+        match next(&self.terms, &self.record, &sight) {
+            Next::Rest => self.last_wait = None,
+            Next::Wait(why) => {
+                if self.last_wait.as_ref() != Some(&why) {
+                    self.last_wait = Some(why.clone());
+                    self.tell(format!("waits: {why}"));
+                }
+            }
+            Next::FenceOutside(cluster) => {
+                self.tell(format!("{cluster} is fenced from outside"));
+                self.fenced_outside = true;
+            }
+            Next::Commit(change) => self.commit(&change),
+        }
+    }
+
+    pub(super) fn sight(&mut self, leader: usize) -> Sight {
+        let (name, now) = (lease_name(), self.now());
+        let lease = match &self.lease {
+            None => LeaseSight::Free,
+            Some(lease) => LeaseSight::Held {
+                holder: lease.holder.clone(),
+                epoch: lease.epoch,
+                silent_for: TICK * (self.tick - self.renewed),
+                has_ended: self.book.has_ended(&name, lease, (self.term, now)),
+            },
+        };
+        let copies = self.heard.iter().map(|(cluster, (at, told))| {
+            let ago = TICK * (self.tick - at);
+            (
+                cluster.clone(),
+                CopySight {
+                    ago,
+                    ..told.clone()
+                },
+            )
+        });
+        let copies = copies.collect();
+        let probes = match self.record.primary_node() {
+            None => Probes::Unknown,
+            Some(primary) => {
+                let primary = (0..COPIES).find(|n| node(*n) == *primary).unwrap();
+                let (mut answered, mut failed) = (0, 0);
+                for voter in (0..VOTERS).filter(|voter| *voter != primary) {
+                    if self.reaches(voter, leader) {
+                        match self.reaches(voter, primary) && self.hosts[primary].writes() {
+                            true => answered += 1,
+                            false => failed += 1,
+                        }
+                    }
+                }
+                match (answered, failed) {
+                    (0, 0 | 1) => Probes::Unknown,
+                    (0, _) => Probes::Failed,
+                    (_, _) => Probes::Answered,
+                }
+            }
+        };
+        Sight {
+            lease,
+            copies,
+            probes,
+            fenced_outside: self.fenced_outside,
+            redirected: true,
+            now_unix_s: BEGAN_UNIX_S + u64::from(self.tick / 10),
+            step_for: TICK * (self.tick - self.step_since),
+            quorum_trouble: self.quorum_trouble.clone(),
+        }
+    }
+
+    pub(super) fn commit(&mut self, change: &PlanChange) {
+        if let PlanChange::Promoted { cluster: to, .. } = change {
+            let (name, now) = (lease_name(), self.now());
+            let is_confirmed = self
+                .record
+                .run
+                .as_ref()
+                .is_some_and(|run| run.fence_confirmed);
+            let taken = self.book.take(&name, self.lease.as_ref(), (self.term, now));
+            assert!(taken.is_ok() || is_confirmed, "{}", self.story());
+            self.revision += 1;
+            self.lease = Some(Lease {
+                holder: self.record.nodes[to].clone(),
+                epoch: self.revision,
+                ttl_ms: u64::try_from(self.terms.timings.lease_ttl.value().as_millis()).unwrap(),
+            });
+            self.book.granted(name, self.revision, (self.term, now));
+            self.renewed = self.tick;
+            self.check_promotion(to);
+        } else {
+            self.revision += 1;
+        }
+        if let Some(what) = describe(change) {
+            self.tell(what);
+        }
+        if matches!(
+            change,
+            PlanChange::Begun { .. } | PlanChange::Fencing { .. }
+        ) {
+            self.fenced_outside = false;
+        }
+        let step = |record: &PlanRecord| {
+            record
+                .run
+                .as_ref()
+                .map(|run| (run.phase, run.last_position))
+        };
+        let before = step(&self.record);
+        let now_unix_s = BEGAN_UNIX_S + u64::from(self.tick / 10);
+        self.record.apply(change, (self.revision, now_unix_s));
+        if step(&self.record) != before {
+            self.step_since = self.tick;
+        }
+    }
+
+    fn check_promotion(&self, to: &ClusterName) {
+        let host = (0..COPIES).find(|n| cluster(*n) == *to).unwrap();
+        let Some(database) = &self.hosts[host].disk.database else {
+            panic!("promotes nothing: {}", self.story());
+        };
+        if self.terms.mode == ReplicationMode::Sync && self.record.primary.is_some() {
+            let has: BTreeSet<u64> = database.commits.iter().copied().collect();
+            let lost = self.acknowledged.difference(&has).next();
+            assert_eq!(
+                lost,
+                None,
+                "an acknowledged commit is lost: {}",
+                self.story()
+            );
+        }
+        assert!(
+            self.record.primary.is_none() || self.record.mark.is_some(),
+            "nobody knows the lag: {}",
+            self.story()
+        );
+    }
+}
+
+/// What a change says to people; none: it happens all the time.
+fn describe(change: &PlanChange) -> Option<String> {
+    Some(match change {
+        PlanChange::Placed { cluster, node } => format!("{cluster} has its copy on {node}"),
+        PlanChange::Whole { cluster } => format!("{cluster} has all data"),
+        PlanChange::Begun {
+            kind,
+            phase,
+            to,
+            reason,
+            ..
+        } => match to {
+            Some(to) => format!("{kind} to {to} begins ({phase}): {reason}"),
+            None => format!("{kind} begins ({phase}): {reason}"),
+        },
+        PlanChange::Insisted { reason, .. } => format!("the run goes on otherwise: {reason}"),
+        PlanChange::Fencing { reason } => format!("fencing instead: {reason}"),
+        PlanChange::Stopped { position } => format!("the old primary stopped at {position}"),
+        PlanChange::Promoted {
+            cluster,
+            lost_bytes,
+            ..
+        } => match lost_bytes {
+            Some(bytes) => {
+                format!("{cluster} is promoted, and lacks {bytes} bytes as far as known")
+            }
+            None => format!("{cluster} is promoted"),
+        },
+        PlanChange::Writes => "the new primary takes writes".to_owned(),
+        PlanChange::Ended { outcome } => format!("the run ended: {outcome}"),
+        PlanChange::Marked { .. } => return None,
+        PlanChange::Set { promised, wanted } => format!(
+            "a commit needs {} of {:?}, and {} of {:?} for sure",
+            wanted.needed,
+            wanted
+                .members
+                .iter()
+                .map(ClusterName::as_str)
+                .collect::<Vec<_>>(),
+            promised.needed,
+            promised
+                .members
+                .iter()
+                .map(ClusterName::as_str)
+                .collect::<Vec<_>>(),
+        ),
+        PlanChange::Fences(fences) => format!("the lease's end fences: {fences}"),
+        PlanChange::Paused(paused) => format!("paused: {paused}"),
+        PlanChange::FencedConfirmed { holder } => {
+            format!("{holder} is fenced, by an operator's word")
+        }
+    })
+}
