@@ -13,6 +13,7 @@ pub mod guard;
 pub mod machine;
 mod notes;
 pub mod position;
+pub mod quorum;
 pub mod record;
 pub mod sight;
 pub mod timings;
