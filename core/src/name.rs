@@ -97,6 +97,8 @@ names! {
     NodeName;
     /// The name of a VPN mesh.
     MeshName;
+    /// The name of a DR plan.
+    PlanName;
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //!
 //! One file for each kind of object, and one for each rule that spans several.
 
+mod dr_plan;
 mod federation;
 mod member_cluster;
 mod reachability;
@@ -10,7 +11,7 @@ mod vpn_mesh;
 use crate::finding::{Finding, Path};
 use crate::inventory::Inventory;
 use crate::name::ClusterName;
-use crate::object::{Object, ObjectRef};
+use crate::object::{DrPlan, Object, ObjectRef};
 
 /// What to make of a name that is not found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +32,14 @@ pub fn object(inventory: &Inventory, reference: &ObjectRef, missing: Missing) ->
         ObjectRef::MemberCluster(name) => member_cluster::check(inventory, name, &mut findings),
         ObjectRef::VpnMesh(name) => vpn_mesh::check(inventory, name, missing, &mut findings),
     }
+    findings
+}
+
+/// Everything that is wrong with a DR plan, or worth saying, in the order of its attributes.
+#[must_use]
+pub fn plan(inventory: &Inventory, plan: &DrPlan, missing: Missing) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    dr_plan::check(inventory, plan, missing, &mut findings);
     findings
 }
 

@@ -1,5 +1,6 @@
 //! What users declare. Each kind is one file; a value that exists here is well-formed.
 
+pub mod dr_plan;
 pub mod federation;
 pub mod member_cluster;
 pub mod vpn_mesh;
@@ -8,6 +9,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use dr_plan::DrPlan;
 pub use federation::Federation;
 pub use member_cluster::MemberCluster;
 pub use vpn_mesh::{MeshSite, VpnMesh};

@@ -1,0 +1,404 @@
+//! Rules of one DR plan among everything else.
+
+use std::time::Duration;
+
+use crate::dr::timings::Failure;
+use crate::finding::{Finding, Path};
+use crate::inventory::Inventory;
+use crate::object::DrPlan;
+use crate::object::dr_plan::Workload;
+use crate::object::federation::ReplicationMode;
+use crate::object::member_cluster::{Platform, SiteRole};
+
+use super::{Missing, is_declared};
+
+/// How long voters are without a leader when theirs dies, at their defaults.
+const ELECTION: Duration = Duration::from_secs(3);
+/// The most standbys of a plan.
+const STANDBYS_MAX: usize = 7;
+
+/// Checks a plan among everything else.
+pub(super) fn check(
+    inventory: &Inventory,
+    plan: &DrPlan,
+    missing: Missing,
+    findings: &mut Vec<Finding>,
+) {
+    sites(inventory, plan, missing, findings);
+    workload(plan, findings);
+    timings(plan, findings);
+    replication(inventory, plan, findings);
+    fencing(inventory, plan, findings);
+}
+
+fn sites(inventory: &Inventory, plan: &DrPlan, missing: Missing, findings: &mut Vec<Finding>) {
+    if plan.standbys.is_empty() || plan.standbys.len() > STANDBYS_MAX {
+        findings.push(Finding::error(
+            Path::of("standbys"),
+            "No such number of standbys",
+            format!("Name 1 to {STANDBYS_MAX} member clusters that may take over."),
+        ));
+    }
+    let path = |place: usize| match place {
+        0 => Path::of("home"),
+        place => Path::of("standbys").index(place - 1),
+    };
+    let all: Vec<_> = plan.sites().collect();
+    for (place, site) in all.iter().enumerate() {
+        if all[..place].contains(site) {
+            findings.push(Finding::error(
+                path(place),
+                "A site twice",
+                format!("`{site}` has one copy of the workload. Name it once, as home or standby."),
+            ));
+        }
+        if let Some(stored) = inventory.clusters.get(*site)
+            && stored.spec.role == SiteRole::Witness
+        {
+            findings.push(Finding::error(
+                path(place),
+                "A witness holds no copy",
+                format!("The member cluster `{site}` has the role witness: it votes only."),
+            ));
+        }
+        if !is_declared(inventory, site) {
+            let detail =
+                format!("No member cluster `{site}` is declared. Declare it, or name another.");
+            findings.push(match missing {
+                Missing::Warn => Finding::warning(path(place), "Unknown member cluster", detail),
+                Missing::Refuse => Finding::error(path(place), "Unknown member cluster", detail),
+            });
+        }
+    }
+    for (site, node) in &plan.nodes {
+        let path = Path::of("nodes").key(site);
+        let enrolled = inventory.nodes.get(node);
+        if !all.contains(&site) {
+            findings.push(Finding::error(
+                path,
+                "A site without a copy",
+                format!("`{site}` is neither the home nor a standby of this plan."),
+            ));
+        } else if let Some(record) = enrolled.filter(|record| record.cluster != *site) {
+            findings.push(Finding::error(
+                path,
+                "A node of another site",
+                format!(
+                    "The node `{node}` belongs to `{}`, not to `{site}`.",
+                    record.cluster
+                ),
+            ));
+        }
+    }
+}
+
+fn workload(plan: &DrPlan, findings: &mut Vec<Finding>) {
+    let Workload::Postgresql(postgresql) = &plan.workload;
+    let path = || Path::of("workload").attribute("postgresql");
+    let mut absolute = |attribute: &str, text: &str| {
+        if !text.starts_with('/') || text.split('/').any(|part| part == "..") {
+            findings.push(Finding::error(
+                path().attribute(attribute),
+                "No absolute path",
+                format!("Write the whole path from the root, without `..`; this is `{text}`."),
+            ));
+        }
+    };
+    absolute("data_directory", &postgresql.data_directory);
+    if let Some(folder) = &postgresql.bin_directory {
+        absolute("bin_directory", folder);
+    }
+    if postgresql.port == 0 {
+        findings.push(Finding::error(
+            path().attribute("port"),
+            "No port",
+            "Write the port on which the server listens, for example 5432.",
+        ));
+    }
+}
+
+fn timings(plan: &DrPlan, findings: &mut Vec<Finding>) {
+    if plan.preset.is_some() && plan.timings.is_some() {
+        findings.push(Finding::error(
+            Path::of("timings"),
+            "A preset and timings",
+            "A preset is a set of timings. Write one of the two.",
+        ));
+        return;
+    }
+    let timings = plan.timings();
+    timings.check(&Path::of("timings"), plan.automatic_failover, findings);
+    let predicted = timings.predict(Failure::Host, ELECTION, None).total();
+    if let Some(rto) = plan.rto.as_ref().filter(|rto| rto.value() < predicted)
+        && plan.automatic_failover
+    {
+        findings.push(Finding::error(
+            Path::of("rto"),
+            "These timings can't keep it",
+            format!(
+                "With them a failover takes up to {predicted:.1?} when the primary's host dies, which \
+                 is more than {rto}. Take a faster preset, or allow more."
+            ),
+        ));
+    }
+}
+
+fn replication(inventory: &Inventory, plan: &DrPlan, findings: &mut Vec<Finding>) {
+    let policy = plan.replication(&inventory.federation.spec);
+    let path = || Path::of("replication");
+    let standbys = u32::try_from(plan.standbys.len()).unwrap_or(u32::MAX);
+    if policy.mode != ReplicationMode::Async && !(1..=standbys).contains(&policy.min_in_sync) {
+        findings.push(Finding::error(
+            path().attribute("min_in_sync"),
+            "No such number of standbys",
+            format!(
+                "A write can wait for 1 to {standbys} of this plan's standbys, not for {}.",
+                policy.min_in_sync
+            ),
+        ));
+    }
+    if policy.mode == ReplicationMode::Sync && policy.min_in_sync == standbys {
+        findings.push(Finding::warning(
+            path().attribute("min_in_sync"),
+            "The loss of one standby stops all writes",
+            "Each write waits for every standby. Add a standby, or let writes wait for one less.",
+        ));
+    }
+    let Some(rpo) = &plan.rpo else {
+        return;
+    };
+    let interval = plan.timings().check_interval;
+    if policy.mode != ReplicationMode::Sync && rpo.value().is_zero() {
+        findings.push(Finding::error(
+            Path::of("rpo"),
+            "This replication can't keep it",
+            format!(
+                "Only the mode sync loses nothing for sure; this plan's is {}. Write \
+                 replication.mode = \"sync\", or an rpo above 0.",
+                policy.mode
+            ),
+        ));
+    } else if policy.mode == ReplicationMode::Async && rpo.value() < interval.value() {
+        findings.push(Finding::error(
+            Path::of("rpo"),
+            "Nobody could tell whether it is kept",
+            format!(
+                "The lag is known every {interval} (check_interval). Write at least that, or a faster \
+                 preset."
+            ),
+        ));
+    }
+}
+
+/// A machine whose clock stands still while it is paused doesn't notice the end of its lease (rule 3).
+fn fencing(inventory: &Inventory, plan: &DrPlan, findings: &mut Vec<Finding>) {
+    for site in plan.fencing.keys() {
+        if !plan.sites().any(|other| other == site) {
+            findings.push(Finding::error(
+                Path::of("fencing").key(site),
+                "A site without a copy",
+                format!("`{site}` is neither the home nor a standby of this plan."),
+            ));
+        }
+    }
+    let terms = plan.terms(0, &inventory.federation.spec);
+    let is_at_risk = plan.automatic_failover
+        && !plan.accept_pause_risk
+        && !plan.is_synchronous(&inventory.federation.spec);
+    for site in plan.sites().filter(|_| is_at_risk) {
+        let platform = inventory
+            .clusters
+            .get(site)
+            .map(|stored| stored.spec.platform);
+        let may_pause = match platform {
+            Some(Platform::Aws | Platform::Gcp | Platform::Azure | Platform::Oci) => true,
+            Some(Platform::Proxmox | Platform::Kubernetes | Platform::Edge | Platform::Other)
+            | None => false,
+        };
+        if may_pause && !terms.fenced_outside.contains(site) {
+            findings.push(Finding::error(
+                Path::of("fencing"),
+                "A paused machine could write on",
+                format!(
+                    "The machines of `{site}` are virtual: one that is paused for longer than its \
+                     lease doesn't notice, and may acknowledge writes for a moment when it goes on. \
+                     Say how it is fenced from outside (fencing), take replication.mode = \"sync\", \
+                     or write accept_pause_risk = true."
+                ),
+            ));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dr::timings::Preset;
+    use crate::duration::Span;
+    use crate::object::dr_plan::{Failback, Fencing, POSTGRESQL_PORT_DEFAULT, Postgresql};
+    use crate::object::federation::ReplicationPolicy;
+    use crate::object::{MemberCluster, Object};
+    use crate::testing::cluster;
+
+    fn plan() -> DrPlan {
+        DrPlan {
+            federation: "test".parse().unwrap(),
+            name: "orders".parse().unwrap(),
+            home: "a".parse().unwrap(),
+            standbys: vec!["b".parse().unwrap(), "c".parse().unwrap()],
+            nodes: Default::default(),
+            workload: Workload::Postgresql(Postgresql {
+                data_directory: "/var/lib/postgresql/15/main".to_owned(),
+                port: POSTGRESQL_PORT_DEFAULT,
+                bin_directory: None,
+            }),
+            replication: None,
+            preset: None,
+            timings: None,
+            rpo: None,
+            rto: None,
+            automatic_failover: true,
+            failback: Failback::Manual,
+            max_lag_on_failover: "1MiB".parse().unwrap(),
+            fencing: Default::default(),
+            accept_pause_risk: false,
+            service_address: None,
+        }
+    }
+
+    fn site(name: &str, change: impl FnOnce(&mut MemberCluster)) -> MemberCluster {
+        let mut site = cluster(name);
+        change(&mut site);
+        site
+    }
+
+    fn findings_among(sites: Vec<MemberCluster>, plan: &DrPlan) -> Vec<(bool, String)> {
+        let mut inventory = Inventory::new("test".parse().unwrap());
+        for site in sites {
+            inventory.put(Object::MemberCluster(site), 1);
+        }
+        let mut found = Vec::new();
+        check(&inventory, plan, Missing::Refuse, &mut found);
+        let told = found.into_iter();
+        told.map(|finding| (finding.is_error(), finding.path.to_string()))
+            .collect()
+    }
+
+    fn findings(change: impl FnOnce(&mut DrPlan)) -> Vec<(bool, String)> {
+        let mut plan = plan();
+        change(&mut plan);
+        let sites = ["a", "b", "c"].map(|name| site(name, |_| ()));
+        findings_among(sites.into(), &plan)
+    }
+
+    fn policy(mode: ReplicationMode, min_in_sync: u32) -> Option<ReplicationPolicy> {
+        Some(ReplicationPolicy { mode, min_in_sync })
+    }
+
+    fn error(path: &str) -> Vec<(bool, String)> {
+        vec![(true, path.to_owned())]
+    }
+
+    #[test]
+    fn a_sound_plan_has_nothing_to_say() {
+        assert_eq!(findings(|_| ()), []);
+    }
+
+    #[test]
+    fn each_site_stands_once_is_declared_and_may_hold_a_copy() {
+        assert_eq!(findings(|plan| plan.standbys.clear()), error("standbys"));
+        let home = |plan: &mut DrPlan| plan.standbys[1] = "a".parse().unwrap();
+        assert_eq!(findings(home), error("standbys[1]"));
+        let unknown = |plan: &mut DrPlan| plan.home = "x".parse().unwrap();
+        assert_eq!(findings(unknown), error("home"));
+        let witness = |site: &mut MemberCluster| site.role = SiteRole::Witness;
+        let sites = vec![site("a", |_| ()), site("b", witness), site("c", |_| ())];
+        assert_eq!(findings_among(sites, &plan()), error("standbys[0]"));
+        let elsewhere = |plan: &mut DrPlan| {
+            plan.nodes
+                .insert("x".parse().unwrap(), "n".parse().unwrap());
+        };
+        assert_eq!(findings(elsewhere), error("nodes[\"x\"]"));
+    }
+
+    #[test]
+    fn a_path_is_whole() {
+        let path = "workload.postgresql.data_directory";
+        for text in ["", "data", "/srv/../etc"] {
+            let change = |plan: &mut DrPlan| {
+                let Workload::Postgresql(postgresql) = &mut plan.workload;
+                postgresql.data_directory = text.to_owned();
+            };
+            assert_eq!(findings(change), error(path), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_promised_can_be_kept() {
+        let rto = |seconds, preset| {
+            findings(|plan| {
+                plan.preset = Some(preset);
+                plan.rto = Some(Span::from_secs(seconds));
+            })
+        };
+        assert_eq!(rto(5, Preset::Standard), error("rto"));
+        assert_eq!(rto(5, Preset::Fast), []);
+        let rpo = |text: &str, mode| {
+            let rpo = text.parse().unwrap();
+            findings(|plan| {
+                plan.rpo = Some(rpo);
+                plan.replication = policy(mode, 1);
+            })
+        };
+        assert_eq!(rpo("0s", ReplicationMode::SemiSync), error("rpo"));
+        assert_eq!(rpo("1s", ReplicationMode::Async), error("rpo"));
+        assert_eq!(rpo("0s", ReplicationMode::Sync), []);
+        assert_eq!(rpo("30s", ReplicationMode::Async), []);
+    }
+
+    #[test]
+    fn a_write_waits_for_as_many_standbys_as_there_are() {
+        let min =
+            |number| findings(|plan| plan.replication = policy(ReplicationMode::Sync, number));
+        assert_eq!(min(0), error("replication.min_in_sync"));
+        assert_eq!(min(3), error("replication.min_in_sync"));
+        assert_eq!(min(2), [(false, "replication.min_in_sync".to_owned())]);
+        assert_eq!(min(1), []);
+    }
+
+    #[test]
+    fn a_preset_and_timings_are_one_too_many() {
+        let both = |plan: &mut DrPlan| {
+            plan.preset = Some(Preset::Fast);
+            plan.timings = Some(Preset::Wide.timings());
+        };
+        assert_eq!(findings(both), error("timings"));
+    }
+
+    #[test]
+    fn a_virtual_machine_needs_a_fence_from_outside_or_somebody_who_accepts_the_risk() {
+        let cloud = || {
+            let in_cloud = |site: &mut MemberCluster| site.platform = Platform::Aws;
+            vec![site("a", in_cloud), site("b", |_| ()), site("c", |_| ())]
+        };
+        let among = |change: &dyn Fn(&mut DrPlan)| {
+            let mut plan = plan();
+            change(&mut plan);
+            findings_among(cloud(), &plan)
+        };
+        assert_eq!(among(&|_| ()), error("fencing"));
+        assert_eq!(among(&|plan| plan.accept_pause_risk = true), []);
+        assert_eq!(among(&|plan| plan.automatic_failover = false), []);
+        assert_eq!(
+            among(&|plan| plan.replication = policy(ReplicationMode::Sync, 1)),
+            []
+        );
+        let fenced = |plan: &mut DrPlan| {
+            let command = vec!["fence".to_owned(), "{node}".to_owned()];
+            let timeout = Span::from_secs(30);
+            let how = Fencing::Command { command, timeout };
+            plan.fencing.insert("a".parse().unwrap(), how);
+        };
+        assert_eq!(among(&fenced), []);
+    }
+}
