@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::choose::{self, Candidate, Demand};
-use super::notes::{note, set_for};
+use super::notes::{first_set_for, note};
 use super::position::Position;
 use super::record::{Outcome, Phase, PlanChange, PlanRecord, Run, RunKind};
 use super::sight::{CopyRole, CopySight, LeaseSight, Probes, Sight, Terms};
@@ -313,7 +313,7 @@ fn promote(
         position,
         lost_bytes,
         fences_itself: terms.automatic_failover,
-        set: set_for(terms, record, sight, cluster),
+        set: first_set_for(terms, record, sight, cluster),
     })
 }
 

@@ -115,16 +115,32 @@ fn set(
 }
 
 /// Who must have each commit while a site is primary.
-pub(super) fn set_for(
+fn set_for(terms: &Terms, record: &PlanRecord, sight: &Sight, primary: &ClusterName) -> SyncSet {
+    set_of(terms, record, (sight, CopySight::follows), primary)
+}
+
+/// Who must have each from the first commit of a site on that is about to become primary: whoever can
+/// follow it. One that doesn't in the end is left out by another entry.
+pub(super) fn first_set_for(
     terms: &Terms,
     record: &PlanRecord,
     sight: &Sight,
     primary: &ClusterName,
 ) -> SyncSet {
+    let can_follow = |copy: &CopySight| copy.follows() || copy.is_able();
+    set_of(terms, record, (sight, can_follow), primary)
+}
+
+fn set_of(
+    terms: &Terms,
+    record: &PlanRecord,
+    (sight, is_fit): (&Sight, impl Fn(&CopySight) -> bool),
+    primary: &ClusterName,
+) -> SyncSet {
     let others = record.nodes.keys().filter(|cluster| *cluster != primary);
     let follows = |cluster: &&ClusterName| {
         let copy = sight.copies.get(*cluster);
-        copy.is_some_and(|copy| copy.ago < terms.timings.silence_max() && copy.follows())
+        copy.is_some_and(|copy| copy.ago < terms.timings.silence_max() && is_fit(copy))
     };
     let was_whole = |cluster: &&ClusterName| record.whole.contains(*cluster);
     let members: BTreeSet<ClusterName> = match terms.mode {

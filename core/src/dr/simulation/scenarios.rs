@@ -132,6 +132,10 @@ fn ask(world: &mut World, words: &[&str]) {
             to: None,
             allows_data_loss: true,
         },
+        ["failover", to, "--allow-data-loss"] => Ask::Failover {
+            to: Some(to.parse().unwrap()),
+            allows_data_loss: true,
+        },
         ["failover", to] => Ask::Failover {
             to: Some(to.parse().unwrap()),
             allows_data_loss: false,
