@@ -5,11 +5,8 @@
 
 use super::machine::death;
 use super::record::{Phase, PlanChange, PlanRecord, RunKind};
-use super::sight::{LeaseSight, Sight, Terms};
+use super::sight::{LeaseSight, PLANNED_LAG_BYTES_MAX, Sight, Terms};
 use crate::name::{ClusterName, NodeName};
-
-/// A standby that lacks more than that is no target of a planned move: clients would wait for it.
-const SWITCHOVER_LAG_BYTES_MAX: u64 = 16 << 20;
 
 /// What somebody asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -199,9 +196,8 @@ fn check_site<'a>(
     if to == primary {
         return Err(Refused::AlreadyPrimary(to.clone()));
     }
-    if *to != terms.home && !terms.standbys.contains(to) {
-        let all = std::iter::once(&terms.home).chain(&terms.standbys);
-        let others = all.filter(|cluster| *cluster != primary);
+    if !terms.sites().any(|cluster| cluster == to) {
+        let others = terms.sites().filter(|cluster| *cluster != primary);
         let others: Vec<_> = others.map(|cluster| format!("`{cluster}`")).collect();
         return Err(Refused::UnknownSite(to.clone(), others.join(", ")));
     }
@@ -216,7 +212,7 @@ fn check_target(
     to: &ClusterName,
 ) -> Result<(), String> {
     let copy = sight.copies.get(to).ok_or("nothing was heard of it yet")?;
-    if copy.ago >= terms.timings.check_interval.value().saturating_mul(2) {
+    if copy.ago >= terms.timings.lately() {
         return Err(format!("it has been silent for {} s", copy.ago.as_secs()));
     }
     if let Some(trouble) = &copy.trouble {
@@ -225,17 +221,10 @@ fn check_target(
     if !copy.follows() {
         return Err("it does not receive what the primary writes".to_owned());
     }
-    let position = |cluster| sight.copies.get(cluster)?.position;
-    let lag_bytes = position(primary)
-        .zip(position(to))
-        .and_then(|(primary, own)| {
-            let is_near = own.branch == primary.branch;
-            is_near.then(|| primary.offset_bytes.saturating_sub(own.offset_bytes))
-        });
-    match lag_bytes {
+    match sight.lag_bytes(to, primary) {
         None => Err("what it lacks is not known".to_owned()),
-        Some(lag) if lag > SWITCHOVER_LAG_BYTES_MAX => Err(format!(
-            "it lacks {lag} bytes, and a planned move waits for {SWITCHOVER_LAG_BYTES_MAX} at most"
+        Some(lag) if lag > PLANNED_LAG_BYTES_MAX => Err(format!(
+            "it lacks {lag} bytes, and a planned move waits for {PLANNED_LAG_BYTES_MAX} at most"
         )),
         Some(_) => Ok(()),
     }
@@ -244,9 +233,7 @@ fn check_target(
 fn is_renewing(terms: &Terms, sight: &Sight) -> bool {
     match &sight.lease {
         LeaseSight::Free => false,
-        LeaseSight::Held { silent_for, .. } => {
-            *silent_for < terms.timings.check_interval.value().saturating_mul(2)
-        }
+        LeaseSight::Held { silent_for, .. } => *silent_for < terms.timings.lately(),
     }
 }
 

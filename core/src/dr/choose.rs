@@ -211,10 +211,8 @@ fn known_lag_bytes(
 ) -> Option<u64> {
     let behind_primary = demand.mark?.lag_bytes(position)?;
     let others = candidates.iter().filter_map(|other| other.position);
-    let behind_others = others.filter(|other| other > position).map(|other| {
-        let is_same = other.branch == position.branch;
-        is_same.then(|| other.offset_bytes - position.offset_bytes)
-    });
+    let ahead = others.filter(|other| other > position);
+    let behind_others = ahead.map(|other| position.lacks_bytes_of(&other));
     let behind_others: Option<Vec<u64>> = behind_others.collect();
     behind_others?.into_iter().chain([behind_primary]).max()
 }

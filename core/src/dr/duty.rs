@@ -75,17 +75,11 @@ pub fn duty(terms: &Terms, record: &PlanRecord, cluster: &ClusterName) -> Duty {
 }
 
 fn lead(terms: &Terms, record: &PlanRecord) -> Duty {
-    let primary = record.primary.as_ref();
     Duty::Lead {
         epoch: record.epoch,
         // It is known here first that the end of the lease stops nothing any more.
         fences_itself: terms.automatic_failover || record.fences_itself,
         set: record.wanted_set.clone(),
-        followers: record
-            .nodes
-            .iter()
-            .filter(|(cluster, _)| Some(*cluster) != primary)
-            .map(|(_, node)| node.clone())
-            .collect(),
+        followers: record.standbys().map(|(_, node)| node.clone()).collect(),
     }
 }

@@ -193,8 +193,7 @@ fn fencing(terms: &Terms, record: &PlanRecord, sight: &Sight, run: &Run) -> Next
     } = &sight.lease
     {
         let has_stopped = (*has_ended && record.fences_itself) || run.fence_confirmed;
-        let is_back = *silent_for < terms.timings.check_interval.value().saturating_mul(2)
-            && sight.probes == Probes::Answered;
+        let is_back = *silent_for < terms.timings.lately() && sight.probes == Probes::Answered;
         if is_back && !run.asked && !has_stopped {
             return end(Outcome::Recovered);
         }
@@ -237,8 +236,8 @@ fn fencing(terms: &Terms, record: &PlanRecord, sight: &Sight, run: &Run) -> Next
 /// Everybody with a copy, the primary's own among them, in the plan's order; whoever was tried in
 /// this run comes last.
 fn candidates(terms: &Terms, record: &PlanRecord, sight: &Sight, run: &Run) -> Vec<Candidate> {
-    let order = std::iter::once(&terms.home).chain(&terms.standbys);
-    let (tried, others): (Vec<_>, Vec<_>) = order
+    let (tried, others): (Vec<_>, Vec<_>) = terms
+        .sites()
         .filter(|cluster| record.nodes.contains_key(*cluster))
         .partition(|cluster| run.failed.contains(cluster));
     let candidate = |cluster: &ClusterName| {

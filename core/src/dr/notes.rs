@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::choose::SyncSet;
 use super::record::{Outcome, Phase, PlanChange, PlanRecord, RunKind};
-use super::sight::{CopyRole, CopySight, Sight, Terms};
+use super::sight::{CopyRole, CopySight, PLANNED_LAG_BYTES_MAX, Sight, Terms};
 use crate::name::ClusterName;
 use crate::object::federation::ReplicationMode;
 
@@ -13,8 +13,6 @@ use crate::object::federation::ReplicationMode;
 const FAILBACK_PAUSE: Duration = Duration::from_secs(60);
 /// The same after a run that did not move it: the next would not either.
 const FAILBACK_PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(600);
-/// How many bytes the home may lack when its primary comes back to it.
-const FAILBACK_LAG_BYTES_MAX: u64 = 16 << 20;
 
 /// What is worth committing while a site is primary and no run is under way.
 pub(super) fn note(
@@ -31,7 +29,7 @@ pub(super) fn note(
         .or_else(|| whole(record, sight))
         .or_else(|| set(terms, record, sight, (primary, copy)))
         .or_else(|| mark(terms, record, sight, copy))
-        .or_else(|| failback(terms, record, sight, (primary, copy)))
+        .or_else(|| failback(terms, record, sight, primary))
 }
 
 /// Whether the end of the lease fences. That it does no more is known here before its guard hears it;
@@ -66,13 +64,12 @@ fn failback(
     terms: &Terms,
     record: &PlanRecord,
     sight: &Sight,
-    (primary, copy): (&ClusterName, &CopySight),
+    primary: &ClusterName,
 ) -> Option<PlanChange> {
-    let (home, position) = (sight.copies.get(&terms.home)?, copy.position?);
+    let home = sight.copies.get(&terms.home)?;
     let is_due = terms.automatic_failback && !record.paused && *primary != terms.home;
-    let lag = home.position.filter(|home| home.branch == position.branch);
-    let lag = lag.map(|home| position.offset_bytes.saturating_sub(home.offset_bytes));
-    let is_near = lag.is_some_and(|lag| lag <= FAILBACK_LAG_BYTES_MAX);
+    let lag_bytes = sight.lag_bytes(&terms.home, primary);
+    let is_near = lag_bytes.is_some_and(|lag| lag <= PLANNED_LAG_BYTES_MAX);
     let is_over = record.past.as_ref().is_none_or(|past| {
         let since = Duration::from_secs(sight.now_unix_s.saturating_sub(past.ended_unix_s));
         since

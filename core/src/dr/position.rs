@@ -23,6 +23,16 @@ pub struct Position {
     pub offset_bytes: u64,
 }
 
+impl Position {
+    /// How many bytes of another this one lacks; none: they are on different branches, so nobody can
+    /// tell.
+    #[must_use]
+    pub fn lacks_bytes_of(&self, other: &Self) -> Option<u64> {
+        let is_same = self.branch == other.branch;
+        is_same.then(|| other.offset_bytes.saturating_sub(self.offset_bytes))
+    }
+}
+
 /// What was known of a primary's position at a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark {

@@ -9,6 +9,9 @@ use super::timings::Timings;
 use crate::name::{ClusterName, NodeName};
 use crate::object::federation::ReplicationMode;
 
+/// A standby that lacks more than that is no target of a planned move: clients would wait for it.
+pub const PLANNED_LAG_BYTES_MAX: u64 = 16 << 20;
+
 /// What a plan asks for, as far as decisions need it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Terms {
@@ -123,6 +126,22 @@ pub enum CopyRole {
     Detached,
     /// It takes writes.
     Primary,
+}
+
+impl Terms {
+    /// Home and standbys, in the order of preference.
+    pub fn sites(&self) -> impl Iterator<Item = &ClusterName> {
+        std::iter::once(&self.home).chain(&self.standbys)
+    }
+}
+
+impl Sight {
+    /// How many bytes the copy in a site is known to lack of that in another; none: nobody can tell.
+    #[must_use]
+    pub fn lag_bytes(&self, of: &ClusterName, behind: &ClusterName) -> Option<u64> {
+        let position = |cluster| self.copies.get(cluster)?.position;
+        position(of)?.lacks_bytes_of(&position(behind)?)
+    }
 }
 
 impl CopyRole {

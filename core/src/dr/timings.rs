@@ -107,6 +107,12 @@ impl Timings {
             .saturating_mul(self.failure_threshold)
     }
 
+    /// Whoever was heard of no longer ago than this is certainly there: one report may lack.
+    #[must_use]
+    pub fn lately(&self) -> Duration {
+        self.check_interval.value().saturating_mul(2)
+    }
+
     /// After so long without an answer the guard begins to stop the workload.
     #[must_use]
     pub fn stops_after(&self) -> Duration {
