@@ -5,10 +5,58 @@
 //! goes back to an older one, so a standby that cut its connection for a run stays detached until the
 //! federation, at a later revision, tells it to follow again.
 
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
 use super::choose::SyncSet;
 use super::record::{Phase, PlanRecord};
 use super::sight::Terms;
-use crate::name::{ClusterName, NodeName};
+use super::timings::Timings;
+use crate::key::PresharedKey;
+use crate::name::{ClusterName, NodeName, PlanName};
+use crate::object::dr_plan::Workload;
+use crate::object::vpn_mesh::InterfaceName;
+
+/// Everything that a node must know for its copy of a plan's workload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopyPlan {
+    /// The plan.
+    pub plan: PlanName,
+    /// The node's member cluster.
+    pub cluster: ClusterName,
+    /// Whether the workload begins here: where there is none, it is made, and not copied.
+    pub is_home: bool,
+    /// What is protected.
+    pub workload: Workload,
+    /// What the copy has to be.
+    pub duty: Duty,
+    /// How the primary is watched and fenced.
+    pub timings: Timings,
+    /// Every copy of the plan, this one's too.
+    pub places: BTreeMap<NodeName, CopyPlace>,
+    /// An address that follows the primary.
+    pub service: Option<Service>,
+    /// What copies show to one another; a voter adds it.
+    pub key: Option<PresharedKey>,
+}
+
+/// Where a copy is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopyPlace {
+    /// Its member cluster.
+    pub cluster: ClusterName,
+    /// Its node's address in the mesh; none: it has none yet.
+    pub address: Option<IpAddr>,
+}
+
+/// An address that follows the primary.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Service {
+    /// The address, in one of the mesh's pools.
+    pub address: IpAddr,
+    /// The mesh's interface.
+    pub interface: InterfaceName,
+}
 
 /// What one copy has to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
