@@ -14,6 +14,7 @@
 pub mod agent;
 pub mod binaries;
 pub mod chaos;
+pub mod checkout;
 pub mod configuration;
 pub mod demonstration;
 pub mod faketime;

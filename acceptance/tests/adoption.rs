@@ -2,7 +2,7 @@
 //! and under another address.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use hanse_acceptance::{Federation, Laboratory, Terraform, Tool};
@@ -120,5 +120,5 @@ fn state_of_the_first_version_is_read_on_and_an_address_may_move() -> Result<()>
 }
 
 fn fixtures() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")
+    hanse_acceptance::checkout::root().join("acceptance/fixtures")
 }

@@ -89,14 +89,14 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>> {
 }
 
 fn examples() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/terraform")
+    hanse_acceptance::checkout::root().join("examples/terraform")
 }
 
 #[test]
 fn the_reference_is_what_the_provider_would_write() -> Result<()> {
     let output = Command::new(binaries::provider()?)
         .args(["docs", "--check"])
-        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
+        .current_dir(hanse_acceptance::checkout::root())
         .output()?;
     assert!(
         output.status.success(),

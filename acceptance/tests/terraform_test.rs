@@ -1,6 +1,6 @@
 //! The tests that the examples bring along are green, under each tool.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Result;
 use hanse_acceptance::{Federation, Laboratory, Terraform, Tool};
@@ -47,5 +47,5 @@ fn passes(terraform: &Terraform<'_>) -> Result<()> {
 }
 
 fn examples() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/terraform")
+    hanse_acceptance::checkout::root().join("examples/terraform")
 }

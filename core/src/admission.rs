@@ -7,6 +7,7 @@ mod authority;
 mod lease;
 mod level;
 mod node;
+mod plan;
 mod secret;
 mod user;
 mod vote;
@@ -186,6 +187,7 @@ pub fn admit(
             let change = lease::admit(state.leases(), request)?;
             change.map(|change| silently(Command::Lease(change)))
         }
+        Request::Plan(request) => Some(silently(plan::admit(state, request)?)),
         Request::Seal { boxes } => {
             secret::check_recipients(state.inventory(), &boxes)?;
             (!boxes.is_empty()).then(|| silently(Command::Seal { boxes }))
@@ -252,6 +254,9 @@ fn admit_apply(
     if current.is_some_and(|stored| stored.spec == object) {
         return Ok(None);
     }
+    if let Object::DrPlan(next) = &object {
+        plan::check_change(state, next)?;
+    }
     let mut next = inventory.clone();
     next.put(object.clone(), state.revision() + 1);
     let findings = check::object(&next, &reference, Missing::Refuse);
@@ -276,7 +281,12 @@ fn admit_delete(
         Some(stored) if expected_revision != 0 && stored.revision != expected_revision => Err(
             changed_since(&reference, expected_revision, stored.revision),
         ),
-        Some(_) => Ok(Some((Command::Remove { reference }, Vec::new()))),
+        Some(_) => {
+            if let ObjectRef::DrPlan(name) = &reference {
+                plan::check_delete(state, name)?;
+            }
+            Ok(Some((Command::Remove { reference }, Vec::new())))
+        }
     }
 }
 

@@ -10,13 +10,14 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::authority::{AuthorityChange, AuthorityRequest};
+use crate::dr::change::PlanChange;
 use crate::endpoint::Endpoint;
 use crate::health::Health;
 use crate::identities::{IdentityKey, RevokedUser};
 use crate::key::PublicKey;
 use crate::lease::{LeaseChange, LeaseRequest};
 use crate::level::FeatureLevel;
-use crate::name::{ClusterName, MeshName, NodeName};
+use crate::name::{ClusterName, MeshName, NodeName, PlanName};
 use crate::object::{Object, ObjectRef};
 use crate::recollection::PastChange;
 use crate::secret::{SealedSecret, SealingKey};
@@ -106,6 +107,8 @@ pub enum Request {
     Vote(VoteRequest),
     /// A lease is to change.
     Lease(LeaseRequest),
+    /// The leader decided on a DR plan.
+    Plan(PlanRequest),
     /// A node tells of the time when nobody heard it.
     Recall {
         /// The node.
@@ -127,6 +130,22 @@ pub enum Request {
         /// Who said that it supports that level.
         voters: BTreeSet<NodeName>,
     },
+}
+
+/// What the leader decided on a DR plan, and on what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlanRequest {
+    /// The plan.
+    pub plan: PlanName,
+    /// The revision of the record that it was decided on.
+    pub record_revision: u64,
+    /// The revision of the declaration that it was decided on.
+    pub spec_revision: u64,
+    /// What.
+    pub change: PlanChange,
+    /// The epoch of the lease that the leader knows to have ended; none: nobody held it. Of no
+    /// meaning unless somebody is promoted.
+    pub ended_epoch: Option<u64>,
 }
 
 /// Why a node may be forgotten.
@@ -318,6 +337,14 @@ pub enum Command {
     /// A lease changes.
     #[cfg_attr(feature = "previous-version", serde(skip))]
     Lease(LeaseChange),
+    /// A DR plan goes a step. The lease of one that is promoted is granted with it.
+    #[cfg_attr(feature = "previous-version", serde(skip))]
+    Plan {
+        /// The plan.
+        plan: PlanName,
+        /// What.
+        change: PlanChange,
+    },
     /// What a node told of the time when nobody heard it.
     #[cfg_attr(feature = "previous-version", serde(skip))]
     Recall {
@@ -346,6 +373,13 @@ impl Command {
     #[must_use]
     pub fn level(&self) -> FeatureLevel {
         match self {
+            Self::Put {
+                object: Object::DrPlan(_),
+                ..
+            }
+            | Self::Remove {
+                reference: ObjectRef::DrPlan(_),
+            } => FeatureLevel::SECOND,
             Self::Put { .. }
             | Self::Remove { .. }
             | Self::Enroll { .. }
@@ -357,9 +391,11 @@ impl Command {
             | Self::SetHealth { .. }
             | Self::Authority(_)
             | Self::Seal { .. } => FeatureLevel::FIRST,
-            Self::Vote(_) | Self::Lease(_) | Self::Recall { .. } | Self::Rejoin { .. } => {
-                FeatureLevel::SECOND
-            }
+            Self::Vote(_)
+            | Self::Lease(_)
+            | Self::Plan { .. }
+            | Self::Recall { .. }
+            | Self::Rejoin { .. } => FeatureLevel::SECOND,
             Self::RaiseLevel { level } => FeatureLevel::SECOND.max(*level),
         }
     }
@@ -458,4 +494,11 @@ pub enum Event {
     Rejoined(NodeName),
     /// All voters do what belongs to a level.
     LevelRaised(FeatureLevel),
+    /// A DR plan went a step.
+    Plan {
+        /// The plan.
+        plan: PlanName,
+        /// What.
+        change: PlanChange,
+    },
 }

@@ -226,6 +226,11 @@ impl Event {
                 format!("node/{node}"),
                 format!("the node `{node}` is back in the restored federation"),
             ),
+            Self::Plan { plan, change } => told(
+                "dr-plan",
+                format!("dr_plan/{plan}"),
+                format!("DR plan `{plan}`: {change}"),
+            ),
             Self::LevelRaised(level) => told(
                 "feature-level-raised",
                 format!("feature-level/{level}"),
@@ -240,6 +245,7 @@ fn subject(reference: &ObjectRef) -> String {
         ObjectRef::Federation(name) => format!("federation/{name}"),
         ObjectRef::MemberCluster(name) => format!("member_cluster/{name}"),
         ObjectRef::VpnMesh(name) => format!("vpn_mesh/{name}"),
+        ObjectRef::DrPlan(name) => format!("dr_plan/{name}"),
     }
 }
 

@@ -3,7 +3,7 @@
 //! The federation's state holds one; the provider lays the objects of its run over another. The
 //! same checks and the same planner work on both.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use imbl::{OrdMap, OrdSet};
@@ -13,8 +13,8 @@ use crate::authority::Authorities;
 use crate::endpoint::Endpoint;
 use crate::health::NodeHealth;
 use crate::key::PublicKey;
-use crate::name::{ClusterName, FederationName, MeshName, NodeName};
-use crate::object::{Federation, MemberCluster, Object, ObjectRef, VpnMesh};
+use crate::name::{ClusterName, FederationName, MeshName, NodeName, PlanName};
+use crate::object::{DrPlan, Federation, MemberCluster, Object, ObjectRef, VpnMesh};
 use crate::secret::SealingKey;
 use crate::voters::vote::Vote;
 
@@ -67,6 +67,13 @@ pub struct NodeMesh {
     pub addresses: Vec<IpAddr>,
     /// Known once the node has made its key.
     pub public_key: Option<PublicKey>,
+    /// Addresses that lead to it for now, since it is the primary of their DR plans.
+    #[cfg_attr(
+        not(feature = "previous-version"),
+        serde(default, skip_serializing_if = "BTreeSet::is_empty")
+    )]
+    #[cfg_attr(feature = "previous-version", serde(skip))]
+    pub service_addresses: BTreeSet<IpAddr>,
 }
 
 /// Everything that is declared and every node that is enrolled.
@@ -78,6 +85,13 @@ pub struct Inventory {
     pub clusters: OrdMap<ClusterName, Stored<MemberCluster>>,
     /// The VPN meshes.
     pub meshes: OrdMap<MeshName, Stored<VpnMesh>>,
+    /// The DR plans.
+    #[cfg_attr(
+        not(feature = "previous-version"),
+        serde(default, skip_serializing_if = "OrdMap::is_empty")
+    )]
+    #[cfg_attr(feature = "previous-version", serde(skip))]
+    pub dr_plans: OrdMap<PlanName, Stored<DrPlan>>,
     /// The enrolled nodes.
     pub nodes: OrdMap<NodeName, NodeRecord>,
     /// By mesh, addresses that somebody had and that nobody gets again.
@@ -100,6 +114,7 @@ impl Inventory {
             },
             clusters: OrdMap::new(),
             meshes: OrdMap::new(),
+            dr_plans: OrdMap::new(),
             nodes: OrdMap::new(),
             retired: OrdMap::new(),
             authorities: Authorities::default(),
@@ -138,6 +153,10 @@ impl Inventory {
                 .meshes
                 .get(name)
                 .map(|stored| wrap(stored, Object::VpnMesh)),
+            ObjectRef::DrPlan(name) => self
+                .dr_plans
+                .get(name)
+                .map(|stored| wrap(stored, |plan| Object::DrPlan(Box::new(plan)))),
         }
     }
 
@@ -149,39 +168,31 @@ impl Inventory {
         federation
             .chain(self.clusters.keys().cloned().map(ObjectRef::MemberCluster))
             .chain(self.meshes.keys().cloned().map(ObjectRef::VpnMesh))
+            .chain(self.dr_plans.keys().cloned().map(ObjectRef::DrPlan))
     }
 
     /// Puts an object in place, new or instead of the one of that name.
     pub fn put(&mut self, object: Object, revision: u64) {
-        match object {
-            Object::Federation(spec) => {
-                self.federation = Stored {
-                    spec,
-                    revision,
-                    retiring: false,
-                };
+        fn stored<T>(spec: T, revision: u64) -> Stored<T> {
+            Stored {
+                spec,
+                revision,
+                retiring: false,
             }
+        }
+        match object {
+            Object::Federation(spec) => self.federation = stored(spec, revision),
             Object::MemberCluster(spec) => {
                 let name = spec.name.clone();
-                self.clusters.insert(
-                    name,
-                    Stored {
-                        spec,
-                        revision,
-                        retiring: false,
-                    },
-                );
+                self.clusters.insert(name, stored(spec, revision));
             }
             Object::VpnMesh(spec) => {
                 let name = spec.name.clone();
-                self.meshes.insert(
-                    name,
-                    Stored {
-                        spec,
-                        revision,
-                        retiring: false,
-                    },
-                );
+                self.meshes.insert(name, stored(spec, revision));
+            }
+            Object::DrPlan(spec) => {
+                let name = spec.name.clone();
+                self.dr_plans.insert(name, stored(*spec, revision));
             }
         }
     }
@@ -205,6 +216,12 @@ impl Inventory {
                     stored.retiring = true;
                 }
             }
+            ObjectRef::DrPlan(name) => {
+                let gone = self.dr_plans.remove(name);
+                if let Some(address) = gone.and_then(|plan| plan.spec.service_address) {
+                    self.lead_to(address, None);
+                }
+            }
             ObjectRef::VpnMesh(name) => {
                 self.meshes.remove(name);
                 self.retired.remove(name);
@@ -220,13 +237,83 @@ impl Inventory {
         self.drop_unreferenced();
     }
 
+    /// Has an address of a plan lead to that node and to nobody else; none: to nobody.
+    pub fn lead_to(&mut self, address: IpAddr, node: Option<&NodeName>) {
+        let mesh = self.mesh_of(address).cloned();
+        let is_other = |(name, record): &(&NodeName, &NodeRecord)| {
+            let leads = |place: &NodeMesh| place.service_addresses.contains(&address);
+            Some(*name) != node && record.meshes.values().any(leads)
+        };
+        let others: Vec<_> = self
+            .nodes
+            .iter()
+            .filter(is_other)
+            .map(|(n, _)| n.clone())
+            .collect();
+        for other in others {
+            for place in self
+                .nodes
+                .get_mut(&other)
+                .into_iter()
+                .flat_map(|n| n.meshes.values_mut())
+            {
+                place.service_addresses.remove(&address);
+            }
+        }
+        let place = node
+            .and_then(|node| self.nodes.get_mut(node))
+            .zip(mesh)
+            .and_then(|(record, mesh)| record.meshes.get_mut(&mesh));
+        if let Some(place) = place {
+            place.service_addresses.insert(address);
+        }
+    }
+
+    /// The addresses of plans that lead to a node now.
+    #[must_use]
+    pub fn leading_addresses(&self, node: Option<&NodeName>) -> Vec<IpAddr> {
+        let record = node.and_then(|node| self.nodes.get(node));
+        let places = record.into_iter().flat_map(|record| record.meshes.values());
+        places
+            .flat_map(|place| place.service_addresses.iter().copied())
+            .collect()
+    }
+
+    /// The mesh over which the copies of a plan reach one another: the one of its service address, or
+    /// the first in which all of its sites take part.
+    #[must_use]
+    pub fn mesh_of_plan(&self, plan: &DrPlan) -> Option<&VpnMesh> {
+        let connects = |mesh: &&VpnMesh| plan.sites().all(|site| mesh.sites.contains_key(site));
+        let of_address = |mesh: &&VpnMesh| {
+            let named = plan
+                .service_address
+                .and_then(|address| self.mesh_of(address));
+            plan.service_address.is_none() || named == Some(&mesh.name)
+        };
+        let mut meshes = self.meshes.values().map(|stored| &stored.spec);
+        meshes.find(|mesh| connects(mesh) && of_address(mesh))
+    }
+
+    /// The mesh in one of whose pools an address is.
+    #[must_use]
+    pub fn mesh_of(&self, address: IpAddr) -> Option<&MeshName> {
+        let has = |stored: &Stored<VpnMesh>| {
+            let mut pools = stored.spec.address_pools.iter();
+            pools.any(|pool| pool.contains(address))
+        };
+        self.meshes
+            .iter()
+            .find(|(_, mesh)| has(mesh))
+            .map(|(name, _)| name)
+    }
+
     /// Ends retiring member clusters that nothing names any more.
     pub fn drop_unreferenced(&mut self) {
-        let meshes = &self.meshes;
+        let (meshes, plans) = (&self.meshes, &self.dr_plans);
         let named = |name: &ClusterName| {
-            meshes
-                .values()
-                .any(|mesh| mesh.spec.sites.contains_key(name))
+            let in_mesh = |mesh: &Stored<VpnMesh>| mesh.spec.sites.contains_key(name);
+            let in_plan = |plan: &Stored<DrPlan>| plan.spec.sites().any(|site| site == name);
+            meshes.values().any(in_mesh) || plans.values().any(in_plan)
         };
         let before = self.clusters.clone();
         for (name, stored) in &before {

@@ -245,10 +245,25 @@ impl LeaseBook {
                 holder: held.holder.clone(),
             });
         }
+        self.bar(lease, held);
+        Ok(Some(held.epoch))
+    }
+
+    /// Takes a lease from a holder of whom somebody made sure that it does nothing under it any more.
+    pub fn bar(&mut self, lease: &LeaseName, held: &Lease) {
         self.barred
             .retain(|(name, epoch)| name != lease || *epoch == held.epoch);
         self.barred.insert((lease.clone(), held.epoch));
-        Ok(Some(held.epoch))
+    }
+
+    /// How long ago the lease was answered or granted, or this leader began.
+    pub fn silent_for(
+        &mut self,
+        lease: &LeaseName,
+        held: &Lease,
+        (_, now): (u64, Duration),
+    ) -> Duration {
+        now.saturating_sub(self.last_answer(lease, held, now))
     }
 
     /// Whether the holder must have noticed that its lease ended. It may renew it still.
@@ -258,14 +273,18 @@ impl LeaseBook {
         held: &Lease,
         (term, now): (u64, Duration),
     ) -> bool {
+        let last = self.last_answer(lease, held, now);
+        term == self.term && now.saturating_sub(last) > held.ends_after()
+    }
+
+    fn last_answer(&mut self, lease: &LeaseName, held: &Lease, now: Duration) -> Duration {
         let key = (lease.clone(), held.epoch);
-        let last = match self.answered.get(&key) {
+        match self.answered.get(&key) {
             Some(answered) => *answered,
             None if held.epoch <= self.began_revision => self.began,
             // Granted in this term, and this is the first that is seen of it.
             None => *self.answered.entry(key).or_insert(now),
-        };
-        term == self.term && now.saturating_sub(last) > held.ends_after()
+        }
     }
 }
 

@@ -101,6 +101,13 @@ names! {
     PlanName;
 }
 
+impl From<&PlanName> for LeaseName {
+    /// The lease of a plan's primary.
+    fn from(plan: &PlanName) -> Self {
+        Self(plan.0.clone())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,6 +2,7 @@
 //!
 //! It never decides, refuses or reads a clock: [`crate::admission`] did, before the commit.
 
+mod plans;
 mod restore;
 
 use std::collections::BTreeMap;
@@ -11,13 +12,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::authority::AuthorityChange;
 use crate::command::{AddressChange, Batch, Command, Entry, Event, Outcome, TokenUse};
+use crate::dr::record::PlanRecord;
 use crate::health::NodeHealth;
 use crate::history::{Happened, History};
 use crate::identities::{Identities, IdentityKey, NodeStanding};
 use crate::inventory::{Inventory, NodeRecord};
 use crate::lease::Leases;
 use crate::level::FeatureLevel;
-use crate::name::{ClusterName, FederationName, NodeName};
+use crate::name::{ClusterName, FederationName, NodeName, PlanName};
 use crate::secret::{SecretName, Secrets};
 use crate::voters::vote::{Vote, VoteChange};
 
@@ -51,6 +53,12 @@ pub struct FederationState {
     )]
     #[cfg_attr(feature = "previous-version", serde(skip))]
     leases: Leases,
+    #[cfg_attr(
+        not(feature = "previous-version"),
+        serde(default, skip_serializing_if = "OrdMap::is_empty")
+    )]
+    #[cfg_attr(feature = "previous-version", serde(skip))]
+    plans: OrdMap<PlanName, PlanRecord>,
 }
 
 /// How often a token was used.
@@ -77,6 +85,7 @@ impl FederationState {
             decided_unix_s: 0,
             feature_level: FeatureLevel::FIRST,
             leases: Leases::default(),
+            plans: OrdMap::new(),
         }
     }
 
@@ -123,6 +132,12 @@ impl FederationState {
     #[must_use]
     pub fn leases(&self) -> &Leases {
         &self.leases
+    }
+
+    /// How far the DR plans are.
+    #[must_use]
+    pub fn plans(&self) -> &OrdMap<PlanName, PlanRecord> {
+        &self.plans
     }
 
     /// The tokens that were used and have not ended long ago.
@@ -216,6 +231,7 @@ impl FederationState {
                 let current = self.inventory.get(&reference);
                 let is_new = current.is_none_or(|stored| stored.retiring);
                 self.inventory.put(object.clone(), self.revision);
+                self.declare_plan(object);
                 self.change_addresses(addresses);
                 self.inventory.drop_unreferenced();
                 vec![if is_new {
@@ -226,6 +242,7 @@ impl FederationState {
             }
             Command::Remove { reference } => {
                 self.inventory.remove(reference);
+                self.forget_plan(reference);
                 vec![Event::Removed(reference.clone())]
             }
             Command::Enroll {
@@ -362,6 +379,7 @@ impl FederationState {
                 self.leases.apply(change, self.revision);
                 Vec::new()
             }
+            Command::Plan { plan, change } => self.change_plan(plan, change, entry.at_unix_s),
             Command::Seal { boxes } => {
                 self.secrets.put(boxes);
                 Vec::new()

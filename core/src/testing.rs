@@ -6,10 +6,11 @@ use crate::admission::{Admission, Refusal, admit};
 use crate::command::Request;
 use crate::key::PublicKey;
 use crate::name::{ClusterName, MeshName, NodeName};
+use crate::object::dr_plan::{Failback, POSTGRESQL_PORT_DEFAULT, Postgresql, Workload};
 use crate::object::federation::Topology;
 use crate::object::member_cluster::{MemberCluster, Platform, SiteRole};
 use crate::object::vpn_mesh::{LISTEN_PORT_DEFAULT, PROBE_PORT_DEFAULT};
-use crate::object::{Federation, MeshSite, Object, ObjectRef, VpnMesh};
+use crate::object::{DrPlan, Federation, MeshSite, Object, ObjectRef, VpnMesh};
 use crate::state::FederationState;
 
 /// The one mesh of these tests.
@@ -56,6 +57,33 @@ pub(crate) fn dialable_site(number: usize) -> MeshSite {
     MeshSite {
         endpoint: Some(format!("192.0.2.{number}:51820").parse().unwrap()),
         ..MeshSite::default()
+    }
+}
+
+/// A plan at home in `a`, with standbys in `b` and `c`.
+pub(crate) fn dr_plan() -> DrPlan {
+    DrPlan {
+        federation: "test".parse().unwrap(),
+        name: "orders".parse().unwrap(),
+        home: "a".parse().unwrap(),
+        standbys: vec!["b".parse().unwrap(), "c".parse().unwrap()],
+        nodes: Default::default(),
+        workload: Workload::Postgresql(Postgresql {
+            data_directory: "/var/lib/postgresql/15/main".to_owned(),
+            port: POSTGRESQL_PORT_DEFAULT,
+            bin_directory: None,
+        }),
+        replication: None,
+        preset: None,
+        timings: None,
+        rpo: None,
+        rto: None,
+        automatic_failover: true,
+        failback: Failback::Manual,
+        max_lag_on_failover: "1MiB".parse().unwrap(),
+        fencing: Default::default(),
+        accept_pause_risk: false,
+        service_address: None,
     }
 }
 

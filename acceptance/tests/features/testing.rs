@@ -1,7 +1,7 @@
 //! `test`: the example's own tests, and what they may say.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
 use hanse_acceptance::Tool;
@@ -53,5 +53,5 @@ fn an_assertion_may_call_a_function_of_the_provider() -> Result<()> {
 }
 
 fn example() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../provider/framework/examples/corner")
+    hanse_acceptance::checkout::root().join("provider/framework/examples/corner")
 }

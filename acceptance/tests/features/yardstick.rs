@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 #[test]
 fn each_case_of_the_yardstick_is_proved_by_a_test_or_says_why_not() -> Result<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let root = hanse_acceptance::checkout::root();
     let framework = root.join("provider/framework/tests");
     let mut tests = BTreeSet::new();
     for folder in [root.join("acceptance/tests"), framework.clone()] {

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use crate::dr::quorum;
 use crate::dr::timings::Failure;
 use crate::finding::{Finding, Path};
-use crate::inventory::Inventory;
+use crate::inventory::{Inventory, NodeMesh};
 use crate::object::DrPlan;
 use crate::object::dr_plan::Workload;
 use crate::object::federation::ReplicationMode;
@@ -29,6 +30,78 @@ pub(super) fn check(
     timings(plan, findings);
     replication(inventory, plan, findings);
     fencing(inventory, plan, findings);
+    ways(inventory, plan, missing, findings);
+    voters(inventory, plan, findings);
+}
+
+/// Copies reach one another over a mesh, and the service address is one of its own.
+fn ways(inventory: &Inventory, plan: &DrPlan, missing: Missing, findings: &mut Vec<Finding>) {
+    let mut push = |path: Path, summary: &str, detail: String| {
+        findings.push(match missing {
+            Missing::Warn => Finding::warning(path, summary, detail),
+            Missing::Refuse => Finding::error(path, summary, detail),
+        });
+    };
+    if let Some(address) = plan.service_address {
+        let path = || Path::of("service_address");
+        let in_mesh = |mesh: &NodeMesh| mesh.addresses.contains(&address);
+        let mut nodes = inventory.nodes.iter();
+        let holder = nodes.find(|(_, record)| record.meshes.values().any(in_mesh));
+        let mut plans = inventory.dr_plans.values().map(|stored| &stored.spec);
+        let other = plans.find(|o| o.name != plan.name && o.service_address == Some(address));
+        match (inventory.mesh_of(address), holder, other) {
+            (None, _, _) => push(
+                path(),
+                "An address of no mesh",
+                format!(
+                    "{address} is in no address pool of a VPN mesh. Choose a free one in a pool."
+                ),
+            ),
+            (Some(_), Some((node, _)), _) => push(
+                path(),
+                "A node's address",
+                format!("{address} is the node `{node}`'s own for life. Choose a free one."),
+            ),
+            (Some(_), None, Some(other)) => push(
+                path(),
+                "Another plan's address",
+                format!(
+                    "{address} leads to the primary of the DR plan `{}`.",
+                    other.name
+                ),
+            ),
+            (Some(_), None, None) => {}
+        }
+    }
+    let is_told = plan.sites().any(|site| !is_declared(inventory, site));
+    if !is_told && inventory.mesh_of_plan(plan).is_none() {
+        push(
+            Path::of("standbys"),
+            "No mesh connects the copies",
+            "Copies replicate over a VPN mesh. Declare one whose sites are the home and every standby, \
+             and in which the service address is."
+                .to_owned(),
+        );
+    }
+}
+
+/// An automatic failover needs a majority of the voters outside each site that may be lost (rule 6).
+fn voters(inventory: &Inventory, plan: &DrPlan, findings: &mut Vec<Finding>) {
+    let voters = inventory.nodes.iter().filter(|(_, record)| record.voter);
+    let voters = voters.map(|(name, record)| (name.clone(), record.cluster.clone()));
+    let copies = plan.sites().cloned().collect();
+    // Without a node nothing is known of the federation.
+    let is_known = !inventory.nodes.is_empty();
+    if let Err(trouble) = quorum::check(&voters.collect(), &copies)
+        && plan.automatic_failover
+        && is_known
+    {
+        findings.push(Finding::error(
+            Path::of("automatic_failover"),
+            "The voters don't suffice",
+            format!("An automatic failover is decided by a majority of the voters, and {trouble}."),
+        ));
+    }
 }
 
 fn sites(inventory: &Inventory, plan: &DrPlan, missing: Missing, findings: &mut Vec<Finding>) {
@@ -235,36 +308,10 @@ mod tests {
     use super::*;
     use crate::dr::timings::Preset;
     use crate::duration::Span;
-    use crate::object::dr_plan::{Failback, Fencing, POSTGRESQL_PORT_DEFAULT, Postgresql};
+    use crate::object::dr_plan::Fencing;
     use crate::object::federation::ReplicationPolicy;
     use crate::object::{MemberCluster, Object};
-    use crate::testing::cluster;
-
-    fn plan() -> DrPlan {
-        DrPlan {
-            federation: "test".parse().unwrap(),
-            name: "orders".parse().unwrap(),
-            home: "a".parse().unwrap(),
-            standbys: vec!["b".parse().unwrap(), "c".parse().unwrap()],
-            nodes: Default::default(),
-            workload: Workload::Postgresql(Postgresql {
-                data_directory: "/var/lib/postgresql/15/main".to_owned(),
-                port: POSTGRESQL_PORT_DEFAULT,
-                bin_directory: None,
-            }),
-            replication: None,
-            preset: None,
-            timings: None,
-            rpo: None,
-            rto: None,
-            automatic_failover: true,
-            failback: Failback::Manual,
-            max_lag_on_failover: "1MiB".parse().unwrap(),
-            fencing: Default::default(),
-            accept_pause_risk: false,
-            service_address: None,
-        }
-    }
+    use crate::testing::{Builder, cluster, dialable_site, dr_plan as plan, mesh};
 
     fn site(name: &str, change: impl FnOnce(&mut MemberCluster)) -> MemberCluster {
         let mut site = cluster(name);
@@ -274,9 +321,13 @@ mod tests {
 
     fn findings_among(sites: Vec<MemberCluster>, plan: &DrPlan) -> Vec<(bool, String)> {
         let mut inventory = Inventory::new("test".parse().unwrap());
-        for site in sites {
+        let mut connected = mesh(&["10.9.0.0/24"]);
+        for (number, site) in sites.into_iter().enumerate() {
+            let name = site.name.clone();
+            connected.sites.insert(name, dialable_site(number));
             inventory.put(Object::MemberCluster(site), 1);
         }
+        inventory.put(Object::VpnMesh(connected), 1);
         let mut found = Vec::new();
         check(&inventory, plan, Missing::Refuse, &mut found);
         let told = found.into_iter();
@@ -400,5 +451,53 @@ mod tests {
             plan.fencing.insert("a".parse().unwrap(), how);
         };
         assert_eq!(among(&fenced), []);
+    }
+
+    #[test]
+    fn a_service_address_is_a_free_one_of_the_mesh() {
+        let address = |text: &str| {
+            let address = text.parse().unwrap();
+            findings(|plan| plan.service_address = Some(address))
+        };
+        assert_eq!(address("10.9.0.250"), []);
+        let outside = address("10.8.0.250");
+        assert!(
+            outside.contains(&(true, "service_address".to_owned())),
+            "{outside:?}"
+        );
+    }
+
+    #[test]
+    fn an_automatic_failover_needs_voters_that_outlive_any_site() {
+        let mut federation = Builder::new()
+            .site("a")
+            .site("b")
+            .site("c")
+            .mesh(&["10.0.0.0/24"]);
+        federation.enroll("a-1", "a");
+        let refused = federation
+            .try_declare(Object::DrPlan(Box::new(plan())))
+            .unwrap_err();
+        let finding = &refused.findings[0];
+        assert_eq!(finding.path.to_string(), "automatic_failover");
+        assert!(
+            finding.detail.contains("has 0 of the 3 voters"),
+            "{}",
+            finding.detail
+        );
+        let by_hand = DrPlan {
+            automatic_failover: false,
+            ..plan()
+        };
+        federation.declare(Object::DrPlan(Box::new(by_hand)));
+        let mut taken = DrPlan {
+            automatic_failover: false,
+            ..plan()
+        };
+        taken.service_address = Some("10.0.0.1".parse().unwrap());
+        let refused = federation
+            .try_declare(Object::DrPlan(Box::new(taken)))
+            .unwrap_err();
+        assert_eq!(refused.findings[0].summary, "A node's address");
     }
 }

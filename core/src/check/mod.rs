@@ -11,7 +11,7 @@ mod vpn_mesh;
 use crate::finding::{Finding, Path};
 use crate::inventory::Inventory;
 use crate::name::ClusterName;
-use crate::object::{DrPlan, Object, ObjectRef};
+use crate::object::{Object, ObjectRef};
 
 /// What to make of a name that is not found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,15 +31,12 @@ pub fn object(inventory: &Inventory, reference: &ObjectRef, missing: Missing) ->
         ObjectRef::Federation(_) => federation::check(inventory, &mut findings),
         ObjectRef::MemberCluster(name) => member_cluster::check(inventory, name, &mut findings),
         ObjectRef::VpnMesh(name) => vpn_mesh::check(inventory, name, missing, &mut findings),
+        ObjectRef::DrPlan(name) => {
+            if let Some(stored) = inventory.dr_plans.get(name) {
+                dr_plan::check(inventory, &stored.spec, missing, &mut findings);
+            }
+        }
     }
-    findings
-}
-
-/// Everything that is wrong with a DR plan, or worth saying, in the order of its attributes.
-#[must_use]
-pub fn plan(inventory: &Inventory, plan: &DrPlan, missing: Missing) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    dr_plan::check(inventory, plan, missing, &mut findings);
     findings
 }
 
@@ -50,7 +47,7 @@ pub fn wrong_federation(inventory: &Inventory, object: &Object) -> Option<Findin
     let (own, named) = (inventory.name(), object.federation());
     let attribute = match object {
         Object::Federation(_) => "name",
-        Object::MemberCluster(_) | Object::VpnMesh(_) => "federation",
+        Object::MemberCluster(_) | Object::VpnMesh(_) | Object::DrPlan(_) => "federation",
     };
     (own != named).then(|| {
         Finding::error(

@@ -3,8 +3,9 @@
 //! Nothing here overrides fencing or the voters' majority: a failover that was asked for waits for the
 //! old primary's end like any other, unless somebody says that it can't write.
 
+use super::change::PlanChange;
 use super::machine::death;
-use super::record::{Phase, PlanChange, PlanRecord, RunKind};
+use super::record::{Phase, PlanRecord, RunKind};
 use super::sight::{LeaseSight, PLANNED_LAG_BYTES_MAX, Sight, Terms};
 use crate::name::{ClusterName, NodeName};
 

@@ -225,6 +225,17 @@ fn trouble(candidate: &Candidate) -> String {
     }
 }
 
+impl fmt::Display for SyncSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_empty() {
+            return f.write_str("no standby");
+        }
+        let members = self.members.iter().map(|member| format!("`{member}`"));
+        let members = members.collect::<Vec<_>>().join(", ");
+        write!(f, "{} of {members}", self.needed)
+    }
+}
+
 impl fmt::Display for NoChoice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -6,10 +6,11 @@
 
 use std::time::Duration;
 
+use super::change::PlanChange;
 use super::choose::{self, Candidate, Demand};
 use super::notes::{first_set_for, note};
 use super::position::Position;
-use super::record::{Outcome, Phase, PlanChange, PlanRecord, Run, RunKind};
+use super::record::{Outcome, Phase, PlanRecord, Run, RunKind};
 use super::sight::{CopyRole, CopySight, LeaseSight, Probes, Sight, Terms};
 use crate::name::ClusterName;
 
@@ -313,11 +314,16 @@ fn promote(
         lost_bytes,
         fences_itself: terms.automatic_failover,
         set: first_set_for(terms, record, sight, cluster),
+        lease_ttl_ms: milliseconds(terms.timings.lease_ttl.value()),
     })
 }
 
 fn fence(reason: String) -> Next {
     Next::Commit(PlanChange::Fencing { reason })
+}
+
+fn milliseconds(length: Duration) -> u64 {
+    u64::try_from(length.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn end(outcome: Outcome) -> Next {

@@ -7,9 +7,12 @@
 //! the proof that the old primary can't write.
 
 pub mod ask;
+pub mod change;
 pub mod choose;
+pub mod copies;
 pub mod duty;
 pub mod guard;
+pub mod lookout;
 pub mod machine;
 mod notes;
 pub mod position;

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::change::PlanChange;
 use super::choose::SyncSet;
-use super::record::{Outcome, Phase, PlanChange, PlanRecord, RunKind};
+use super::record::{Outcome, Phase, PlanRecord, RunKind};
 use super::sight::{CopyRole, CopySight, PLANNED_LAG_BYTES_MAX, Sight, Terms};
 use crate::name::ClusterName;
 use crate::object::federation::ReplicationMode;

@@ -112,11 +112,17 @@ impl Pool {
             .filter_map(|record| record.meshes.get(mesh))
             .flat_map(|place| place.addresses.iter());
         let retired = inventory.retired.get(mesh).into_iter().flatten();
-        let taken: BTreeSet<u128> = held
+        let mut taken: BTreeSet<u128> = held
             .chain(retired)
             .filter_map(|address| cidr.index_of(*address))
             .collect();
         let next = taken.last().map_or(0, |last| last + 1);
+        let plans = inventory.dr_plans.values();
+        let services = plans.filter_map(|plan| plan.spec.service_address);
+        taken.extend(services.filter_map(|address| cidr.index_of(address)));
+        let next = (next..)
+            .find(|index| !taken.contains(index))
+            .unwrap_or(next);
         Self { cidr, taken, next }
     }
 

@@ -41,6 +41,8 @@ pub(super) struct Member {
     pub(super) endpoint: Option<Endpoint>,
     /// None: it has no place in the mesh yet.
     pub(super) addresses: Option<Vec<IpAddr>>,
+    /// Addresses of DR plans whose primary it is.
+    pub(super) service_addresses: Vec<IpAddr>,
     pub(super) public_key: Option<PublicKey>,
     pub(super) is_gateway: bool,
     /// Whether it carries traffic between two others.
@@ -316,6 +318,7 @@ impl Member {
 
     fn own_networks(&self) -> impl Iterator<Item = Cidr> + '_ {
         let addresses = self.addresses.iter().flatten();
+        let addresses = addresses.chain(&self.service_addresses);
         addresses.copied().map(Cidr::host)
     }
 }
@@ -344,6 +347,9 @@ fn members(
                 cluster: cluster.clone(),
                 endpoint: endpoint.cloned(),
                 addresses: place.map(|place| place.addresses.clone()),
+                service_addresses: place
+                    .map(|place| place.service_addresses.iter().copied().collect())
+                    .unwrap_or_default(),
                 public_key: place.and_then(|place| place.public_key),
                 is_gateway,
                 relays: false,

@@ -14,7 +14,7 @@ pub use federation::Federation;
 pub use member_cluster::MemberCluster;
 pub use vpn_mesh::{MeshSite, VpnMesh};
 
-use crate::name::{ClusterName, FederationName, MeshName};
+use crate::name::{ClusterName, FederationName, MeshName, PlanName};
 
 /// Any declared object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +26,9 @@ pub enum Object {
     MemberCluster(MemberCluster),
     /// One WireGuard overlay.
     VpnMesh(VpnMesh),
+    /// One DR plan.
+    #[cfg_attr(feature = "previous-version", serde(skip))]
+    DrPlan(Box<DrPlan>),
 }
 
 /// The name of any declared object.
@@ -38,6 +41,9 @@ pub enum ObjectRef {
     MemberCluster(ClusterName),
     /// One WireGuard overlay.
     VpnMesh(MeshName),
+    /// One DR plan.
+    #[cfg_attr(feature = "previous-version", serde(skip))]
+    DrPlan(PlanName),
 }
 
 impl Object {
@@ -48,6 +54,7 @@ impl Object {
             Self::Federation(federation) => ObjectRef::Federation(federation.name.clone()),
             Self::MemberCluster(cluster) => ObjectRef::MemberCluster(cluster.name.clone()),
             Self::VpnMesh(mesh) => ObjectRef::VpnMesh(mesh.name.clone()),
+            Self::DrPlan(plan) => ObjectRef::DrPlan(plan.name.clone()),
         }
     }
 
@@ -58,6 +65,7 @@ impl Object {
             Self::Federation(federation) => &federation.name,
             Self::MemberCluster(cluster) => &cluster.federation,
             Self::VpnMesh(mesh) => &mesh.federation,
+            Self::DrPlan(plan) => &plan.federation,
         }
     }
 }
@@ -68,6 +76,7 @@ impl fmt::Display for ObjectRef {
             Self::Federation(name) => write!(f, "federation `{name}`"),
             Self::MemberCluster(name) => write!(f, "member cluster `{name}`"),
             Self::VpnMesh(name) => write!(f, "VPN mesh `{name}`"),
+            Self::DrPlan(name) => write!(f, "DR plan `{name}`"),
         }
     }
 }

@@ -41,6 +41,7 @@ impl FederationState {
             decided_unix_s,
             feature_level,
             leases,
+            plans,
         } = self;
         let mut secrets = secrets.clone();
         secrets.keep_only(SecretName::PresharedKeys);
@@ -57,6 +58,7 @@ impl FederationState {
             decided_unix_s: *decided_unix_s,
             feature_level: *feature_level,
             leases: leases.clone(),
+            plans: plans.clone(),
         }
     }
 
@@ -75,6 +77,7 @@ impl FederationState {
             decided_unix_s,
             feature_level,
             leases,
+            plans,
         } = self;
         let revision = first_revision(from_revision, now_unix_s);
         let identities = identities.awaiting(inventory.nodes.keys(), revision);
@@ -96,6 +99,10 @@ impl FederationState {
             feature_level: feature_level.max(FeatureLevel::SUPPORTED),
             // Whoever held one may hold it still, by the word of the old federation.
             leases: leases.raised(revision),
+            plans: plans
+                .into_iter()
+                .map(|(name, record)| (name, record.restored(revision)))
+                .collect(),
         }
     }
 }
@@ -114,6 +121,7 @@ fn restored_inventory(inventory: Inventory) -> Inventory {
         federation,
         clusters,
         meshes,
+        dr_plans,
         nodes,
         retired,
         authorities: _,
@@ -125,6 +133,7 @@ fn restored_inventory(inventory: Inventory) -> Inventory {
         federation,
         clusters,
         meshes,
+        dr_plans,
         nodes: nodes.collect(),
         retired,
         authorities: Authorities::default(),

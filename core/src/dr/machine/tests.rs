@@ -73,6 +73,7 @@ impl Case {
             lost_bytes: None,
             fences_itself: true,
             set: SyncSet::default(),
+            lease_ttl_ms: 10_000,
         };
         record.apply(&promoted, (EPOCH, 0));
         record.mark = Some(Mark {

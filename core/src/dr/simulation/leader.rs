@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use super::super::change::PlanChange;
 use super::super::duty::duty;
 use super::super::machine::{Next, next};
-use super::super::record::{PlanChange, PlanRecord};
+use super::super::record::PlanRecord;
 use super::super::sight::{CopySight, LeaseSight, Probes, Sight};
 use super::host::TICK;
 use super::world::{COPIES, VOTERS, World, cluster, lease_name, node};
@@ -184,8 +185,8 @@ impl World {
         } else {
             self.revision += 1;
         }
-        if let Some(what) = describe(change) {
-            self.tell(what);
+        if !change.is_mark() {
+            self.tell(change.to_string());
         }
         if matches!(
             change,
@@ -228,58 +229,4 @@ impl World {
             self.story()
         );
     }
-}
-
-/// What a change says to people; none: it happens all the time.
-fn describe(change: &PlanChange) -> Option<String> {
-    Some(match change {
-        PlanChange::Placed { cluster, node } => format!("{cluster} has its copy on {node}"),
-        PlanChange::Whole { cluster } => format!("{cluster} has all data"),
-        PlanChange::Begun {
-            kind,
-            phase,
-            to,
-            reason,
-            ..
-        } => match to {
-            Some(to) => format!("{kind} to {to} begins ({phase}): {reason}"),
-            None => format!("{kind} begins ({phase}): {reason}"),
-        },
-        PlanChange::Insisted { reason, .. } => format!("the run goes on otherwise: {reason}"),
-        PlanChange::Fencing { reason } => format!("fencing instead: {reason}"),
-        PlanChange::Stopped { position } => format!("the old primary stopped at {position}"),
-        PlanChange::Promoted {
-            cluster,
-            lost_bytes,
-            ..
-        } => match lost_bytes {
-            Some(bytes) => {
-                format!("{cluster} is promoted, and lacks {bytes} bytes as far as known")
-            }
-            None => format!("{cluster} is promoted"),
-        },
-        PlanChange::Writes => "the new primary takes writes".to_owned(),
-        PlanChange::Ended { outcome } => format!("the run ended: {outcome}"),
-        PlanChange::Marked { .. } => return None,
-        PlanChange::Set { promised, wanted } => format!(
-            "a commit needs {} of {:?}, and {} of {:?} for sure",
-            wanted.needed,
-            wanted
-                .members
-                .iter()
-                .map(ClusterName::as_str)
-                .collect::<Vec<_>>(),
-            promised.needed,
-            promised
-                .members
-                .iter()
-                .map(ClusterName::as_str)
-                .collect::<Vec<_>>(),
-        ),
-        PlanChange::Fences(fences) => format!("the lease's end fences: {fences}"),
-        PlanChange::Paused(paused) => format!("paused: {paused}"),
-        PlanChange::FencedConfirmed { holder } => {
-            format!("{holder} is fenced, by an operator's word")
-        }
-    })
 }

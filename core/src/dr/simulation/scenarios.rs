@@ -16,7 +16,9 @@ use crate::object::federation::ReplicationMode;
 const SEPARATOR: &str = "\n---\n";
 
 fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/failover")
+    // Of this run, and not of the build, which another checkout may have made.
+    let package = std::env::var("CARGO_MANIFEST_DIR").unwrap();
+    Path::new(&package).join("scenarios/failover")
 }
 
 /// A number of a host or witness: `c1`, `w3`.

@@ -1,0 +1,332 @@
+//! What is decided of a DR plan, and what that makes of its record.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::choose::SyncSet;
+use super::position::{Mark, Position};
+use super::record::{Outcome, PastRun, Phase, PlanRecord, Run, RunKind};
+use crate::name::{ClusterName, NodeName};
+
+/// What was decided of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PlanChange {
+    /// A site's copy has its node.
+    Placed {
+        /// Where.
+        cluster: ClusterName,
+        /// On which node.
+        node: NodeName,
+    },
+    /// A site has no copy any more.
+    Unplaced {
+        /// Where.
+        cluster: ClusterName,
+    },
+    /// A site's copy is whole for the first time.
+    Whole {
+        /// Where.
+        cluster: ClusterName,
+    },
+    /// A run begins.
+    Begun {
+        /// Why.
+        kind: RunKind,
+        /// Its first phase.
+        phase: Phase,
+        /// The site that was asked for.
+        to: Option<ClusterName>,
+        /// Why, in one sentence.
+        reason: String,
+        /// Somebody asked for it.
+        asked: bool,
+        /// An operator said that data may be lost.
+        allows_data_loss: bool,
+    },
+    /// An operator wants more of a run that is fencing than it began with.
+    Insisted {
+        /// The only site that may be promoted; none: any.
+        to: Option<ClusterName>,
+        /// Whether data may be lost.
+        allows_data_loss: bool,
+        /// Why, in one sentence.
+        reason: String,
+    },
+    /// The old primary will not stop in good order: it is fenced instead.
+    Fencing {
+        /// Why, in one sentence.
+        reason: String,
+    },
+    /// The old primary has stopped in good order, at this position.
+    Stopped {
+        /// Where it was.
+        position: Position,
+    },
+    /// A site has the lease and is to become primary. The lease changes with the same entry.
+    Promoted {
+        /// Which one.
+        cluster: ClusterName,
+        /// How far it is: here its own branch begins.
+        position: Position,
+        /// How many bytes it is known to lack; none: not known.
+        lost_bytes: Option<u64>,
+        /// Whether its guard stops it at its lease's end: it is told so with the lease.
+        fences_itself: bool,
+        /// Who has each acknowledged commit, from its first one on.
+        set: SyncSet,
+        /// How long the lease lasts without being renewed, in milliseconds.
+        lease_ttl_ms: u64,
+    },
+    /// The new primary takes writes.
+    Writes,
+    /// The run is over.
+    Ended {
+        /// How.
+        outcome: Outcome,
+    },
+    /// What is known of the primary's position.
+    Marked {
+        /// How far it is.
+        position: Position,
+    },
+    /// Who has each acknowledged commit, and is to have.
+    Set {
+        /// Who has each for sure, whatever the primary's server has heard.
+        promised: SyncSet,
+        /// Who is to have each.
+        wanted: SyncSet,
+    },
+    /// Whether the guard stops the workload at its lease's end.
+    Fences(bool),
+    /// Nothing happens by itself, or does again.
+    Paused(bool),
+    /// An operator says that the node that may still be primary can't write.
+    FencedConfirmed {
+        /// The node.
+        holder: NodeName,
+    },
+}
+
+impl PlanChange {
+    /// Whether it says how far the primary is and nothing else.
+    #[must_use]
+    pub fn is_mark(&self) -> bool {
+        matches!(self, Self::Marked { .. })
+    }
+}
+
+impl PlanRecord {
+    /// Puts a change in effect, at a revision and a moment in seconds since 1970.
+    pub fn apply(&mut self, change: &PlanChange, (revision, now_unix_s): (u64, u64)) {
+        if !change.is_mark() {
+            self.revision = revision;
+        }
+        match change {
+            PlanChange::Placed { cluster, node } => {
+                let former = self.nodes.insert(cluster.clone(), node.clone());
+                if former.is_some_and(|former| former != *node) {
+                    self.whole.remove(cluster);
+                }
+            }
+            PlanChange::Unplaced { cluster } => {
+                self.nodes.remove(cluster);
+                self.whole.remove(cluster);
+            }
+            PlanChange::Whole { cluster } => {
+                self.whole.insert(cluster.clone());
+            }
+            PlanChange::Begun {
+                kind,
+                phase,
+                to,
+                reason,
+                asked,
+                allows_data_loss,
+            } => {
+                self.run = Some(Run {
+                    kind: *kind,
+                    phase: *phase,
+                    from: self.primary.clone(),
+                    to: to.clone(),
+                    began_revision: revision,
+                    began_unix_s: now_unix_s,
+                    step_unix_s: now_unix_s,
+                    reason: reason.clone(),
+                    asked: *asked,
+                    allows_data_loss: *allows_data_loss,
+                    fence_confirmed: false,
+                    last_position: None,
+                    lost_bytes: None,
+                    failed: Vec::new(),
+                });
+            }
+            PlanChange::Insisted {
+                to,
+                allows_data_loss,
+                reason,
+            } => {
+                if let Some(run) = &mut self.run {
+                    run.asked = true;
+                    run.to.clone_from(to);
+                    run.allows_data_loss |= allows_data_loss;
+                    run.reason.clone_from(reason);
+                }
+            }
+            PlanChange::Fencing { reason } => {
+                let primary = self.primary.clone();
+                if let Some(run) = &mut self.run {
+                    if run.phase == Phase::Promoting {
+                        run.failed.extend(primary);
+                    }
+                    run.phase = Phase::Fencing;
+                    run.step_unix_s = now_unix_s;
+                    run.began_revision = revision;
+                    run.kind = RunKind::Failover;
+                    run.fence_confirmed = false;
+                    run.to = None;
+                    run.reason.clone_from(reason);
+                }
+            }
+            PlanChange::Stopped { position } => {
+                if let Some(run) = &mut self.run {
+                    run.last_position = Some(*position);
+                    run.step_unix_s = now_unix_s;
+                }
+            }
+            PlanChange::Promoted {
+                cluster,
+                position,
+                lost_bytes,
+                fences_itself,
+                set,
+                lease_ttl_ms: _,
+            } => {
+                self.primary = Some(cluster.clone());
+                self.whole.insert(cluster.clone());
+                self.epoch = revision;
+                self.mark = Some(Mark {
+                    position: Position {
+                        branch: revision,
+                        ..*position
+                    },
+                    fork: *position,
+                    at_unix_s: now_unix_s,
+                });
+                self.fences_itself = *fences_itself;
+                self.set = set.clone();
+                self.wanted_set = set.clone();
+                self.wanted_revision = revision;
+                if let Some(run) = &mut self.run {
+                    run.to = Some(cluster.clone());
+                    run.lost_bytes = *lost_bytes;
+                    run.phase = Phase::Promoting;
+                    run.step_unix_s = now_unix_s;
+                }
+            }
+            PlanChange::Writes => {
+                if let Some(run) = &mut self.run {
+                    run.phase = Phase::Redirecting;
+                    run.step_unix_s = now_unix_s;
+                }
+            }
+            PlanChange::Ended { outcome } => {
+                let run = self.run.take();
+                if let (Some(run), Some(to)) = (run, self.primary.clone()) {
+                    self.past = Some(PastRun {
+                        kind: run.kind,
+                        outcome: *outcome,
+                        from: run.from,
+                        to,
+                        began_unix_s: run.began_unix_s,
+                        ended_unix_s: now_unix_s,
+                        reason: run.reason,
+                        lost_bytes: run.lost_bytes,
+                    });
+                }
+            }
+            PlanChange::Marked { position } => {
+                if let Some(mark) = &mut self.mark {
+                    mark.position = *position;
+                    mark.at_unix_s = now_unix_s;
+                }
+            }
+            PlanChange::Set { promised, wanted } => {
+                if self.wanted_set != *wanted {
+                    self.wanted_revision = revision;
+                }
+                self.set = promised.clone();
+                self.wanted_set = wanted.clone();
+            }
+            PlanChange::Fences(fences) => self.fences_itself = *fences,
+            PlanChange::Paused(paused) => self.paused = *paused,
+            PlanChange::FencedConfirmed { holder } => {
+                let is_primary = self.primary_node() == Some(holder);
+                self.held.take_if(|held| held == holder);
+                if let Some(run) = self.run.as_mut().filter(|_| is_primary) {
+                    run.fence_confirmed = true;
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Display for PlanChange {
+    /// One sentence, without the plan.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Placed { cluster, node } => {
+                write!(f, "its copy in `{cluster}` is on the node `{node}`")
+            }
+            Self::Unplaced { cluster } => write!(f, "it has no copy in `{cluster}` any more"),
+            Self::Whole { cluster } => write!(f, "its copy in `{cluster}` is whole"),
+            Self::Begun {
+                kind, to, reason, ..
+            } => {
+                write!(f, "a {kind} begins")?;
+                if let Some(to) = to {
+                    write!(f, " to `{to}`")?;
+                }
+                write!(f, ": {reason}")
+            }
+            Self::Insisted { reason, .. } => write!(f, "its run is to go on: {reason}"),
+            Self::Fencing { reason } => write!(f, "the old primary is fenced: {reason}"),
+            Self::Stopped { position } => {
+                write!(
+                    f,
+                    "the old primary has stopped in good order, at {position}"
+                )
+            }
+            Self::Promoted {
+                cluster,
+                lost_bytes,
+                ..
+            } => {
+                write!(f, "`{cluster}` is promoted, ")?;
+                match lost_bytes {
+                    Some(0) => f.write_str("and lacks nothing that is known"),
+                    Some(bytes) => write!(f, "and lacks {bytes} bytes that are known"),
+                    None => f.write_str("and what it lacks is not known"),
+                }
+            }
+            Self::Writes => f.write_str("the new primary takes writes"),
+            Self::Ended { outcome } => write!(f, "its run ended: {outcome}"),
+            Self::Marked { position } => write!(f, "its primary is at {position}"),
+            Self::Set { promised, wanted } => {
+                write!(f, "each commit waits for {wanted}")?;
+                match promised == wanted {
+                    true => Ok(()),
+                    false => write!(f, ", and until that is in effect for {promised}"),
+                }
+            }
+            Self::Fences(true) => f.write_str("the end of its lease stops its primary"),
+            Self::Fences(false) => f.write_str("the end of its lease stops nothing"),
+            Self::Paused(true) => f.write_str("it is paused: nothing happens by itself"),
+            Self::Paused(false) => f.write_str("it is resumed"),
+            Self::FencedConfirmed { holder } => {
+                write!(f, "somebody made sure that `{holder}` can't write")
+            }
+        }
+    }
+}

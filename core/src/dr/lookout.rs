@@ -1,0 +1,180 @@
+//! What the leader of the voters remembers of what copies and guards told it, in its own memory and by
+//! its own clock: what a decision is made from, beside what is committed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::position::Position;
+use super::record::PlanRecord;
+use super::sight::{CopyRole, CopySight, LeaseSight, Probes, Sight, Terms};
+use crate::name::{ClusterName, NodeName, PlanName};
+
+/// What the leader remembers. Moments are read off a clock of the leader's that never goes back.
+#[derive(Debug, Default)]
+pub struct Lookout {
+    copies: BTreeMap<(PlanName, ClusterName), Told>,
+    steps: BTreeMap<PlanName, (u64, Duration)>,
+    /// The run for which the primary's site was fenced from outside.
+    fenced: BTreeMap<PlanName, u64>,
+    /// What voters found when they probed a plan's primary under a lease, and when.
+    probes: BTreeMap<PlanName, BTreeMap<NodeName, Probe>>,
+}
+
+#[derive(Debug, Clone)]
+struct Told {
+    at: Duration,
+    node: NodeName,
+    copy: CopySight,
+}
+
+/// What one voter found.
+#[derive(Debug, Clone)]
+pub struct Probe {
+    /// The lease of the primary that was probed.
+    pub epoch: u64,
+    /// The voter's member cluster.
+    pub cluster: ClusterName,
+    /// When, by the leader's clock.
+    pub at: Duration,
+    /// Whether it answered.
+    pub answered: bool,
+}
+
+/// What the leader knows beside what was told.
+#[derive(Debug, Clone)]
+pub struct Circumstances {
+    /// Who has the plan's lease.
+    pub lease: LeaseSight,
+    /// Whether every reachable node leads clients to the primary.
+    pub redirected: bool,
+    /// What time it is, in seconds since 1970.
+    pub now_unix_s: u64,
+    /// Why nothing may be done by itself.
+    pub quorum_trouble: Option<String>,
+}
+
+impl Lookout {
+    /// A copy told of itself. What its node told before counts no more.
+    pub fn heard(
+        &mut self,
+        plan: &PlanName,
+        (cluster, node): (&ClusterName, &NodeName),
+        copy: CopySight,
+        now: Duration,
+    ) {
+        let told = Told {
+            at: now,
+            node: node.clone(),
+            copy,
+        };
+        self.copies.insert((plan.clone(), cluster.clone()), told);
+    }
+
+    /// The guard of a primary told how far that is, while it renewed its lease. The rest of what is
+    /// known of the copy stays as it was told.
+    pub fn renewed(
+        &mut self,
+        plan: &PlanName,
+        (cluster, node): (&ClusterName, &NodeName),
+        position: Position,
+        now: Duration,
+    ) {
+        let key = (plan.clone(), cluster.clone());
+        if let Some(told) = self.copies.get_mut(&key).filter(|told| told.node == *node)
+            && told.copy.role == CopyRole::Primary
+            && told.copy.epoch == position.branch
+            && told.copy.position.is_none_or(|known| known < position)
+        {
+            told.copy.position = Some(position);
+            told.at = now;
+        }
+    }
+
+    /// A voter probed the primary of a lease.
+    pub fn probed(&mut self, plan: &PlanName, voter: &NodeName, probe: Probe) {
+        let probes = self.probes.entry(plan.clone()).or_default();
+        probes.insert(voter.clone(), probe);
+    }
+
+    /// The primary's site was fenced from outside, for a run.
+    pub fn fenced(&mut self, plan: &PlanName, run: u64) {
+        self.fenced.insert(plan.clone(), run);
+    }
+
+    /// Forgets what it was told of plans that are there no more.
+    pub fn keep_only(&mut self, is_there: impl Fn(&PlanName) -> bool) {
+        self.copies.retain(|(plan, _), _| is_there(plan));
+        self.steps.retain(|plan, _| is_there(plan));
+        self.fenced.retain(|plan, _| is_there(plan));
+        self.probes.retain(|plan, _| is_there(plan));
+    }
+
+    /// What the leader sees of a plan now.
+    pub fn sight(
+        &mut self,
+        (plan, terms): (&PlanName, &Terms),
+        record: &PlanRecord,
+        circumstances: Circumstances,
+        now: Duration,
+    ) -> Sight {
+        let Circumstances {
+            lease,
+            redirected,
+            now_unix_s,
+            quorum_trouble,
+        } = circumstances;
+        let copies = record.nodes.iter().filter_map(|(cluster, node)| {
+            let told = self.copies.get(&(plan.clone(), cluster.clone()))?;
+            // What another node told of the site's copy is of another copy.
+            (told.node == *node).then(|| {
+                let ago = now.saturating_sub(told.at);
+                (
+                    cluster.clone(),
+                    CopySight {
+                        ago,
+                        ..told.copy.clone()
+                    },
+                )
+            })
+        });
+        let copies = copies.collect();
+        let run = record.run.as_ref().map_or(0, |run| run.began_revision);
+        let probes = self.probes_of(plan, record.epoch, (terms, now));
+        let step = self
+            .steps
+            .entry(plan.clone())
+            .or_insert((record.revision, now));
+        if step.0 != record.revision {
+            *step = (record.revision, now);
+        }
+        Sight {
+            lease,
+            copies,
+            probes,
+            fenced_outside: run > 0 && self.fenced.get(plan) == Some(&run),
+            redirected,
+            now_unix_s,
+            step_for: now.saturating_sub(step.1),
+            quorum_trouble,
+        }
+    }
+
+    fn probes_of(&self, plan: &PlanName, epoch: u64, (terms, now): (&Terms, Duration)) -> Probes {
+        let lately = |probe: &&Probe| {
+            probe.epoch == epoch && now.saturating_sub(probe.at) < terms.timings.lately()
+        };
+        let probes = self
+            .probes
+            .get(plan)
+            .into_iter()
+            .flat_map(|all| all.values());
+        let (answered, failed): (Vec<_>, Vec<_>) =
+            probes.filter(lately).partition(|probe| probe.answered);
+        let sites: BTreeSet<_> = failed.iter().map(|probe| &probe.cluster).collect();
+        match (answered.is_empty(), sites.len() >= 2) {
+            (false, _) => Probes::Answered,
+            (true, true) => Probes::Failed,
+            (true, false) => Probes::Unknown,
+        }
+    }
+}
