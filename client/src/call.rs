@@ -63,6 +63,25 @@ impl Client {
             .map_err(|status| failure(&status))
     }
 
+    /// Makes a call once; the next one goes to another voter if this one can't answer.
+    pub(crate) async fn once_elsewhere<T, F>(
+        &self,
+        call: impl FnOnce(ApiClient<Timed>) -> F,
+    ) -> Result<T, ClientError>
+    where
+        F: Future<Output = Result<tonic::Response<T>, Status>>,
+    {
+        let way = self.ways.current();
+        match call(way.api.clone()).await {
+            Ok(response) => Ok(response.into_inner()),
+            Err(status) => {
+                let error = failure(&status);
+                self.leave_after(&way, &error);
+                Err(error)
+            }
+        }
+    }
+
     /// A voter that can't answer is left for another.
     fn leave_after(&self, way: &Way, error: &ClientError) {
         if error.is_transient() {

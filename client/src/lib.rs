@@ -14,6 +14,7 @@ mod complaints;
 mod connect;
 pub mod convert;
 pub mod credentials;
+mod dr;
 pub mod environment;
 pub mod error;
 pub mod fingerprint;

@@ -4,9 +4,12 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use hanse_core::command::Request;
+use hanse_core::command::{PlanRequest, Request};
+use hanse_core::dr::change::PlanChange;
+use hanse_core::dr::sight::LeaseSight;
 use hanse_core::lease::{LeaseBook, LeaseError, LeaseRequest};
-use hanse_core::name::{LeaseName, NodeName};
+use hanse_core::name::{LeaseName, NodeName, PlanName};
+use hanse_core::state::FederationState;
 use openraft::async_runtime::watch::WatchReceiver as _;
 use openraft::{AsyncRuntime, Instant as _};
 
@@ -129,6 +132,64 @@ impl<R: AsyncRuntime> Replica<R> {
         Ok(self.propose(request_id, request).await?)
     }
 
+    /// Who has a plan's lease, as the leader knows it, and the state that a majority confirmed after
+    /// the call.
+    pub async fn lease_sight(
+        &self,
+        plan: &PlanName,
+    ) -> Result<(Arc<FederationState>, LeaseSight), ProposeError> {
+        let (term, state) = self.confirmed_term().await?;
+        let lease = LeaseName::from(plan);
+        let sight = match state.leases().get(&lease) {
+            None => LeaseSight::Free,
+            Some(held) => {
+                let ledger = self.ledger();
+                let mut book = ledger.lock();
+                let now = (term, ledger.now());
+                LeaseSight::Held {
+                    holder: held.holder.clone(),
+                    epoch: held.epoch,
+                    silent_for: book.silent_for(&lease, held, now),
+                    has_ended: book.has_ended(&lease, held, now),
+                }
+            }
+        };
+        Ok((state, sight))
+    }
+
+    /// Commits what was decided of a plan, in this term or not at all. With a promotion the lease
+    /// goes to another: only if its holder must have noticed that it ended, or somebody made sure.
+    pub async fn change_plan(
+        &self,
+        request_id: String,
+        mut request: PlanRequest,
+    ) -> Result<Committed, NoLease> {
+        let (term, state) = self.confirmed_term().await?;
+        let lease = LeaseName::from(&request.plan);
+        let is_promotion = matches!(request.change, PlanChange::Promoted { .. });
+        if let Some(held) = state.leases().get(&lease).filter(|_| is_promotion) {
+            let record = state.plans().get(&request.plan);
+            let run = record.and_then(|record| record.run.as_ref());
+            let ledger = self.ledger();
+            let mut book = ledger.lock();
+            if run.is_some_and(|run| run.fence_confirmed) {
+                book.bar(&lease, held);
+            } else {
+                book.take(&lease, Some(held), (term, ledger.now()))?;
+            }
+            request.ended_epoch = Some(held.epoch);
+        }
+        let request = Request::Plan(request);
+        // What was seen was seen in this term alone.
+        let committed = self.propose_in(Some(term), request_id, request).await?;
+        if is_promotion && committed.is_new {
+            let ledger = self.ledger();
+            let mut book = ledger.lock();
+            book.granted(lease, committed.revision, (term, ledger.now()));
+        }
+        Ok(committed)
+    }
+
     /// Begins to count whenever this voter begins to lead, lest the first who needs a lease waits.
     pub(crate) async fn keep_ledger(self) {
         let mut metrics = self.raft().server_metrics();
@@ -147,9 +208,7 @@ impl<R: AsyncRuntime> Replica<R> {
     }
 
     /// The state, once a majority confirmed that this voter leads, and the term in which it does.
-    async fn confirmed_term(
-        &self,
-    ) -> Result<(u64, Arc<hanse_core::state::FederationState>), ProposeError> {
+    async fn confirmed_term(&self) -> Result<(u64, Arc<FederationState>), ProposeError> {
         let before = self.leads_in();
         let state = self.confirmed().await?;
         // Another term may have begun meanwhile, and which of them was confirmed is unknown.

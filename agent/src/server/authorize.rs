@@ -49,13 +49,21 @@ pub enum Call {
     RemoveVoter,
     /// Takes the replicated state away as a signed file.
     Backup,
+    /// Tells what a copy of the caller's is.
+    ReportCopy,
+    /// Renews a lease of the caller's, or gives it back.
+    Lease,
+    /// Asks something of a DR plan.
+    RunPlan,
+    /// Reads how DR plans are.
+    PlanStatus,
     /// Takes part in consensus.
     Consensus,
 }
 
 impl Call {
     /// Every call, for tests and tables.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 26] = [
         Self::Apply,
         Self::Get,
         Self::List,
@@ -77,6 +85,10 @@ impl Call {
         Self::AddVoter,
         Self::RemoveVoter,
         Self::Backup,
+        Self::ReportCopy,
+        Self::Lease,
+        Self::RunPlan,
+        Self::PlanStatus,
         Self::Consensus,
     ];
 
@@ -105,6 +117,10 @@ impl Call {
             Self::AddVoter => "add-voter",
             Self::RemoveVoter => "remove-voter",
             Self::Backup => "backup",
+            Self::ReportCopy => "report-copy",
+            Self::Lease => "lease",
+            Self::RunPlan => "run-plan",
+            Self::PlanStatus => "plan-status",
             Self::Consensus => "consensus",
         }
     }
@@ -127,6 +143,7 @@ impl Call {
             | Self::RotateAuthority
             | Self::AddVoter
             | Self::RemoveVoter
+            | Self::RunPlan
             | Self::Backup => true,
             Self::Get
             | Self::List
@@ -135,6 +152,9 @@ impl Call {
             | Self::Report
             | Self::Events
             | Self::Audit
+            | Self::ReportCopy
+            | Self::Lease
+            | Self::PlanStatus
             | Self::Consensus => false,
         }
     }
@@ -156,9 +176,13 @@ pub fn is_allowed(call: Call, standing: Standing) -> bool {
             Refused(_) => false,
         },
         Call::Renew => matches!(standing, Node | Voter | ExpiredNode),
-        Call::Follow | Call::Report | Call::Leave => matches!(standing, Node | Voter),
+        Call::Follow | Call::Report | Call::Leave | Call::ReportCopy | Call::Lease => {
+            matches!(standing, Node | Voter)
+        }
         Call::Consensus => standing == Voter,
-        Call::Get | Call::List | Call::Snapshot | Call::Events => match standing {
+        Call::RunPlan => matches!(standing, User(Role::Operator | Role::Admin)),
+        Call::Get | Call::List | Call::Snapshot | Call::Events | Call::PlanStatus => match standing
+        {
             User(Role::Viewer | Role::Operator | Role::Admin) => true,
             Node | Voter | ExpiredNode | Anonymous | Refused(_) => false,
         },
@@ -210,7 +234,16 @@ mod tests {
     fn the_table_is_what_the_design_says() {
         use Call as C;
         use Standing as S;
-        let reads = [C::Get, C::List, C::Snapshot, C::Events];
+        let reads = [C::Get, C::List, C::Snapshot, C::Events, C::PlanStatus];
+        let node = [
+            C::Join,
+            C::Renew,
+            C::Follow,
+            C::Report,
+            C::Leave,
+            C::ReportCopy,
+            C::Lease,
+        ];
         let writes = [
             C::Apply,
             C::Delete,
@@ -228,26 +261,16 @@ mod tests {
         let mut rows: Vec<(Standing, Vec<Call>)> = vec![
             (S::Anonymous, vec![C::Join]),
             (S::ExpiredNode, vec![C::Join, C::Renew]),
-            (
-                S::Node,
-                vec![C::Join, C::Renew, C::Follow, C::Report, C::Leave],
-            ),
-            (
-                S::Voter,
-                vec![
-                    C::Join,
-                    C::Renew,
-                    C::Follow,
-                    C::Report,
-                    C::Leave,
-                    C::Consensus,
-                ],
-            ),
+            (S::Node, node.to_vec()),
+            (S::Voter, [&node[..], &[C::Consensus]].concat()),
             (S::User(Role::Viewer), [&reads[..], &[C::Join]].concat()),
-            (S::User(Role::Operator), [&reads[..], &[C::Join]].concat()),
+            (
+                S::User(Role::Operator),
+                [&reads[..], &[C::Join, C::RunPlan]].concat(),
+            ),
             (
                 S::User(Role::Admin),
-                [&reads[..], &writes[..], &[C::Join]].concat(),
+                [&reads[..], &writes[..], &[C::Join, C::RunPlan]].concat(),
             ),
         ];
         rows.extend(Fault::ALL.map(|fault| (S::Refused(fault), Vec::new())));

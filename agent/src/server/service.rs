@@ -19,7 +19,7 @@ use super::forward::{self, Route};
 use super::session::Session;
 use super::voter::{Voter, invalid};
 use super::{
-    audit, authority, backup, enroll, events, follow, issue, node, past, snapshot, user, vote,
+    audit, authority, backup, dr, enroll, events, follow, issue, node, past, snapshot, user, vote,
 };
 
 /// The largest report that is kept for a node.
@@ -324,6 +324,66 @@ impl Api for Service {
             Route::Leader(mut leader, request) => return leader.remove_voter(request).await,
         };
         let response = vote::remove(&self.0, &caller, request).await?;
+        Ok(Response::new(response))
+    }
+
+    async fn report_copy(
+        &self,
+        request: Request<proto::ReportCopyRequest>,
+    ) -> Result<Response<proto::ReportCopyResponse>, Status> {
+        let (caller, request) = match forward::route(&self.0, request, Call::ReportCopy).await? {
+            Route::Here(caller, request) => (caller, request),
+            Route::Leader(mut leader, request) => return leader.report_copy(request).await,
+        };
+        dr::report(&self.0, &caller, request)?;
+        Ok(Response::new(proto::ReportCopyResponse {}))
+    }
+
+    async fn renew_lease(
+        &self,
+        request: Request<proto::RenewLeaseRequest>,
+    ) -> Result<Response<proto::RenewLeaseResponse>, Status> {
+        let (caller, request) = match forward::route(&self.0, request, Call::Lease).await? {
+            Route::Here(caller, request) => (caller, request),
+            Route::Leader(mut leader, request) => return leader.renew_lease(request).await,
+        };
+        let response = dr::renew(&self.0, &caller, &request).await?;
+        Ok(Response::new(response))
+    }
+
+    async fn release_lease(
+        &self,
+        request: Request<proto::ReleaseLeaseRequest>,
+    ) -> Result<Response<proto::ReleaseLeaseResponse>, Status> {
+        let (caller, request) = match forward::route(&self.0, request, Call::Lease).await? {
+            Route::Here(caller, request) => (caller, request),
+            Route::Leader(mut leader, request) => return leader.release_lease(request).await,
+        };
+        dr::release(&self.0, &caller, request).await?;
+        Ok(Response::new(proto::ReleaseLeaseResponse {}))
+    }
+
+    async fn run_plan(
+        &self,
+        request: Request<proto::RunPlanRequest>,
+    ) -> Result<Response<proto::RunPlanResponse>, Status> {
+        let (caller, request) = match forward::route(&self.0, request, Call::RunPlan).await? {
+            Route::Here(caller, request) => (caller, request),
+            Route::Leader(mut leader, request) => return leader.run_plan(request).await,
+        };
+        let response = dr::run_plan(&self.0, &caller, request).await?;
+        Ok(Response::new(response))
+    }
+
+    async fn plan_status(
+        &self,
+        request: Request<proto::PlanStatusRequest>,
+    ) -> Result<Response<proto::PlanStatusResponse>, Status> {
+        let (_, request) = match forward::route(&self.0, request, Call::PlanStatus).await? {
+            Route::Here(caller, request) => (caller, request),
+            Route::Leader(mut leader, request) => return leader.plan_status(request).await,
+        };
+        let response = dr::plan_status(&self.0, &request).await?;
         Ok(Response::new(response))
     }
 

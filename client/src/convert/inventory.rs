@@ -99,6 +99,11 @@ pub fn node_to_proto(name: &NodeName, record: &NodeRecord) -> proto::Node {
             .map(|(mesh, place)| proto::NodeMesh {
                 mesh: mesh.to_string(),
                 addresses: place.addresses.iter().map(ToString::to_string).collect(),
+                service_addresses: place
+                    .service_addresses
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect(),
                 public_key: place
                     .public_key
                     .map(|key| key.as_bytes().to_vec())
@@ -151,6 +156,11 @@ fn put(inventory: &mut Inventory, object: Object, revision: u64, retiring: bool)
                 stored.retiring = retiring;
             }
         }
+        hanse_core::object::ObjectRef::DrPlan(name) => {
+            if let Some(stored) = inventory.dr_plans.get_mut(&name) {
+                stored.retiring = retiring;
+            }
+        }
     }
 }
 
@@ -175,6 +185,11 @@ fn read_node(
                 "address",
                 &place.addresses,
             );
+            let service_addresses = collector.list(
+                &path.clone().attribute("service_addresses"),
+                "address",
+                &place.service_addresses,
+            );
             let public_key = if place.public_key.is_empty() {
                 Some(None)
             } else {
@@ -187,6 +202,7 @@ fn read_node(
                 NodeMesh {
                     addresses: addresses?,
                     public_key: public_key?,
+                    service_addresses: service_addresses?.into_iter().collect(),
                 },
             ))
         })

@@ -6,6 +6,8 @@
 
 pub mod capacity;
 mod collector;
+pub mod copy;
+pub mod dr_plan;
 pub mod federation;
 pub mod finding;
 pub mod inventory;
@@ -16,6 +18,10 @@ pub mod plan_change;
 pub mod vpn_mesh;
 
 pub use capacity::{capacity_from_proto, capacity_to_proto};
+pub use copy::{
+    copy_plan_from_proto, copy_plan_to_proto, copy_status_from_proto, copy_status_to_proto,
+    position_to_proto, sync_set_to_proto,
+};
 pub use finding::{finding_from_proto, finding_to_proto};
 pub use inventory::{inventory_from_proto, node_to_proto, retired_addresses, snapshot_objects};
 pub use object::{

@@ -5,7 +5,7 @@ use hanse_core::inventory::Stored;
 use hanse_core::object::{Object, ObjectRef};
 
 use super::collector::Collector;
-use super::{federation, member_cluster, vpn_mesh};
+use super::{dr_plan, federation, member_cluster, vpn_mesh};
 use crate::proto::{self, ObjectKind, object};
 
 /// An object for the wire.
@@ -17,6 +17,7 @@ pub fn object_to_proto(object: &Object) -> proto::Object {
             object::Kind::MemberCluster(member_cluster::member_cluster_to_proto(spec))
         }
         Object::VpnMesh(spec) => object::Kind::VpnMesh(vpn_mesh::vpn_mesh_to_proto(spec)),
+        Object::DrPlan(spec) => object::Kind::DrPlan(dr_plan::dr_plan_to_proto(spec)),
     };
     proto::Object { kind: Some(kind) }
 }
@@ -39,6 +40,9 @@ pub fn object_from_proto(object: &proto::Object) -> Result<Object, Vec<Finding>>
         Some(object::Kind::VpnMesh(spec)) => {
             vpn_mesh::read(&mut collector, spec).map(Object::VpnMesh)
         }
+        Some(object::Kind::DrPlan(spec)) => {
+            dr_plan::read(&mut collector, spec).map(|plan| Object::DrPlan(Box::new(plan)))
+        }
     };
     collector.finish(read)
 }
@@ -50,6 +54,7 @@ pub fn reference_to_proto(reference: &ObjectRef) -> proto::ObjectRef {
         ObjectRef::Federation(name) => (ObjectKind::Federation, name.as_str()),
         ObjectRef::MemberCluster(name) => (ObjectKind::MemberCluster, name.as_str()),
         ObjectRef::VpnMesh(name) => (ObjectKind::VpnMesh, name.as_str()),
+        ObjectRef::DrPlan(name) => (ObjectKind::DrPlan, name.as_str()),
     };
     proto::ObjectRef {
         kind: kind.into(),
@@ -75,6 +80,7 @@ pub fn reference_from_proto(reference: &proto::ObjectRef) -> Result<ObjectRef, V
             .parse(path, "name", name)
             .map(ObjectRef::MemberCluster),
         ObjectKind::VpnMesh => collector.parse(path, "name", name).map(ObjectRef::VpnMesh),
+        ObjectKind::DrPlan => collector.parse(path, "name", name).map(ObjectRef::DrPlan),
     };
     collector.finish(read)
 }

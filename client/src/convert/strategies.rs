@@ -1,5 +1,7 @@
 //! Any object, plan and inventory, for the tests of this folder.
 
+mod dr;
+
 use std::net::IpAddr;
 
 use hanse_core::cidr::Cidr;
@@ -17,8 +19,10 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-fn name<T: std::str::FromStr<Err: std::fmt::Debug> + std::fmt::Debug>() -> impl Strategy<Value = T>
-{
+pub(crate) use dr::{copy_plan, copy_sight};
+
+pub(crate) fn name<T: std::str::FromStr<Err: std::fmt::Debug> + std::fmt::Debug>()
+-> impl Strategy<Value = T> {
     "[a-z0-9]([a-z0-9-]{0,8}[a-z0-9])?".prop_map(|text| text.parse().unwrap())
 }
 
@@ -199,6 +203,7 @@ pub(crate) fn stored() -> impl Strategy<Value = Stored<Object>> {
         federation().prop_map(Object::Federation),
         member_cluster().prop_map(Object::MemberCluster),
         vpn_mesh().prop_map(Object::VpnMesh),
+        dr::dr_plan().prop_map(|plan| Object::DrPlan(Box::new(plan))),
     ];
     (object, any::<u64>(), any::<bool>()).prop_map(|(spec, revision, retiring)| Stored {
         spec,
@@ -290,12 +295,15 @@ fn health() -> impl Strategy<Value = NodeHealth> {
 
 /// Any inventory, whether or not its objects fit together.
 pub(crate) fn inventory() -> impl Strategy<Value = Inventory> {
-    let place =
-        (vec(address(), 0..3), option::of(any::<[u8; 32]>())).prop_map(|(addresses, key)| {
-            NodeMesh {
-                addresses,
-                public_key: key.map(Into::into),
-            }
+    let place = (
+        vec(address(), 0..3),
+        option::of(any::<[u8; 32]>()),
+        btree_set(address(), 0..2),
+    )
+        .prop_map(|(addresses, key, service_addresses)| NodeMesh {
+            addresses,
+            public_key: key.map(Into::into),
+            service_addresses,
         });
     let node = (
         name(),
@@ -337,7 +345,9 @@ pub(crate) fn inventory() -> impl Strategy<Value = Inventory> {
                     Object::Federation(_) => {
                         inventory.put(Object::Federation(federation.clone()), revision.max(1));
                     }
-                    Object::MemberCluster(_) | Object::VpnMesh(_) => inventory.put(spec, revision),
+                    Object::MemberCluster(_) | Object::VpnMesh(_) | Object::DrPlan(_) => {
+                        inventory.put(spec, revision);
+                    }
                 }
             }
             inventory.nodes = nodes.into_iter().collect();

@@ -8,6 +8,7 @@ use super::position::Position;
 use super::timings::Timings;
 use crate::name::{ClusterName, NodeName};
 use crate::object::federation::ReplicationMode;
+use crate::object::words;
 
 /// A standby that lacks more than that is no target of a planned move: clients would wait for it.
 pub const PLANNED_LAG_BYTES_MAX: u64 = 16 << 20;
@@ -111,21 +112,22 @@ pub struct CopySight {
     pub trouble: Option<String>,
 }
 
-/// What a copy is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CopyRole {
-    /// There is none, or none that is whole.
-    Absent,
-    /// It is being made.
-    Seeding,
-    /// It is whole, and nothing runs on it.
-    Stopped,
-    /// It receives what the primary writes.
-    Following,
-    /// It is whole, runs, and has cut its connection to the primary.
-    Detached,
-    /// It takes writes.
-    Primary,
+words! {
+    /// What a copy is.
+    CopyRole {
+        /// There is none, or none that is whole.
+        Absent = "absent",
+        /// It is being made.
+        Seeding = "seeding",
+        /// It is whole, and nothing runs on it.
+        Stopped = "stopped",
+        /// It receives what the primary writes.
+        Following = "following",
+        /// It is whole, runs, and has cut its connection to the primary.
+        Detached = "detached",
+        /// It takes writes.
+        Primary = "primary",
+    }
 }
 
 impl Terms {

@@ -15,9 +15,9 @@ use crate::size::ByteSize;
 
 /// The TCP port of a PostgreSQL that names none.
 pub const POSTGRESQL_PORT_DEFAULT: u16 = 5432;
-/// What an asynchronous standby may lack in a failover, unless declared otherwise: 1 MiB, as in
-/// Patroni (`maximum_lag_on_failover`).
-pub const LAG_BYTES_MAX_DEFAULT: u64 = 1 << 20;
+/// What an asynchronous standby may lack in a failover, unless declared otherwise: as in Patroni
+/// (`maximum_lag_on_failover`).
+pub const LAG_MAX_DEFAULT: &str = "1MiB";
 
 words! {
     /// How the primary comes home.

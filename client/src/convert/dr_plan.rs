@@ -1,0 +1,258 @@
+//! DR plans.
+
+use std::collections::BTreeMap;
+
+use hanse_core::dr::timings::Timings;
+use hanse_core::finding::Path;
+use hanse_core::name::{ClusterName, NodeName};
+use hanse_core::object::DrPlan;
+use hanse_core::object::dr_plan::{
+    Failback, Fencing, LAG_MAX_DEFAULT, POSTGRESQL_PORT_DEFAULT, Postgresql, Workload,
+};
+use hanse_core::object::federation::ReplicationPolicy;
+
+use super::collector::Collector;
+use crate::proto::{self, workload};
+
+/// A plan for the wire.
+#[must_use]
+pub fn dr_plan_to_proto(plan: &DrPlan) -> proto::DrPlan {
+    fn text<T: ToString>(value: Option<&T>) -> String {
+        value.map(ToString::to_string).unwrap_or_default()
+    }
+    proto::DrPlan {
+        federation: plan.federation.to_string(),
+        name: plan.name.to_string(),
+        home: plan.home.to_string(),
+        standbys: plan.standbys.iter().map(ToString::to_string).collect(),
+        nodes: plan
+            .nodes
+            .iter()
+            .map(|(site, node)| (site.to_string(), node.to_string()))
+            .collect(),
+        workload: Some(workload_to_proto(&plan.workload)),
+        replication: plan
+            .replication
+            .as_ref()
+            .map(|policy| proto::ReplicationPolicy {
+                mode: policy.mode.to_string(),
+                min_in_sync: policy.min_in_sync,
+            }),
+        preset: text(plan.preset.as_ref()),
+        timings: plan.timings.as_ref().map(timings_to_proto),
+        rpo: text(plan.rpo.as_ref()),
+        rto: text(plan.rto.as_ref()),
+        automatic_failover: plan.automatic_failover,
+        failback: plan.failback.to_string(),
+        max_lag_on_failover: plan.max_lag_on_failover.to_string(),
+        fencing: plan
+            .fencing
+            .iter()
+            .map(|(site, fencing)| (site.to_string(), fencing_to_proto(fencing)))
+            .collect(),
+        accept_pause_risk: plan.accept_pause_risk,
+        service_address: text(plan.service_address.as_ref()),
+    }
+}
+
+pub(super) fn workload_to_proto(workload: &Workload) -> proto::Workload {
+    let kind = match workload {
+        Workload::Postgresql(postgresql) => workload::Kind::Postgresql(proto::Postgresql {
+            data_directory: postgresql.data_directory.clone(),
+            port: postgresql.port.into(),
+            bin_directory: postgresql.bin_directory.clone().unwrap_or_default(),
+        }),
+    };
+    proto::Workload { kind: Some(kind) }
+}
+
+pub(super) fn timings_to_proto(timings: &Timings) -> proto::Timings {
+    proto::Timings {
+        check_interval: timings.check_interval.to_string(),
+        failure_threshold: timings.failure_threshold,
+        lease_ttl: timings.lease_ttl.to_string(),
+        stop_budget: timings.stop_budget.to_string(),
+        promotion_timeout: timings.promotion_timeout.to_string(),
+    }
+}
+
+fn fencing_to_proto(fencing: &Fencing) -> proto::Fencing {
+    match fencing {
+        Fencing::Lease => proto::Fencing {
+            method: "lease".to_owned(),
+            ..Default::default()
+        },
+        Fencing::Watchdog => proto::Fencing {
+            method: "watchdog".to_owned(),
+            ..Default::default()
+        },
+        Fencing::Command { command, timeout } => proto::Fencing {
+            method: "command".to_owned(),
+            command: command.clone(),
+            timeout: timeout.to_string(),
+        },
+    }
+}
+
+pub(super) fn read(collector: &mut Collector, plan: &proto::DrPlan) -> Option<DrPlan> {
+    let federation = collector.parse(Path::of("federation"), "name", &plan.federation);
+    let name = collector.parse(Path::of("name"), "name", &plan.name);
+    let home = collector.parse(Path::of("home"), "name", &plan.home);
+    let standbys = collector.list(&Path::of("standbys"), "name", &plan.standbys);
+    let nodes = read_nodes(collector, &plan.nodes);
+    let workload = read_workload(collector, &Path::of("workload"), plan.workload.as_ref());
+    let replication = match &plan.replication {
+        None => Some(None),
+        Some(policy) => {
+            let path = Path::of("replication").attribute("mode");
+            let mode = collector.parse(path, "replication mode", &policy.mode);
+            mode.map(|mode| {
+                Some(ReplicationPolicy {
+                    mode,
+                    min_in_sync: policy.min_in_sync,
+                })
+            })
+        }
+    };
+    let preset = collector.optional(Path::of("preset"), "preset", &plan.preset);
+    let timings = match &plan.timings {
+        None => Some(None),
+        Some(timings) => read_timings(collector, &Path::of("timings"), timings).map(Some),
+    };
+    let rpo = collector.optional(Path::of("rpo"), "duration", &plan.rpo);
+    let rto = collector.optional(Path::of("rto"), "duration", &plan.rto);
+    let failback = collector.parse_or(
+        Path::of("failback"),
+        "way home",
+        &plan.failback,
+        Failback::Manual,
+    );
+    let max_lag_on_failover = match plan.max_lag_on_failover.as_str() {
+        "" => LAG_MAX_DEFAULT,
+        text => text,
+    };
+    let path = Path::of("max_lag_on_failover");
+    let max_lag_on_failover = collector.parse(path, "size", max_lag_on_failover);
+    let fencing = read_fencing(collector, &plan.fencing);
+    let path = Path::of("service_address");
+    let service_address = collector.optional(path, "address", &plan.service_address);
+    Some(DrPlan {
+        federation: federation?,
+        name: name?,
+        home: home?,
+        standbys: standbys?,
+        nodes: nodes?,
+        workload: workload?,
+        replication: replication?,
+        preset: preset?,
+        timings: timings?,
+        rpo: rpo?,
+        rto: rto?,
+        automatic_failover: plan.automatic_failover,
+        failback: failback?,
+        max_lag_on_failover: max_lag_on_failover?,
+        fencing: fencing?,
+        accept_pause_risk: plan.accept_pause_risk,
+        service_address: service_address?,
+    })
+}
+
+fn read_nodes(
+    collector: &mut Collector,
+    nodes: &BTreeMap<String, String>,
+) -> Option<BTreeMap<ClusterName, NodeName>> {
+    let read: Vec<_> = nodes
+        .iter()
+        .map(|(site, node)| {
+            let path = Path::of("nodes").key(site);
+            let cluster = collector.parse(path.clone(), "name", site);
+            let node = collector.parse(path, "name", node);
+            Some((cluster?, node?))
+        })
+        .collect();
+    read.into_iter().collect()
+}
+
+pub(super) fn read_workload(
+    collector: &mut Collector,
+    path: &Path,
+    workload: Option<&proto::Workload>,
+) -> Option<Workload> {
+    match workload.and_then(|workload| workload.kind.as_ref()) {
+        None => {
+            let detail = "Say what is protected: a workload of a kind that is known here.";
+            let summary = "Unknown kind of workload".to_owned();
+            collector.fault(path.clone(), summary, detail.to_owned());
+            None
+        }
+        Some(workload::Kind::Postgresql(postgresql)) => {
+            let port = match postgresql.port {
+                0 => Some(POSTGRESQL_PORT_DEFAULT),
+                port => {
+                    let path = path.clone().attribute("postgresql").attribute("port");
+                    collector.number_u16(path, "port", port)
+                }
+            };
+            let bin_directory = Some(&postgresql.bin_directory).filter(|text| !text.is_empty());
+            Some(Workload::Postgresql(Postgresql {
+                data_directory: postgresql.data_directory.clone(),
+                port: port?,
+                bin_directory: bin_directory.cloned(),
+            }))
+        }
+    }
+}
+
+pub(super) fn read_timings(
+    collector: &mut Collector,
+    path: &Path,
+    timings: &proto::Timings,
+) -> Option<Timings> {
+    let mut span =
+        |name: &str, text: &str| collector.parse(path.clone().attribute(name), "duration", text);
+    let check_interval = span("check_interval", &timings.check_interval);
+    let lease_ttl = span("lease_ttl", &timings.lease_ttl);
+    let stop_budget = span("stop_budget", &timings.stop_budget);
+    let promotion_timeout = span("promotion_timeout", &timings.promotion_timeout);
+    Some(Timings {
+        check_interval: check_interval?,
+        failure_threshold: timings.failure_threshold,
+        lease_ttl: lease_ttl?,
+        stop_budget: stop_budget?,
+        promotion_timeout: promotion_timeout?,
+    })
+}
+
+fn read_fencing(
+    collector: &mut Collector,
+    fencing: &BTreeMap<String, proto::Fencing>,
+) -> Option<BTreeMap<ClusterName, Fencing>> {
+    let read: Vec<_> = fencing
+        .iter()
+        .map(|(site, fencing)| {
+            let path = Path::of("fencing").key(site);
+            let cluster = collector.parse(path.clone(), "name", site);
+            let how = match fencing.method.as_str() {
+                "lease" => Some(Fencing::Lease),
+                "watchdog" => Some(Fencing::Watchdog),
+                "command" => {
+                    let path = path.attribute("timeout");
+                    let timeout = collector.parse(path, "duration", &fencing.timeout);
+                    timeout.map(|timeout| Fencing::Command {
+                        command: fencing.command.clone(),
+                        timeout,
+                    })
+                }
+                other => {
+                    let other: String = other.chars().take(64).collect();
+                    let detail = format!("`{other}` is not one of lease, watchdog, command.");
+                    let summary = "Invalid method of fencing".to_owned();
+                    collector.fault(path.attribute("method"), summary, detail);
+                    None
+                }
+            };
+            Some((cluster?, how?))
+        })
+        .collect();
+    read.into_iter().collect()
+}

@@ -1,0 +1,183 @@
+//! Any DR plan, and any copy of its workload.
+
+use std::time::Duration;
+
+use hanse_core::dr::choose::SyncSet;
+use hanse_core::dr::duty::{CopyPlace, CopyPlan, Duty, Service};
+use hanse_core::dr::position::Position;
+use hanse_core::dr::sight::{CopyRole, CopySight};
+use hanse_core::dr::timings::{Preset, Timings};
+use hanse_core::object::DrPlan;
+use hanse_core::object::dr_plan::{Failback, Fencing, Postgresql, Workload};
+use hanse_core::object::federation::{ReplicationMode, ReplicationPolicy};
+use proptest::collection::{btree_map, btree_set, vec};
+use proptest::option;
+use proptest::prelude::*;
+
+use super::{address, name, span, word};
+
+fn workload() -> impl Strategy<Value = Workload> {
+    (".{1,6}", 1_u16.., option::of(".{1,6}")).prop_map(|(data_directory, port, bin_directory)| {
+        Workload::Postgresql(Postgresql {
+            data_directory,
+            port,
+            bin_directory,
+        })
+    })
+}
+
+fn timings() -> impl Strategy<Value = Timings> {
+    (span(), any::<u32>(), span(), span(), span()).prop_map(
+        |(check_interval, failure_threshold, lease_ttl, stop_budget, promotion_timeout)| Timings {
+            check_interval,
+            failure_threshold,
+            lease_ttl,
+            stop_budget,
+            promotion_timeout,
+        },
+    )
+}
+
+fn fencing() -> impl Strategy<Value = Fencing> {
+    prop_oneof![
+        Just(Fencing::Lease),
+        Just(Fencing::Watchdog),
+        (vec(".{0,4}", 0..3), span())
+            .prop_map(|(command, timeout)| Fencing::Command { command, timeout }),
+    ]
+}
+
+pub(super) fn dr_plan() -> impl Strategy<Value = DrPlan> {
+    let replication = (
+        word::<ReplicationMode>(ReplicationMode::WORDS),
+        any::<u32>(),
+    )
+        .prop_map(|(mode, min_in_sync)| ReplicationPolicy { mode, min_in_sync });
+    let first = (
+        (name(), name(), name()),
+        vec(name(), 0..3),
+        btree_map(name(), name(), 0..3),
+        workload(),
+        option::of(replication),
+        option::of(word::<Preset>(Preset::WORDS)),
+        option::of(timings()),
+    );
+    let second = (
+        option::of(span()),
+        option::of(span()),
+        any::<bool>(),
+        word::<Failback>(Failback::WORDS),
+        (0_u64..1000).prop_map(|size| format!("{size}KiB").parse().unwrap()),
+        btree_map(name(), fencing(), 0..3),
+        any::<bool>(),
+        option::of(address()),
+    );
+    (first, second).prop_map(|(first, second)| {
+        let ((federation, name, home), standbys, nodes, workload, replication, preset, timings) =
+            first;
+        let (rpo, rto, automatic_failover, failback, max_lag_on_failover, fencing, accept, service) =
+            second;
+        DrPlan {
+            federation,
+            name,
+            home,
+            standbys,
+            nodes,
+            workload,
+            replication,
+            preset,
+            timings,
+            rpo,
+            rto,
+            automatic_failover,
+            failback,
+            max_lag_on_failover,
+            fencing,
+            accept_pause_risk: accept,
+            service_address: service,
+        }
+    })
+}
+
+fn sync_set() -> impl Strategy<Value = SyncSet> {
+    (btree_set(name(), 0..3), any::<u32>())
+        .prop_map(|(members, needed)| SyncSet { members, needed })
+}
+
+fn duty() -> impl Strategy<Value = Duty> {
+    prop_oneof![
+        Just(Duty::Wait),
+        (any::<u64>(), any::<bool>(), sync_set(), vec(name(), 0..3)).prop_map(
+            |(epoch, fences_itself, set, followers)| Duty::Lead {
+                epoch,
+                fences_itself,
+                set,
+                followers,
+            }
+        ),
+        (name(), any::<u64>()).prop_map(|(primary, epoch)| Duty::Follow { primary, epoch }),
+        any::<u64>().prop_map(|barrier| Duty::Detach { barrier }),
+        any::<u64>().prop_map(|barrier| Duty::Stop { barrier }),
+    ]
+}
+
+/// Any plan of a copy.
+pub(crate) fn copy_plan() -> impl Strategy<Value = CopyPlan> {
+    let place = (name(), option::of(address()))
+        .prop_map(|(cluster, address)| CopyPlace { cluster, address });
+    let service = address().prop_map(|address| Service {
+        address,
+        interface: "wg0".parse().unwrap(),
+    });
+    (
+        (name(), name(), any::<bool>()),
+        workload(),
+        duty(),
+        timings(),
+        btree_map(name(), place, 0..3),
+        option::of(service),
+        option::of(any::<[u8; 32]>()),
+    )
+        .prop_map(
+            |((plan, cluster, is_home), workload, duty, timings, places, service, key)| CopyPlan {
+                plan,
+                cluster,
+                is_home,
+                workload,
+                duty,
+                timings,
+                places,
+                service,
+                key: key.map(Into::into),
+            },
+        )
+}
+
+/// Anything that a copy may tell.
+pub(crate) fn copy_sight() -> impl Strategy<Value = CopySight> {
+    let position = (any::<u64>(), any::<u64>()).prop_map(|(branch, offset_bytes)| Position {
+        branch,
+        offset_bytes,
+    });
+    (
+        word::<CopyRole>(CopyRole::WORDS),
+        (any::<u64>(), any::<u64>(), any::<u64>()),
+        any::<bool>(),
+        option::of(position),
+        sync_set(),
+        option::of(".{1,9}"),
+    )
+        .prop_map(
+            |(role, (revision, barrier, epoch), fences_itself, position, set, trouble)| CopySight {
+                ago: Duration::ZERO,
+                role,
+                revision,
+                barrier,
+                epoch,
+                fences_itself,
+                position,
+                set,
+                trouble,
+            },
+        )
+}

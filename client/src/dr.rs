@@ -1,0 +1,108 @@
+//! Calls about DR plans: from operators, from the nodes that have copies, and from guards.
+
+use std::time::Duration;
+
+use hanse_core::admission::RefusalKind;
+use hanse_core::name::PlanName;
+
+use crate::client::Client;
+use crate::error::ClientError;
+use crate::proto::{self, run_plan_request::Ask};
+
+impl Client {
+    /// Asks something of a plan. Yields the federation's revision that carries it.
+    pub async fn run_plan(
+        &self,
+        plan: &PlanName,
+        ask: Ask,
+        request_id: &str,
+    ) -> Result<u64, ClientError> {
+        let request = proto::RunPlanRequest {
+            plan: plan.to_string(),
+            ask: Some(ask),
+            request_id: request_id.to_owned(),
+        };
+        let response = self
+            .repeat(|mut api| {
+                let request = request.clone();
+                async move { api.run_plan(request).await }
+            })
+            .await?;
+        Ok(response.revision)
+    }
+
+    /// How the plans are, or one of them: at once if `version` is no longer `after_version`, else
+    /// after a change or after `wait`.
+    pub async fn plan_status(
+        &self,
+        plan: Option<&PlanName>,
+        after_version: u64,
+        wait: Duration,
+    ) -> Result<proto::PlanStatusResponse, ClientError> {
+        let request = proto::PlanStatusRequest {
+            plan: plan.map(ToString::to_string).unwrap_or_default(),
+            after_version,
+            wait_ms: u32::try_from(wait.as_millis()).unwrap_or(u32::MAX),
+        };
+        self.repeat_long(wait, |mut api| {
+            let request = request.clone();
+            async move { api.plan_status(request).await }
+        })
+        .await
+    }
+
+    /// Tells what a copy of the caller's is. Never repeated: the next one says more.
+    pub async fn report_copy(&self, status: proto::CopyStatus) -> Result<(), ClientError> {
+        let status = Some(status);
+        let request = proto::ReportCopyRequest { status };
+        self.once_elsewhere(|mut api| async move { api.report_copy(request).await })
+            .await
+            .map(|_| ())
+    }
+
+    /// Renews the lease of a plan whose primary is the caller's: it lasts so long from before this
+    /// was called; none: it is another's, for ever. Never repeated: that is the guard's to decide.
+    pub async fn renew_lease(
+        &self,
+        plan: &PlanName,
+        epoch: u64,
+        offset_bytes: Option<u64>,
+    ) -> Result<Option<Duration>, ClientError> {
+        let request = proto::RenewLeaseRequest {
+            plan: plan.to_string(),
+            epoch,
+            offset_bytes,
+        };
+        let answered = self
+            .once_elsewhere(|mut api| async move { api.renew_lease(request).await })
+            .await;
+        match answered {
+            Ok(response) => Ok(Some(Duration::from_millis(response.ttl_ms))),
+            Err(ClientError::Refused {
+                kind: RefusalKind::Conflict,
+                ..
+            }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Gives a lease back: nothing runs under it any more.
+    pub async fn release_lease(
+        &self,
+        plan: &PlanName,
+        epoch: u64,
+        request_id: &str,
+    ) -> Result<(), ClientError> {
+        let request = proto::ReleaseLeaseRequest {
+            plan: plan.to_string(),
+            epoch,
+            request_id: request_id.to_owned(),
+        };
+        self.repeat(|mut api| {
+            let request = request.clone();
+            async move { api.release_lease(request).await }
+        })
+        .await
+        .map(|_| ())
+    }
+}
