@@ -6,7 +6,7 @@
 use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::{hmac, rand};
 use hanse_core::key::PresharedKey;
-use hanse_core::name::{MeshName, NodeName};
+use hanse_core::name::{MeshName, NodeName, PlanName};
 
 /// The secret's length: that of a WireGuard key.
 const SECRET_LENGTH: usize = 32;
@@ -51,6 +51,19 @@ impl PresharedKeys {
             context.update(&[u8::try_from(part.len()).unwrap_or(u8::MAX)]);
             context.update(part.as_bytes());
         }
+        let mut key = [0; SECRET_LENGTH];
+        key.copy_from_slice(context.sign().as_ref());
+        PresharedKey::from(key)
+    }
+}
+
+impl PresharedKeys {
+    /// What the copies of a plan show to one another.
+    #[must_use]
+    pub fn of_plan(&self, plan: &PlanName) -> PresharedKey {
+        let mut context = hmac::Context::with_key(&self.0);
+        context.update(b"hanse plan 1");
+        context.update(plan.as_str().as_bytes());
         let mut key = [0; SECRET_LENGTH];
         key.copy_from_slice(context.sign().as_ref());
         PresharedKey::from(key)

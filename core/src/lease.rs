@@ -190,6 +190,12 @@ impl LeaseBook {
         }
     }
 
+    /// The term that is counted.
+    #[must_use]
+    pub fn term(&self) -> u64 {
+        self.term
+    }
+
     /// Renews a lease: from here on it has been answered `now`. `held` is who holds it by a state
     /// that a majority confirmed in this term after the renewal arrived.
     ///

@@ -132,13 +132,16 @@ impl<R: AsyncRuntime> Replica<R> {
         Ok(self.propose(request_id, request).await?)
     }
 
-    /// Who has a plan's lease, as the leader knows it, and the state that a majority confirmed after
-    /// the call.
-    pub async fn lease_sight(
-        &self,
-        plan: &PlanName,
-    ) -> Result<(Arc<FederationState>, LeaseSight), ProposeError> {
-        let (term, state) = self.confirmed_term().await?;
+    /// Who has a plan's lease, as this voter sees it while it believes that it leads, beside the state
+    /// as it has that: enough to decide by, since what is decided is committed in this term or not at
+    /// all. None: it doesn't lead, or began to just now.
+    #[must_use]
+    pub fn lease_glance(&self, plan: &PlanName) -> Option<(Arc<FederationState>, LeaseSight)> {
+        let term = self.leads_in()?;
+        let state = self.read();
+        if self.ledger().lock().term() != term {
+            return None;
+        }
         let lease = LeaseName::from(plan);
         let sight = match state.leases().get(&lease) {
             None => LeaseSight::Free,
@@ -154,7 +157,7 @@ impl<R: AsyncRuntime> Replica<R> {
                 }
             }
         };
-        Ok((state, sight))
+        Some((state, sight))
     }
 
     /// Commits what was decided of a plan, in this term or not at all. With a promotion the lease

@@ -13,6 +13,8 @@ use std::time::Duration;
 use futures::stream;
 use hanse_client::convert;
 use hanse_client::proto::{self, follow_event::Event};
+use hanse_core::dr::copies::copies_of;
+use hanse_core::dr::duty::CopyPlan;
 use hanse_core::mesh::{MeshChange, NodeDifference, NodePlan, PlanDigest, SiteTerms};
 use hanse_core::name::NodeName;
 use hanse_core::voters::vote::Duty;
@@ -62,6 +64,8 @@ pub(super) struct Sent {
     trust: Option<(Arc<Trust>, Duration)>,
     /// The same.
     duty: Option<Duty>,
+    /// The same.
+    copies: Option<Vec<(u64, CopyPlan)>>,
 }
 
 /// Follows a node's plan until the node goes or the voter stops.
@@ -82,6 +86,7 @@ pub(super) fn follow(
         // The plan is on the node's disk, and these are not: it may have begun anew since.
         trust: None,
         duty: None,
+        copies: None,
         ..sent
     });
     if let Some(sent) = &sent {
@@ -151,10 +156,11 @@ impl Following {
         if self.is_whole_due(&frame) {
             turn = self.place.turn().await;
         }
-        let event = match self.later_event(&frame, &keys.preshared, terms) {
+        let mut event = match self.later_event(&frame, &keys.preshared, terms) {
             Some(event) => event,
             None => self.whole_event(&frame, &keys.preshared)?,
         };
+        event.copies = self.changed_copies(&keys.preshared);
         let is_large = event.encoded_len() > LENGTH_KEPT_MAX;
         self.is_over = is_large && self.request.takes_changes;
         self.place.hand_out(frame.revision, turn, is_large);
@@ -230,6 +236,28 @@ impl Following {
         Some(proto::FollowEvent { compacted, ..event })
     }
 
+    /// What the node's copies have to be, if the node has not heard it yet.
+    fn changed_copies(&mut self, keys: &PresharedKeys) -> Option<proto::CopyPlans> {
+        let copies = copies_of(&self.voter.replica.read(), &self.node);
+        let sent = self.sent.as_mut()?;
+        if sent.copies.as_ref() == Some(&copies) {
+            return None;
+        }
+        let told = copies.iter().map(|(revision, copy)| {
+            let key = Some(keys.of_plan(&copy.plan));
+            let copy = CopyPlan {
+                key,
+                ..copy.clone()
+            };
+            convert::copy_plan_to_proto(*revision, &copy)
+        });
+        let copies_told = told.collect();
+        sent.copies = Some(copies);
+        Some(proto::CopyPlans {
+            copies: copies_told,
+        })
+    }
+
     fn finish(
         &mut self,
         event: Event,
@@ -237,7 +265,8 @@ impl Following {
         (terms, mark): (SiteTerms, [u8; 32]),
         frame: &Frame,
     ) -> proto::FollowEvent {
-        let told = self.sent.take();
+        let mut told = self.sent.take();
+        let copies = told.as_mut().and_then(|told| told.copies.take());
         let is_told = |was: &dyn Fn(&Sent) -> bool| told.as_ref().is_some_and(was);
         let newest = (self.voter.trust(), self.voter.certificate_lifetime());
         let duty = frame.duty(&self.node).unwrap_or(Duty::Follow);
@@ -253,6 +282,7 @@ impl Following {
             voters: frame.voters.clone(),
             trust: Some(newest.clone()),
             duty: Some(duty.clone()),
+            copies,
         });
         let endpoints = || frame.voters.to_vec();
         proto::FollowEvent {
@@ -264,6 +294,7 @@ impl Following {
             compacted: false,
             trust: (!is_trust_told).then(|| newest.0.to_proto(newest.1)),
             duty: (!is_duty_told).then(|| vote::duty_message(&duty, frame.revision)),
+            copies: None,
         }
     }
 }

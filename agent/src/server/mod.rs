@@ -8,6 +8,7 @@ mod authority;
 pub mod authorize;
 mod backup;
 pub mod caller;
+mod dr;
 mod enroll;
 mod events;
 mod follow;

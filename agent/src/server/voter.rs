@@ -20,6 +20,7 @@ use tonic::Status;
 use super::authority;
 use super::authorize::{self, Call};
 use super::caller::{Caller, Fault, Standing};
+use super::dr;
 use super::followers::Followers;
 use super::forward;
 use super::guard::Excuse;
@@ -53,6 +54,8 @@ pub struct Voter {
     pub levels: Levels,
     /// What nodes reported.
     pub statuses: Statuses,
+    /// What is remembered of DR plans.
+    pub desk: dr::Desk,
     /// Who follows here.
     pub streams: Streams,
     /// Who did what.
@@ -114,6 +117,7 @@ impl Voter {
             network,
             levels: Levels::default(),
             statuses: Statuses::default(),
+            desk: dr::Desk::default(),
             streams: Streams::default(),
             audit,
             audit_files: Files::new(folder.path()),
@@ -130,6 +134,7 @@ impl Voter {
         voter.statuses.watch(voter.replica.read().inventory());
         tokio::spawn(voter.clone().follow_commits());
         tokio::spawn(health::watch(voter.clone()));
+        tokio::spawn(dr::conduct(voter.clone()));
         tokio::spawn(consensus::autopilot::run(voter.clone()));
         tokio::spawn(consensus::time::run(voter.clone()));
         tokio::spawn(consensus::level::run(voter.clone()));
@@ -302,16 +307,7 @@ impl Voter {
         request_id: &str,
         request: Request,
     ) -> Result<Committed, Status> {
-        if request_id.is_empty() || request_id.len() > REQUEST_ID_LENGTH_MAX {
-            let detail = format!("It has 1 to {REQUEST_ID_LENGTH_MAX} characters.");
-            return Err(invalid(
-                Path::of("request_id"),
-                "Invalid request id",
-                &detail,
-            ));
-        }
-        // An id means something only to the caller who chose it.
-        let request_id = format!("{caller}/{}/{request_id}", call.as_str());
+        let request_id = whole_id(caller, call, request_id)?;
         // A task of its own: a caller that hangs up ends the call, and never what is noted of it.
         let (replica, audit) = (self.replica.clone(), self.audit.clone());
         let (caller, object) = (caller.clone(), object.to_owned());
@@ -326,6 +322,30 @@ impl Voter {
         // The same request, asked again, is answered once its line can be written.
         noted.map_err(unaudited)?;
         result.map_err(failed)
+    }
+
+    /// The revision at which a caller's request was committed already; none: it was not.
+    pub async fn committed_at(
+        &self,
+        caller: &Caller,
+        call: Call,
+        request_id: &str,
+    ) -> Result<Option<u64>, Status> {
+        let request_id = whole_id(caller, call, request_id)?;
+        Ok(self.confirmed().await?.committed_at(&request_id))
+    }
+
+    /// Notes that what somebody asked for was refused.
+    pub async fn note_refusal(
+        &self,
+        caller: &Caller,
+        call: Call,
+        object: &str,
+        reason: &str,
+    ) -> Result<(), Status> {
+        let outcome = Outcome::Refused(reason);
+        let noted = self.audit.note(caller, call, object, outcome).await;
+        noted.map_err(unaudited)
     }
 
     /// Whether this voter leads: the one that may act by itself.
@@ -369,6 +389,16 @@ impl Voter {
             self.statuses.bump();
         }
     }
+}
+
+/// An id means something only to the caller who chose it.
+fn whole_id(caller: &Caller, call: Call, request_id: &str) -> Result<String, Status> {
+    if request_id.is_empty() || request_id.len() > REQUEST_ID_LENGTH_MAX {
+        let detail = format!("It has 1 to {REQUEST_ID_LENGTH_MAX} characters.");
+        let path = Path::of("request_id");
+        return Err(invalid(path, "Invalid request id", &detail));
+    }
+    Ok(format!("{caller}/{}/{request_id}", call.as_str()))
 }
 
 /// What is answered while the audit log can't be written. It may pass, so callers try again.

@@ -1,9 +1,7 @@
 //! Rules of one DR plan among everything else.
 
-use std::time::Duration;
-
 use crate::dr::quorum;
-use crate::dr::timings::Failure;
+use crate::dr::timings::{ELECTION, Failure};
 use crate::finding::{Finding, Path};
 use crate::inventory::{Inventory, NodeMesh};
 use crate::object::DrPlan;
@@ -13,8 +11,6 @@ use crate::object::member_cluster::{Platform, SiteRole};
 
 use super::{Missing, is_declared};
 
-/// How long voters are without a leader when theirs dies, at their defaults.
-const ELECTION: Duration = Duration::from_secs(3);
 /// The most standbys of a plan.
 const STANDBYS_MAX: usize = 7;
 

@@ -14,6 +14,8 @@ use crate::finding::{Finding, Path};
 use crate::lease::{self, TTL_MAX, TTL_MIN};
 use crate::object::words;
 
+/// How long voters are without a leader when theirs dies, at their defaults.
+pub const ELECTION: Duration = Duration::from_secs(3);
 /// From a commit to the node that it concerns, and back.
 const ORDER: Duration = Duration::from_millis(500);
 /// A promotion of PostgreSQL, as measured with nothing left to replay: the rest is bounded by
@@ -238,8 +240,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    const ELECTION: Duration = Duration::from_secs(3);
 
     fn findings(change: impl FnOnce(&mut Timings)) -> Vec<(bool, String)> {
         let mut timings = Preset::Standard.timings();

@@ -1,0 +1,222 @@
+//! What nodes, guards and operators say of DR plans.
+
+use hanse_client::{RefusalKind, convert, proto, refusal};
+use hanse_consensus::lease::NoLease;
+use hanse_core::command::{PlanRequest, Request};
+use hanse_core::dr::ask::{self, Ask};
+use hanse_core::dr::position::Position;
+use hanse_core::finding::{Finding, Path};
+use hanse_core::lease::LeaseRequest;
+use hanse_core::name::{ClusterName, LeaseName, NodeName, PlanName};
+use hanse_core::state::FederationState;
+use tonic::Status;
+
+use super::super::authorize::Call;
+use super::super::caller::Caller;
+use super::super::enroll::calling_node;
+use super::super::voter::{Voter, failed, invalid};
+use super::conductor::glance;
+
+/// The longest sentence that is kept of a copy, in characters.
+const SENTENCE_LENGTH_MAX: usize = 500;
+
+/// Keeps what a node tells of a copy of its own.
+pub(in super::super) fn report(
+    voter: &Voter,
+    caller: &Caller,
+    request: proto::ReportCopyRequest,
+) -> Result<(), Status> {
+    let node = calling_node(caller)?;
+    let status = request.status.unwrap_or_default();
+    let told = convert::copy_status_from_proto(&status);
+    let (plan, mut copy) = told.map_err(|findings| malformed(&findings))?;
+    copy.trouble = copy.trouble.map(|trouble| shortened(&trouble));
+    let state = voter.replica.read();
+    // What is told of a copy that the node does not have (any more) is nobody's.
+    if let Some(cluster) = cluster_of(&state, &plan, &node) {
+        let now = voter.desk.now();
+        let mut memory = voter.desk.lock();
+        let key = (plan.clone(), cluster.clone());
+        match status.progress.is_empty() {
+            true => memory.progress.remove(&key),
+            false => memory.progress.insert(key, shortened(&status.progress)),
+        };
+        memory.lookout.heard(&plan, (&cluster, &node), copy, now);
+        drop(memory);
+        voter.desk.stir();
+    }
+    Ok(())
+}
+
+/// Renews the lease of a plan whose primary is the caller's.
+pub(in super::super) async fn renew(
+    voter: &Voter,
+    caller: &Caller,
+    request: &proto::RenewLeaseRequest,
+) -> Result<proto::RenewLeaseResponse, Status> {
+    let node = calling_node(caller)?;
+    let plan = read_plan(&request.plan)?;
+    let (lease, epoch) = (LeaseName::from(&plan), request.epoch);
+    let renewed = voter.replica.renew_lease(&lease, &node, epoch).await;
+    let ttl = renewed.map_err(no_lease)?;
+    let state = voter.replica.read();
+    if let Some((cluster, offset_bytes)) =
+        cluster_of(&state, &plan, &node).zip(request.offset_bytes)
+    {
+        let position = Position {
+            branch: epoch,
+            offset_bytes,
+        };
+        let now = voter.desk.now();
+        let mut memory = voter.desk.lock();
+        memory
+            .lookout
+            .renewed(&plan, (&cluster, &node), position, now);
+    }
+    Ok(proto::RenewLeaseResponse {
+        ttl_ms: u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX),
+    })
+}
+
+/// Takes a lease back from its holder.
+pub(in super::super) async fn release(
+    voter: &Voter,
+    caller: &Caller,
+    request: proto::ReleaseLeaseRequest,
+) -> Result<(), Status> {
+    let holder = calling_node(caller)?;
+    let plan = read_plan(&request.plan)?;
+    let change = Request::Lease(LeaseRequest::Release {
+        lease: LeaseName::from(&plan),
+        holder,
+        epoch: request.epoch,
+    });
+    let object = format!("lease of DR plan `{plan}`");
+    let id = &request.request_id;
+    voter
+        .propose(caller, Call::Lease, &object, id, change)
+        .await?;
+    voter.desk.stir();
+    Ok(())
+}
+
+/// Does what an operator asks of a plan, or refuses it.
+pub(in super::super) async fn run_plan(
+    voter: &Voter,
+    caller: &Caller,
+    request: proto::RunPlanRequest,
+) -> Result<proto::RunPlanResponse, Status> {
+    let plan = read_plan(&request.plan)?;
+    let wanted = read_ask(request.ask)?;
+    let id = &request.request_id;
+    if let Some(revision) = voter.committed_at(caller, Call::RunPlan, id).await? {
+        return Ok(proto::RunPlanResponse { revision });
+    }
+    let Some(glance) = glance(voter, &plan) else {
+        let state = voter.confirmed().await?;
+        return Err(match state.plans().contains_key(&plan) {
+            true => Status::unavailable("this voter began to lead just now; try again"),
+            false => refused(
+                RefusalKind::NotFound,
+                "Not found",
+                &format!("No DR plan `{plan}` is declared. See: hanse dr"),
+            ),
+        });
+    };
+    let reason = format!("{caller} asks for it");
+    let decided = ask::admit(
+        &glance.terms,
+        &glance.record,
+        &glance.sight,
+        (wanted, reason),
+    );
+    let object = format!("DR plan `{plan}`");
+    let change = match decided {
+        Ok(change) => change,
+        Err(reason) => {
+            let reason = reason.to_string();
+            voter
+                .note_refusal(caller, Call::RunPlan, &object, &reason)
+                .await?;
+            return Err(refused(RefusalKind::Conflict, "Refused", &reason));
+        }
+    };
+    let change = PlanRequest {
+        plan,
+        record_revision: glance.record.revision,
+        spec_revision: glance.terms.revision,
+        change,
+        ended_epoch: None,
+    };
+    let committed = voter
+        .propose(caller, Call::RunPlan, &object, id, Request::Plan(change))
+        .await?;
+    voter.desk.stir();
+    let revision = committed.revision;
+    Ok(proto::RunPlanResponse { revision })
+}
+
+fn read_ask(ask: Option<proto::run_plan_request::Ask>) -> Result<Ask, Status> {
+    use proto::run_plan_request::Ask as Asked;
+    Ok(match ask {
+        None => {
+            let detail = "The message asks for nothing that is known here.";
+            return Err(invalid(Path::of("ask"), "Unknown request", detail));
+        }
+        Some(Asked::Switchover(switchover)) => Ask::Switchover {
+            to: read_cluster(&switchover.to)?,
+        },
+        Some(Asked::Failover(failover)) => Ask::Failover {
+            to: match failover.to.as_str() {
+                "" => None,
+                to => Some(read_cluster(to)?),
+            },
+            allows_data_loss: failover.allow_data_loss,
+        },
+        Some(Asked::Failback(_)) => Ask::Failback,
+        Some(Asked::Pause(_)) => Ask::Pause,
+        Some(Asked::Resume(_)) => Ask::Resume,
+        Some(Asked::ConfirmFenced(holder)) => Ask::ConfirmFenced {
+            holder: holder.parse().map_err(|error| {
+                let detail = format!("{error}.");
+                invalid(Path::of("holder"), "Invalid name", &detail)
+            })?,
+        },
+    })
+}
+
+fn read_cluster(text: &str) -> Result<ClusterName, Status> {
+    text.parse()
+        .map_err(|error| invalid(Path::of("to"), "Invalid name", &format!("{error}.")))
+}
+
+pub(super) fn read_plan(text: &str) -> Result<PlanName, Status> {
+    text.parse()
+        .map_err(|error| invalid(Path::of("plan"), "Invalid name", &format!("{error}.")))
+}
+
+/// The site whose copy a node has.
+fn cluster_of(state: &FederationState, plan: &PlanName, node: &NodeName) -> Option<ClusterName> {
+    let nodes = &state.plans().get(plan)?.nodes;
+    let mut own = nodes.iter().filter(|(_, holder)| *holder == node);
+    own.next().map(|(cluster, _)| cluster.clone())
+}
+
+fn shortened(sentence: &str) -> String {
+    sentence.chars().take(SENTENCE_LENGTH_MAX).collect()
+}
+
+fn no_lease(error: NoLease) -> Status {
+    match error {
+        NoLease::Refused(reason) => refused(RefusalKind::Conflict, "No lease", &reason.to_string()),
+        NoLease::Unknown(error) => failed(error),
+    }
+}
+
+fn refused(kind: RefusalKind, summary: &str, detail: &str) -> Status {
+    refusal::to_status(kind, &[Finding::error(Path::root(), summary, detail)])
+}
+
+fn malformed(findings: &[Finding]) -> Status {
+    refusal::to_status(RefusalKind::Invalid, findings)
+}

@@ -1,0 +1,171 @@
+//! How DR plans are, as they are shown to people and programs.
+
+use std::time::Duration;
+
+use hanse_client::{convert, proto};
+use hanse_core::dr::record::{PastRun, PlanRecord, Run};
+use hanse_core::dr::sight::{CopySight, LeaseSight};
+use hanse_core::dr::timings::{ELECTION, Failure};
+use hanse_core::name::{ClusterName, PlanName};
+use tonic::Status;
+
+use super::super::voter::Voter;
+use super::calls::read_plan;
+use super::conductor::{Glance, glance};
+
+/// The longest wait for a change.
+const WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// How the plans are, at once or after a change.
+pub(in super::super) async fn plan_status(
+    voter: &Voter,
+    request: &proto::PlanStatusRequest,
+) -> Result<proto::PlanStatusResponse, Status> {
+    let wanted = match request.plan.as_str() {
+        "" => None,
+        plan => Some(read_plan(plan)?),
+    };
+    let mut version = voter.desk.version.subscribe();
+    let wait = Duration::from_millis(request.wait_ms.into()).min(WAIT_MAX);
+    let is_other = version.wait_for(|version| *version != request.after_version);
+    tokio::select! {
+        _ = is_other => {}
+        () = tokio::time::sleep(wait) => {}
+        () = voter.stop.cancelled() => {
+            return Err(Status::unavailable("the voter is stopping; try again"));
+        }
+    }
+    let version = *voter.desk.version.borrow();
+    let state = voter.confirmed().await?;
+    let plans = state.plans().keys();
+    let plans = plans.filter(|plan| wanted.as_ref().is_none_or(|wanted| wanted == *plan));
+    let shown =
+        plans.filter_map(|plan| glance(voter, plan).map(|glance| show(voter, plan, &glance)));
+    let plans = shown.collect();
+    Ok(proto::PlanStatusResponse { version, plans })
+}
+
+fn show(voter: &Voter, plan: &PlanName, glance: &Glance) -> proto::PlanStatus {
+    let Glance {
+        state,
+        plan: spec,
+        terms,
+        record,
+        sight,
+    } = glance;
+    let memory = voter.desk.lock();
+    let waits_for = memory.waits.get(plan).cloned().unwrap_or_default();
+    let view = |cluster: &ClusterName| {
+        let progress = memory.progress.get(&(plan.clone(), cluster.clone()));
+        view(glance, cluster, progress.map(String::as_str))
+    };
+    let copies = spec.sites().map(view).collect();
+    drop(memory);
+    let predicted = terms.timings.predict(Failure::Host, ELECTION, None);
+    let name = |cluster: Option<&ClusterName>| cluster.map(ToString::to_string).unwrap_or_default();
+    let now_unix_s = sight.now_unix_s;
+    proto::PlanStatus {
+        plan: plan.to_string(),
+        home: spec.home.to_string(),
+        primary: name(record.primary.as_ref()),
+        primary_node: record
+            .primary_node()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
+        fence_epoch: record.epoch,
+        run: record.run.as_ref().map(show_run),
+        past: record.past.as_ref().map(show_past),
+        copies,
+        paused: record.paused,
+        held: record
+            .held
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
+        waits_for,
+        lease_silent_for_ms: match &sight.lease {
+            LeaseSight::Free => None,
+            LeaseSight::Held { silent_for, .. } => Some(milliseconds(*silent_for)),
+        },
+        set: Some(convert::sync_set_to_proto(&record.set)),
+        service_address: spec
+            .service_address
+            .map(|it| it.to_string())
+            .unwrap_or_default(),
+        predicted: Some(proto::Prediction {
+            detection_ms: milliseconds(predicted.detection),
+            fencing_ms: milliseconds(predicted.fencing),
+            promotion_ms: milliseconds(predicted.promotion),
+            redirect_ms: milliseconds(predicted.redirect),
+            total_ms: milliseconds(predicted.total()),
+        }),
+        accepts_pause_risk: spec.accept_pause_risk,
+        automatic_failover: spec.automatic_failover,
+        mark_age_ms: record.mark.map(|mark| {
+            now_unix_s
+                .saturating_sub(mark.at_unix_s)
+                .saturating_mul(1000)
+        }),
+        replication: spec
+            .replication(&state.inventory().federation.spec)
+            .mode
+            .to_string(),
+    }
+}
+
+fn view(glance: &Glance, cluster: &ClusterName, progress: Option<&str>) -> proto::CopyView {
+    let PlanRecord { nodes, primary, .. } = &glance.record;
+    let copy: Option<&CopySight> = glance.sight.copies.get(cluster);
+    let is_primary = primary.as_ref() == Some(cluster);
+    let lag_bytes = match (primary, is_primary) {
+        (Some(primary), false) => glance.sight.lag_bytes(cluster, primary),
+        (Some(_) | None, _) => None,
+    };
+    proto::CopyView {
+        member_cluster: cluster.to_string(),
+        node: nodes
+            .get(cluster)
+            .map(ToString::to_string)
+            .unwrap_or_default(),
+        status: copy.map(|copy| convert::copy_status_to_proto(&glance.plan.name, copy, progress)),
+        heard_ago_ms: copy.map_or(0, |copy| milliseconds(copy.ago)),
+        lag_bytes,
+    }
+}
+
+fn show_run(run: &Run) -> proto::PlanRun {
+    proto::PlanRun {
+        kind: run.kind.to_string(),
+        phase: run.phase.to_string(),
+        from: run
+            .from
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
+        to: run.to.as_ref().map(ToString::to_string).unwrap_or_default(),
+        reason: run.reason.clone(),
+        began_unix_s: run.began_unix_s,
+        began_revision: run.began_revision,
+    }
+}
+
+fn show_past(past: &PastRun) -> proto::PastPlanRun {
+    proto::PastPlanRun {
+        kind: past.kind.to_string(),
+        outcome: past.outcome.to_string(),
+        from: past
+            .from
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
+        to: past.to.to_string(),
+        reason: past.reason.clone(),
+        began_unix_s: past.began_unix_s,
+        ended_unix_s: past.ended_unix_s,
+        lost_bytes: past.lost_bytes,
+    }
+}
+
+fn milliseconds(length: Duration) -> u64 {
+    u64::try_from(length.as_millis()).unwrap_or(u64::MAX)
+}
