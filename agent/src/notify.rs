@@ -5,6 +5,7 @@ use std::io;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::time::Duration;
 
 /// The variable that names systemd's socket.
 const SOCKET_VARIABLE: &str = "NOTIFY_SOCKET";
@@ -12,6 +13,18 @@ const SOCKET_VARIABLE: &str = "NOTIFY_SOCKET";
 /// The agent does its work.
 pub fn ready() {
     tell("READY=1");
+}
+
+/// What systemd watches is alive.
+pub fn alive() {
+    tell("WATCHDOG=1");
+}
+
+/// How often systemd wants to hear that; none: never.
+#[must_use]
+pub fn watchdog_interval() -> Option<Duration> {
+    let microseconds = std::env::var("WATCHDOG_USEC").ok()?.parse().ok()?;
+    Some(Duration::from_micros(microseconds))
 }
 
 /// The agent is about to end.

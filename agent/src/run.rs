@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::FollowerClock;
+use crate::copies::{self, Told};
 use crate::data::{DataFolder, Settings};
 use crate::duty::{self, Next};
 use crate::follower::renewal::{self, Renewal, Signer};
@@ -45,10 +46,11 @@ where
     let (node, federation) = (settings.node.clone(), settings.federation.clone());
     let mut serving = Serving::begin(&folder, settings, &stop).await?;
     let hands = Arc::new(start_hands().await?);
+    let copies = watch::channel(Arc::new(Told::read(&folder)?)).0;
     notify::ready();
     tracing::info!(%node, %federation, "agent ready");
     loop {
-        match live(&folder, serving, hands.clone(), &stop).await {
+        match live(&folder, serving, (hands.clone(), &copies), &stop).await {
             Ok(Ended::Stopped) => return Ok(hands),
             Ok(Ended::Changed) => {}
             Err(error) => {
@@ -107,7 +109,7 @@ impl Serving {
 async fn live<H: Hands>(
     folder: &DataFolder,
     serving: Serving,
-    hands: Arc<H>,
+    (hands, copies): (Arc<H>, &watch::Sender<Arc<Told>>),
     stopped: &CancellationToken,
 ) -> anyhow::Result<Ended> {
     let Serving {
@@ -128,7 +130,16 @@ async fn live<H: Hands>(
         trust: watch::channel(None).0,
         duty: watch::channel(None).0,
         complaint: watch::channel(None).0,
+        copies: copies.clone(),
+        federation: watch::channel(None).0,
     };
+    let caring = copies::run(
+        folder.clone(),
+        copies.subscribe(),
+        known.federation.subscribe(),
+        stop.clone(),
+    );
+    let mut caring = tokio::spawn(caring);
     let mut voters = Voters::learning(folder.clone(), settings.endpoints.clone());
     if let Some(server) = &server {
         voters = voters.after_own(reachable(server.address())?);
@@ -162,6 +173,7 @@ async fn live<H: Hands>(
         () = stop.cancelled() => Ok(None),
         next = duty.next() => Ok(Some(next)),
         _ = &mut following => Err("the follower died; see the log above".to_owned()),
+        _ = &mut caring => Err("the care of copies died; see the log above".to_owned()),
         _ = &mut renewing => Err("the renewal of certificates died; see the log above".to_owned()),
         () = ended(&mut server) => Err("the federation's API died; see the log above".to_owned()),
         reason = out_of_consensus(voter.as_deref()) => {
@@ -176,6 +188,7 @@ async fn live<H: Hands>(
     }
     stop.cancel();
     following.await.context("the follower failed")?;
+    caring.await.context("the care of copies failed")?;
     renewing
         .await
         .context("the renewal of certificates failed")?;

@@ -19,6 +19,7 @@ mod observation;
 mod owned;
 mod proof;
 mod reconcile;
+mod service_address;
 mod view;
 
 pub use config::Config;
@@ -26,3 +27,4 @@ pub use daemon::run_wireguard_daemon;
 pub use dataplane::Dataplane;
 pub use error::Error;
 pub use observation::{Backend, MeshObservation, Observation, PeerObservation};
+pub use service_address::ServiceAddresses;

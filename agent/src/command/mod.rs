@@ -10,6 +10,7 @@ pub mod connection;
 pub mod credentials;
 pub mod debug;
 pub mod events;
+pub mod guard;
 pub mod join;
 pub mod leave;
 pub mod mesh;
@@ -97,6 +98,14 @@ enum Command {
     /// Gathers what somebody needs to find out what is wrong
     #[command(subcommand)]
     Debug(debug::Debug),
+    /// Guards the copy of a DR plan's workload; the agent or systemd starts it
+    Guard(guard::Guard),
+    /// Becomes the keeper of a workload; the guard starts it
+    #[command(hide = true)]
+    GuardKeeper(guard::Keeper),
+    /// Becomes the workload; the keeper starts it
+    #[command(hide = true)]
+    GuardStage,
     /// Becomes the WireGuard daemon of an interface; the agent starts it
     #[command(hide = true)]
     WireguardDaemon(wireguard_daemon::WireguardDaemon),
@@ -108,6 +117,9 @@ impl Arguments {
         match self.command {
             // Before there are threads: it enters a namespace of its own.
             Command::WireguardDaemon(command) => command.run(),
+            Command::GuardKeeper(command) => command.run(),
+            Command::GuardStage => guard::become_workload(),
+            Command::Guard(command) => command.run(),
             Command::Agent(command) => command.start(runtime()?),
             Command::Bootstrap(command) => asynchronously(command.run()),
             Command::Join(command) => asynchronously(command.run()),

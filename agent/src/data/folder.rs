@@ -9,6 +9,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use hanse_core::name::PlanName;
 use rustix::fs::{FlockOperation, flock};
 
 /// The file that is locked.
@@ -129,6 +130,18 @@ impl DataFolder {
     #[must_use]
     pub fn plan(&self) -> PathBuf {
         self.path.join("plan.bin")
+    }
+
+    /// What the copies of workloads that are here have to be.
+    #[must_use]
+    pub fn copies(&self) -> PathBuf {
+        self.path.join("copies.bin")
+    }
+
+    /// What is kept for the copy of a plan's workload: its guard's order and socket among it.
+    #[must_use]
+    pub fn copy(&self, plan: &PlanName) -> PathBuf {
+        self.path.join("plans").join(plan.as_str())
     }
 
     /// Where the federation said that its voters are.

@@ -5,6 +5,7 @@
 
 pub mod file;
 pub mod folder;
+pub mod kept;
 pub mod settings;
 
 pub use folder::{DataError, DataFolder};

@@ -18,6 +18,7 @@ use super::pace::Pace;
 use super::reporter::Reporter;
 use super::voters::Voters;
 use super::{capacity, plan_file, report};
+use crate::copies::Told;
 use crate::data::{DataError, DataFolder, QUEUE_SIZE_DEFAULT};
 
 /// How often to report before a plan says so, and the bounds of what a plan may say.
@@ -38,6 +39,10 @@ pub struct Known {
     pub duty: watch::Sender<Option<proto::VoterDuty>>,
     /// Why the node is not what it is to be to the voters, for its reports.
     pub complaint: watch::Sender<Option<String>>,
+    /// Where to say what the node's copies of workloads have to be.
+    pub copies: watch::Sender<Arc<Told>>,
+    /// Where to say by which connection the federation can be reached; none: by none.
+    pub federation: watch::Sender<Option<Client>>,
 }
 
 /// Follows the node's plan.
@@ -140,6 +145,7 @@ impl<H: Hands> Follower<H> {
         let client = client.with_patience(Duration::ZERO);
         let mut events = client.follow(self.request()).await?;
         tracing::info!("following the federation");
+        self.identity.federation.send_replace(Some(client.clone()));
         let (interval, intervals) = watch::channel(self.report_interval());
         let reporter = Reporter {
             client: client.clone(),
@@ -201,6 +207,9 @@ impl<H: Hands> Follower<H> {
         if let Some(duty) = &event.duty {
             self.identity.duty.send_replace(Some(duty.clone()));
         }
+        if let Some(copies) = &event.copies {
+            self.take_copies(copies);
+        }
         match event.event {
             Some(Event::Plan(plan)) => {
                 let compacted = event.compacted;
@@ -238,6 +247,31 @@ impl<H: Hands> Follower<H> {
             }
             // Something that a newer voter says and that is not of a plan.
             None => Ok(()),
+        }
+    }
+
+    /// Takes what a voter says of the copies. It is on the disk before it is in effect: the guards go
+    /// by it too.
+    fn take_copies(&self, copies: &proto::CopyPlans) {
+        let known = self.identity.copies.borrow().clone();
+        match known.heard(copies) {
+            Ok(None) => {}
+            Ok(Some(next)) => match next.write(&self.folder) {
+                Ok(()) => {
+                    self.identity.copies.send_replace(Arc::new(next));
+                }
+                Err(error) => tracing::error!(%error, "the copies stay as they were"),
+            },
+            Err(findings) => {
+                let reason = findings
+                    .first()
+                    .map(ToString::to_string)
+                    .unwrap_or_default();
+                tracing::error!(
+                    reason,
+                    "a voter says of copies what this agent does not understand"
+                );
+            }
         }
     }
 
@@ -352,6 +386,8 @@ mod tests {
             trust: watch::channel(None).0,
             duty: watch::channel(None).0,
             complaint: watch::channel(None).0,
+            copies: watch::channel(Default::default()).0,
+            federation: watch::channel(None).0,
         };
         Follower::new(folder.clone(), voters, known, Arc::new(Idle))
     }

@@ -5,15 +5,13 @@
 use std::io;
 
 use hanse_client::proto;
-use prost::Message as _;
 
 use crate::data::file::{self, MODE_SECRET};
+use crate::data::kept::{self, HEADER_LENGTH};
 use crate::data::{DataError, DataFolder};
 
 /// Begins the file, with the version of its format.
 const MAGIC: &[u8; 8] = b"hanseP\x00\x01";
-/// The magic and the checksum.
-const HEADER_LENGTH: usize = 12;
 /// The largest plan that is read: the largest that a voter sends.
 const LENGTH_MAX: u64 = hanse_client::MESSAGE_LIMIT_BYTES as u64 + HEADER_LENGTH as u64;
 
@@ -42,23 +40,13 @@ pub fn read(folder: &DataFolder) -> Result<Option<proto::NodePlan>, DataError> {
 /// A plan as it is written.
 #[must_use]
 pub fn encode(plan: &proto::NodePlan) -> Vec<u8> {
-    let content = plan.encode_to_vec();
-    let mut bytes = Vec::with_capacity(HEADER_LENGTH + content.len());
-    bytes.extend(MAGIC);
-    bytes.extend(crc32fast::hash(&content).to_le_bytes());
-    bytes.extend(content);
-    bytes
+    kept::encode(MAGIC, plan)
 }
 
 /// Reads a plan; any bytes give one or none.
 #[must_use]
 pub fn decode(bytes: &[u8]) -> Option<proto::NodePlan> {
-    let rest = bytes.strip_prefix(MAGIC)?;
-    let (checksum, content) = rest.split_at_checked(HEADER_LENGTH - MAGIC.len())?;
-    if crc32fast::hash(content).to_le_bytes() != *checksum {
-        return None;
-    }
-    proto::NodePlan::decode(content).ok()
+    kept::decode(MAGIC, bytes)
 }
 
 #[cfg(test)]

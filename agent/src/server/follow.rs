@@ -238,7 +238,8 @@ impl Following {
 
     /// What the node's copies have to be, if the node has not heard it yet.
     fn changed_copies(&mut self, keys: &PresharedKeys) -> Option<proto::CopyPlans> {
-        let copies = copies_of(&self.voter.replica.read(), &self.node);
+        let state = self.voter.replica.read();
+        let copies = copies_of(&state, &self.node);
         let sent = self.sent.as_mut()?;
         if sent.copies.as_ref() == Some(&copies) {
             return None;
@@ -255,6 +256,7 @@ impl Following {
         sent.copies = Some(copies);
         Some(proto::CopyPlans {
             copies: copies_told,
+            revision: state.revision(),
         })
     }
 

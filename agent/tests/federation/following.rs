@@ -105,6 +105,8 @@ fn follow(
         trust: watch::channel(None).0,
         duty: watch::channel(None).0,
         complaint: watch::channel(None).0,
+        copies: watch::channel(Default::default()).0,
+        federation: watch::channel(None).0,
     };
     let follower = Follower::new(folder, voters, known, hands.clone());
     tokio::spawn(follower.run(stop.clone()));

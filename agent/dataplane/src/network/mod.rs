@@ -61,8 +61,7 @@ impl Network {
     /// Opens netlink. The receiver yields whenever links, addresses or routes change, by whomever.
     pub(crate) fn open() -> Result<(Self, mpsc::Receiver<()>), Error> {
         let open = || Error::io("open a netlink socket");
-        let (connection, handle, _) = rtnetlink::new_connection().map_err(open())?;
-        tokio::spawn(connection);
+        let network = Self::open_silent()?;
         let groups = [
             MulticastGroup::Link,
             MulticastGroup::Ipv4Ifaddr,
@@ -83,7 +82,15 @@ impl Network {
                 }
             }
         });
-        Ok((Self { handle }, receiver))
+        Ok((network, receiver))
+    }
+
+    /// Opens netlink and hears of no changes.
+    pub(crate) fn open_silent() -> Result<Self, Error> {
+        let opened = rtnetlink::new_connection().map_err(Error::io("open a netlink socket"));
+        let (connection, handle, _) = opened?;
+        tokio::spawn(connection);
+        Ok(Self { handle })
     }
 
     pub(crate) async fn snapshot(&self) -> Result<Snapshot, Error> {
