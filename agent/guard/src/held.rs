@@ -1,0 +1,116 @@
+//! A lease as the guard holds it: what `hanse_core` decides of it, and when the kernel has to act.
+
+use std::time::Duration;
+
+use hanse_core::dr::guard::{Guard, GuardStep, GuardTerms};
+
+use crate::order::LeaseTerms;
+
+/// A lease, and what became of it.
+#[derive(Debug)]
+pub(crate) struct Held {
+    guard: Guard,
+    terms: LeaseTerms,
+    ends: Option<Duration>,
+    /// What was asked before this moment counts no more.
+    counts_from: Duration,
+    pub(crate) is_lost: bool,
+    /// It goes back, or went: nothing runs under it ever again.
+    pub(crate) goes_back: bool,
+    /// The federation knows that it went back.
+    pub(crate) went_back: bool,
+}
+
+impl Held {
+    pub(crate) fn new(terms: LeaseTerms, now: Duration) -> Self {
+        Self {
+            guard: Guard::new(terms.epoch, guard_terms(&terms), now),
+            terms,
+            ends: None,
+            counts_from: Duration::ZERO,
+            is_lost: false,
+            goes_back: false,
+            went_back: false,
+        }
+    }
+
+    pub(crate) fn epoch(&self) -> u64 {
+        self.terms.epoch
+    }
+
+    pub(crate) fn terms(&self) -> &LeaseTerms {
+        &self.terms
+    }
+
+    pub(crate) fn set_terms(&mut self, terms: LeaseTerms) {
+        self.guard.set_terms(guard_terms(&terms));
+        self.terms = terms;
+    }
+
+    pub(crate) fn may_run(&self, now: Duration) -> bool {
+        !self.goes_back && self.guard.may_run(now)
+    }
+
+    /// Until when what runs under it may: the guard ends it then.
+    pub(crate) fn stops_at(&self) -> Option<Duration> {
+        self.before_the_end(self.budget())
+    }
+
+    /// When the kernel ends what the guard has not ended by then. The rest of the budget is for the
+    /// kernel's own work.
+    pub(crate) fn kernel_stops_at(&self) -> Option<Duration> {
+        self.before_the_end(self.budget() / 2)
+    }
+
+    pub(crate) fn step(&self, now: Duration, runs: bool) -> GuardStep {
+        self.guard.step(now, runs)
+    }
+
+    pub(crate) fn asked(&mut self, now: Duration) {
+        self.guard.asked(now);
+    }
+
+    /// A renewal was answered; false if it doesn't count.
+    pub(crate) fn answered(&mut self, sent: Duration, ttl: Duration) -> bool {
+        if self.is_lost || sent < self.counts_from {
+            return false;
+        }
+        self.guard.answered(sent, ttl);
+        let ends = sent.saturating_add(ttl);
+        self.ends = Some(self.ends.map_or(ends, |known| known.max(ends)));
+        true
+    }
+
+    pub(crate) fn lost(&mut self) {
+        self.guard.lost();
+        self.is_lost = true;
+    }
+
+    /// Nobody can tell how long the machine stood still.
+    pub(crate) fn jumped(&mut self, now: Duration) {
+        // Its end ends nothing, so no moment of it matters.
+        if self.terms.fences_itself {
+            self.guard.jumped();
+            self.ends = None;
+            self.counts_from = now;
+        }
+    }
+
+    fn budget(&self) -> Duration {
+        Duration::from_millis(self.terms.stop_budget_ms)
+    }
+
+    fn before_the_end(&self, budget: Duration) -> Option<Duration> {
+        self.ends
+            .filter(|_| self.terms.fences_itself)
+            .map(|ends| ends.saturating_sub(budget))
+    }
+}
+
+fn guard_terms(terms: &LeaseTerms) -> GuardTerms {
+    GuardTerms {
+        check_interval: Duration::from_millis(terms.check_interval_ms),
+        stop_budget: Duration::from_millis(terms.stop_budget_ms),
+        fences_itself: terms.fences_itself,
+    }
+}

@@ -1,0 +1,46 @@
+//! What a guard tells of itself, out of what it decided.
+
+use std::time::Duration;
+
+use crate::machine::Machine;
+use crate::order::{Process, Status};
+
+impl Machine {
+    /// What is told now; none: there was no order yet.
+    pub(crate) fn status(&mut self, now: Duration) -> Option<Status> {
+        let order = self.order.as_ref()?;
+        // That a lease's end fences is true once the kernel's timer is set, and not before.
+        if self.is_covered() {
+            self.serial = order.serial;
+        }
+        Some(Status {
+            serial: self.serial,
+            epoch: order.lease.as_ref().map(|terms| terms.epoch),
+            may_write: self.may_write(now),
+            is_lost: self.lease.as_ref().is_some_and(|held| held.is_lost),
+            process: self.process(),
+            observed: self.observed.clone(),
+        })
+    }
+
+    fn process(&self) -> Process {
+        match (&self.copy, &self.gave_up) {
+            (Some(copy), _) if !copy.is_wanted() => Process::Stopping,
+            (Some(copy), _) => match copy.pid {
+                Some(pid) => Process::Running {
+                    start: copy.start,
+                    pid,
+                },
+                None => Process::Stopped {
+                    ended: self.ended.clone(),
+                },
+            },
+            (None, Some(reason)) => Process::GaveUp {
+                reason: reason.clone(),
+            },
+            (None, None) => Process::Stopped {
+                ended: self.ended.clone(),
+            },
+        }
+    }
+}
