@@ -88,6 +88,8 @@ pub(crate) struct Seen {
 pub(crate) struct Source {
     pub(crate) system: u64,
     pub(crate) timeline: u32,
+    /// The timeline in its control file, by which `pg_rewind` goes; it may lag after a promotion.
+    pub(crate) noted_timeline: u32,
     pub(crate) offset_bytes: u64,
     pub(crate) lineage: Lineage,
     /// Where each of its earlier timelines ended.
@@ -255,6 +257,7 @@ fn follow(scene: &Scene<'_>, primary: &str, epoch: u64) -> Step {
         (Fit::Rewind, true) if !is_clean && !is_standby => return Step::Recover,
         // A standby can't be brought in order alone.
         (Fit::Rewind, true) if !is_clean => return Step::Seed,
+        (Fit::Rewind, true) if source.noted_timeline != source.timeline => return Step::Ask,
         (Fit::Rewind, true) => return Step::Rewind,
     }
     if !is_standby {

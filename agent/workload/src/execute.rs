@@ -1,5 +1,7 @@
 //! Takes the steps. Nothing is decided here.
 
+use std::time::Duration;
+
 use hanse_core::dr::duty::{CopyPlan, Duty};
 use hanse_core::dr::sight::CopyRole;
 use hanse_guard::{LeaseTerms, Order, Program, ServiceAddress, StopSignal};
@@ -7,12 +9,15 @@ use hanse_guard::{LeaseTerms, Order, Program, ServiceAddress, StopSignal};
 use crate::decide::{Ordered, Step};
 use crate::look::{Look, followed, followers};
 use crate::postgresql::{
-    Primary, STOP_MAX, Server, ask, connection, let_listen_early, others, provide, reload, slot,
+    Primary, STOP_MAX, Server, Session, ask, connection, let_listen_early, others, provide, reload,
+    slot,
 };
 use crate::steward::{Here, Steward};
 use crate::trouble::Trouble;
 
-const ANSWER_MAX: std::time::Duration = std::time::Duration::from_secs(2);
+const ANSWER_MAX: Duration = Duration::from_secs(2);
+const CHECKPOINT_MAX: Duration = Duration::from_secs(3600);
+const PROMOTE: &str = "select pg_promote(false) where pg_is_in_recovery()";
 
 impl Steward {
     pub(crate) async fn execute(
@@ -46,10 +51,13 @@ impl Steward {
                 memory.promotes |= is_promotion;
             }),
             Step::Promote => self.promote(at).await,
-            Step::NoteTimeline { timeline } => at.kept.change(|memory| {
-                memory.lineage.insert(*timeline, memory.epoch);
-                memory.promotes = false;
-            }),
+            Step::NoteTimeline { timeline } => {
+                checkpoint(at);
+                at.kept.change(|memory| {
+                    memory.lineage.insert(*timeline, memory.epoch);
+                    memory.promotes = false;
+                })
+            }
             Step::Provide => {
                 let is_standby = look.answer.as_ref().is_none_or(|answer| !answer.writes);
                 let key = at.plan.key.as_ref().filter(|_| !is_standby);
@@ -205,24 +213,31 @@ impl Steward {
         let Some(control) = &look.control else {
             return Ok(());
         };
-        if let Some((bytes, folder)) = at.server.keep_divergent(control, &primary.source)? {
-            let folder = folder.display();
-            tracing::warn!(%folder, bytes, "what the primary does not have is kept for 7 days");
-        }
-        let tried = match control.is_rewindable {
-            true => at.server.try_rewind(&connection).await,
+        let must = match control.is_rewindable {
+            true => at.server.must_rewind(&connection).await,
             false => Err(Trouble(
                 "neither checksums nor wal_log_hints were on".to_owned(),
             )),
         };
-        if let Err(trouble) = tried {
-            // If the primary answers, it is not because of the way to it.
-            ask(&at.server, &connection).await?;
-            tracing::warn!(%trouble, "this copy can't be rewound, and is made anew");
-            return at.kept.change(|memory| memory.is_half_rewound = true);
+        if !matches!(must, Ok(false))
+            && let Some((bytes, folder)) = at.server.keep_divergent(control, &primary.source)?
+        {
+            let folder = folder.display();
+            tracing::warn!(%folder, bytes, "what the primary does not have is kept for 7 days");
         }
-        at.kept.change(|memory| memory.is_half_rewound = true)?;
-        at.server.rewind(&connection).await?;
+        match must {
+            Ok(true) => {
+                at.kept.change(|memory| memory.is_half_rewound = true)?;
+                at.server.rewind(&connection).await?;
+            }
+            Ok(false) => at.server.mark_standby()?,
+            Err(trouble) => {
+                // If the primary answers, it is not because of the way to it.
+                ask(&at.server, &connection).await?;
+                tracing::warn!(%trouble, "this copy can't be rewound, and is made anew");
+                return at.kept.change(|memory| memory.is_half_rewound = true);
+            }
+        }
         at.kept.change(|memory| {
             (memory.is_half_rewound, memory.may_diverge) = (false, false);
             memory.promotes = false;
@@ -230,6 +245,17 @@ impl Steward {
             memory.lineage = primary.source.lineage;
         })
     }
+}
+
+/// Has the server note its new timeline in its control file, by which `pg_rewind` goes, sooner than it
+/// would. Nothing waits for it.
+fn checkpoint(at: &Here) {
+    let mut session = Session::new(&at.server.data);
+    tokio::spawn(async move {
+        if let Err(trouble) = session.ask("checkpoint", CHECKPOINT_MAX).await {
+            tracing::warn!(%trouble, "unable to ask for a checkpoint");
+        }
+    });
 }
 
 fn write_configuration(at: &Here, look: &Look) -> Result<(), Trouble> {
@@ -279,6 +305,6 @@ fn lease(plan: &CopyPlan, epoch: u64, fences_itself: bool) -> LeaseTerms {
     }
 }
 
-fn milliseconds(time: std::time::Duration) -> u64 {
+fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

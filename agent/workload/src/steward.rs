@@ -125,7 +125,7 @@ impl Steward {
         *here = Some(at);
         Ok(match step? {
             Step::Rest => calm,
-            Step::Wait(_) | Step::Configure | Step::Promote => SOON,
+            Step::Wait(_) | Step::Configure | Step::Promote | Step::Ask => SOON,
             Step::Trouble(_) => RETRY,
             _ => Duration::ZERO,
         })

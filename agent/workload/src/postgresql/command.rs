@@ -36,18 +36,24 @@ impl Server {
 
 /// Runs a program to its end, and yields what it printed.
 pub(crate) async fn run(what: &str, command: &mut Command) -> Result<String, Trouble> {
+    let output = output_of(what, command).await?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// The same, and yields what it told of its work.
+pub(crate) async fn words_of(what: &str, command: &mut Command) -> Result<String, Trouble> {
+    let output = output_of(what, command).await?;
+    Ok(String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+async fn output_of(what: &str, command: &mut Command) -> Result<Output, Trouble> {
     let output = command.output().await.map_err(|error| {
         Trouble(format!(
             "unable to {what}: setpriv can't be started ({error}): run `apt-get install util-linux`"
         ))
     })?;
-    said(what, &output)
-}
-
-/// What a program printed, or why it failed.
-pub(crate) fn said(what: &str, output: &Output) -> Result<String, Trouble> {
     if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        return Ok(output);
     }
     let words = String::from_utf8_lossy(&output.stderr);
     Err(Trouble(format!(

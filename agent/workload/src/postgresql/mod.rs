@@ -23,6 +23,7 @@ pub(crate) use layout::Server;
 pub(crate) use names::slot;
 pub(crate) use observe::{Answer, Observer};
 pub(crate) use provide::provide;
+pub(crate) use session::Session;
 pub(crate) use source::{Primary, ask, connection};
 
 pub use layout::Setup;

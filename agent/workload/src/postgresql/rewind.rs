@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::adopt::make_for;
-use super::command::run;
+use super::command::words_of;
 use super::control::Control;
 use super::layout::Server;
 use super::lsn::Paging;
@@ -16,9 +16,10 @@ use crate::trouble::Trouble;
 const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 
 impl Server {
-    /// Whether the data can go back to where it left the primary's; changes nothing.
-    pub(crate) async fn try_rewind(&self, connection: &str) -> Result<(), Trouble> {
-        self.run_rewind(connection, &["--dry-run"]).await
+    /// Whether the data has to go back to where it left the primary's, and can; changes nothing.
+    pub(crate) async fn must_rewind(&self, connection: &str) -> Result<bool, Trouble> {
+        let words = self.run_rewind(connection, &["--dry-run"]).await?;
+        Ok(!words.contains("no rewind required"))
     }
 
     /// Takes away what the primary doesn't have. Cut off in its midst it leaves nothing usable.
@@ -27,7 +28,7 @@ impl Server {
         self.mark_standby()
     }
 
-    async fn run_rewind(&self, connection: &str, arguments: &[&str]) -> Result<(), Trouble> {
+    async fn run_rewind(&self, connection: &str, arguments: &[&str]) -> Result<String, Trouble> {
         let mut command = self.program("pg_rewind");
         command
             .arg("--target-pgdata")
@@ -35,7 +36,7 @@ impl Server {
             .arg(format!("--source-server={connection} dbname=postgres"))
             .arg("--no-ensure-shutdown")
             .args(arguments);
-        run("rewind this copy", &mut command).await.map(|_| ())
+        words_of("rewind this copy", &mut command).await
     }
 
     /// Copies the log since the fork aside; yields its size in bytes and where it is.

@@ -20,7 +20,8 @@ select coalesce(nullif(current_setting('hanse.epoch', true), ''), '0'), pg_is_in
   case when pg_is_in_recovery() then '0' else pg_current_wal_flush_lsn() - '0/0'::pg_lsn end,
   coalesce(current_setting('hanse.lineage', true), ''),
   current_setting('server_version_num')::int / 10000,
-  (select sum(pg_database_size(oid)) from pg_database)";
+  (select sum(pg_database_size(oid)) from pg_database),
+  (select timeline_id from pg_control_checkpoint())";
 
 /// A primary, as it answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,6 +79,7 @@ fn read(text: &str) -> Option<Primary> {
         source: Source {
             system: number(2)?,
             timeline: fields.get(3)?.parse().ok()?,
+            noted_timeline: fields.get(8)?.parse().ok()?,
             offset_bytes: number(4)?,
             lineage: read_lineage(fields.get(5)?)?,
             forks: Vec::new(),
@@ -121,13 +123,14 @@ mod tests {
 
     #[test]
     fn what_a_primary_answers_is_understood() {
-        let primary = read("7|f|42|3|83886080|2:5,3:7|15|1000\n").unwrap();
+        let primary = read("7|f|42|3|83886080|2:5,3:7|15|1000|2\n").unwrap();
         assert_eq!(primary.epoch, Some(7));
         assert_eq!(primary.source.timeline, 3);
+        assert_eq!(primary.source.noted_timeline, 2);
         assert_eq!(primary.source.lineage, Lineage::from([(2, 5), (3, 7)]));
         assert_eq!(show_lineage(&primary.source.lineage), "2:5,3:7");
-        assert_eq!(read("7|t|42|0|0||15|1000").unwrap().epoch, None);
-        assert_eq!(read("7|f|42|3|83886080|2:x|15|1000"), None);
+        assert_eq!(read("7|t|42|0|0||15|1000|1").unwrap().epoch, None);
+        assert_eq!(read("7|f|42|3|83886080|2:x|15|1000|3"), None);
         assert_eq!(read(""), None);
     }
 

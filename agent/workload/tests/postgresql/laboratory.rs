@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::IpAddr;
-use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -18,6 +18,7 @@ use hanse_core::object::dr_plan::{Postgresql, Workload};
 use hanse_workload::{CopyReport, Setup, Steward};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tracing::Instrument as _;
 
 use crate::guard::TestGuard;
 
@@ -83,6 +84,11 @@ pub(crate) fn program(name: &str) -> Command {
 
 impl Laboratory {
     pub(crate) fn new(names: &[&'static str]) -> Self {
+        // With RUST_LOG=hanse_workload=debug a test tells each step.
+        let _ = tracing_subscriber::fmt()
+            .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+            .with_test_writer()
+            .try_init();
         let root = tempfile::tempdir().unwrap();
         fs::set_permissions(root.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let offset = PORTS.fetch_add(1, Ordering::SeqCst) + (std::process::id() % 500) as u16 * 20;
@@ -205,7 +211,8 @@ impl Copy {
         let guard = self.guard.clone();
         let (steward, reports) = Steward::new(self.setup.clone(), guard, self.plans.subscribe());
         self.reports = reports;
-        self.steward = Some(tokio::spawn(steward.run()));
+        let span = tracing::info_span!("copy", name = self.name);
+        self.steward = Some(tokio::spawn(steward.run().instrument(span)));
     }
 
     pub(crate) fn kill(&mut self) {
@@ -220,6 +227,16 @@ impl Copy {
 
     pub(crate) fn data(&self) -> PathBuf {
         self.folder.join("data/main")
+    }
+
+    /// Which data directory it is: one that was made anew is another.
+    pub(crate) fn made(&self) -> u64 {
+        fs::metadata(self.data()).unwrap().ino()
+    }
+
+    /// How many times it gave up what nobody else had.
+    pub(crate) fn kept(&self) -> usize {
+        fs::read_dir(self.folder.join("hanse/divergent")).map_or(0, Iterator::count)
     }
 
     pub(crate) fn address(&self) -> IpAddr {

@@ -70,12 +70,17 @@ async fn a_plan_begins_at_home_and_moves_after_its_primary_died_and_back() {
     lab.copies[1].sql("insert into orders values (3)");
 
     // The old primary gives up what nobody else has, and keeps it aside.
+    let made = lab.copies[0].made();
     lab.follow(0, 1, 9);
     lab.copies[0].until("it follows", follows(9)).await;
     let rows = "select string_agg(id::text, ' ' order by id) from orders";
     assert_eq!(lab.copies[1].sql(rows), "1 2 3");
-    let divergent = lab.copies[0].folder.join("hanse/divergent");
-    assert_eq!(std::fs::read_dir(divergent).unwrap().count(), 1);
+    assert_eq!(
+        lab.copies[0].made(),
+        made,
+        "it was rewound, and not made anew"
+    );
+    assert_eq!(lab.copies[0].kept(), 1);
     lab.copies[1].sql("insert into orders values (4)");
     let end = lab.copies[1].sql("select pg_current_wal_flush_lsn() - '0/0'");
     let end: u64 = end.parse().unwrap();
@@ -107,6 +112,8 @@ async fn a_plan_begins_at_home_and_moves_after_its_primary_died_and_back() {
     lab.lead(0, 11, SyncSet::default());
     lab.copies[0].until("it leads", leads(11)).await;
     assert_eq!(lab.copies[0].sql(rows), "1 2 3 4");
+    let made = lab.copies[1].made();
     lab.follow(1, 0, 11);
     lab.copies[1].until("it follows", follows(11)).await;
+    assert_eq!((lab.copies[1].made(), lab.copies[1].kept()), (made, 0));
 }
