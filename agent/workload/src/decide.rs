@@ -1,0 +1,437 @@
+//! What a copy's keeper does next: one pure function of what it sees and what it remembers.
+//!
+//! Never: a server that could write without a lease; data that is copied over what is somebody else's;
+//! a copy that counts as being on a branch before it has all that the branch began with.
+
+use hanse_core::dr::duty::Duty;
+
+use crate::memory::{Lineage, Memory};
+
+/// What is seen of a copy at one moment.
+#[derive(Debug, Clone)]
+pub(crate) struct Scene<'a> {
+    pub(crate) duty: &'a Duty,
+    pub(crate) is_home: bool,
+    pub(crate) memory: &'a Memory,
+    pub(crate) data: Data,
+    pub(crate) process: Run,
+    /// A server runs on the data, and not under the guard.
+    pub(crate) runs_outside: bool,
+    /// What was ordered of the guard and is in effect; none: not known.
+    pub(crate) ordered: Option<Ordered>,
+    /// The lease that the guard has and may write under, now.
+    pub(crate) may_write_under: Option<u64>,
+    /// What the server tells; none: it doesn't answer.
+    pub(crate) seen: Option<Seen>,
+    /// Whether the server's settings are what the duty asks for, and are in effect.
+    pub(crate) is_configured: bool,
+    /// Whether those whom the duty lets in can come in.
+    pub(crate) is_provided: bool,
+    /// What the primary that is to be followed told of itself, under the lease of the duty.
+    pub(crate) source: Option<&'a Source>,
+}
+
+/// What lies in the data directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Data {
+    /// Nothing.
+    None,
+    /// A database.
+    Whole {
+        /// Which one, among all that there are.
+        system: u64,
+        /// It starts as a standby, which can't write.
+        is_standby: bool,
+        /// It ended in good order.
+        is_clean: bool,
+        /// PostgreSQL's timeline that it is on.
+        timeline: u32,
+    },
+}
+
+/// What is of the server's processes under the guard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Run {
+    /// The guard is not there.
+    Unknown,
+    Stopped,
+    Running,
+    Stopping,
+    GaveUp(String),
+}
+
+/// What is ordered of the guard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ordered {
+    /// That nothing runs.
+    Nothing { gives_back: bool },
+    /// A server that can't write.
+    Standby,
+    /// A server under a lease.
+    Primary { epoch: u64 },
+}
+
+/// What the server tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) writes: bool,
+    /// It receives from the primary that the duty names.
+    pub(crate) receives: bool,
+    /// Nothing reaches it any more, and it has gone through all that did.
+    pub(crate) is_settled: bool,
+    pub(crate) offset_bytes: u64,
+    pub(crate) timeline: u32,
+}
+
+/// What a primary tells of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Source {
+    pub(crate) system: u64,
+    pub(crate) timeline: u32,
+    /// The timeline in its control file, by which `pg_rewind` goes; it may lag after a promotion.
+    pub(crate) noted_timeline: u32,
+    pub(crate) offset_bytes: u64,
+    pub(crate) lineage: Lineage,
+    /// Where each of its earlier timelines ended.
+    pub(crate) forks: Vec<(u32, u64)>,
+}
+
+/// What to do next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Nothing: the duty is in effect.
+    Rest,
+    /// Nothing can be done before something else happens.
+    Wait(String),
+    /// Nothing can be done before somebody mends it.
+    Trouble(String),
+    Create,
+    StopOutside,
+    Configure,
+    Order(Ordered),
+    /// It writes under this lease, or is about to.
+    NoteLead {
+        epoch: u64,
+        /// A promotion follows, and with it a new timeline.
+        is_promotion: bool,
+    },
+    Promote,
+    /// The promotion began this timeline.
+    NoteTimeline {
+        timeline: u32,
+    },
+    Provide,
+    /// Ask the primary what it is.
+    Ask,
+    Seed,
+    /// Bring a server that ended by force to where it can be told how far it was.
+    Recover,
+    Rewind,
+    /// Make it a standby.
+    MarkStandby,
+    NoteBranch {
+        epoch: u64,
+    },
+    NoteBarrier {
+        barrier: u64,
+    },
+}
+
+/// What to do next.
+pub(crate) fn decide(scene: &Scene<'_>) -> Step {
+    if scene.process == Run::Unknown {
+        return Step::Wait("the plan's guard is not there".to_owned());
+    }
+    match scene.duty {
+        Duty::Wait => match scene.data {
+            Data::None if scene.is_home && scene.memory.epoch == 0 => Step::Create,
+            Data::None | Data::Whole { .. } => Step::Rest,
+        },
+        Duty::Lead { epoch, .. } => lead(scene, *epoch),
+        Duty::Follow { primary, epoch } => follow(scene, primary.as_str(), *epoch),
+        Duty::Detach { barrier } => detach(scene, *barrier),
+        Duty::Stop { barrier } => stop(scene, *barrier),
+    }
+}
+
+fn lead(scene: &Scene<'_>, epoch: u64) -> Step {
+    let is_standby = match scene.data {
+        Data::None => {
+            return Step::Trouble(
+                "this copy is to lead and has no data: bring the data directory back".to_owned(),
+            );
+        }
+        Data::Whole { is_standby, .. } => is_standby,
+    };
+    if scene.memory.is_half_rewound {
+        return Step::Trouble("this copy is to lead, and its data is not whole".to_owned());
+    }
+    if scene.runs_outside {
+        return Step::StopOutside;
+    }
+    if let Run::GaveUp(reason) = &scene.process
+        && scene.ordered == Some(Ordered::Primary { epoch })
+    {
+        return Step::Trouble(format!("the server does not stay up: {reason}"));
+    }
+    // Before the first write: who must have each commit.
+    if !scene.is_configured {
+        return Step::Configure;
+    }
+    let writes = scene.seen.is_some_and(|seen| seen.writes);
+    let may_run_already = scene.process == Run::Running && !is_standby;
+    let is_noted = scene.memory.epoch == epoch && scene.memory.branch == epoch;
+    // What begins to write under this lease is on its branch from there on; what writes already
+    // becomes so once the lease is here.
+    if !is_noted && !may_run_already {
+        return Step::NoteLead {
+            epoch,
+            is_promotion: is_standby,
+        };
+    }
+    if scene.ordered != Some(Ordered::Primary { epoch }) {
+        return Step::Order(Ordered::Primary { epoch });
+    }
+    if scene.may_write_under != Some(epoch) {
+        return Step::Wait(format!("lease {epoch} is not here yet"));
+    }
+    match (scene.seen, writes) {
+        (None, _) => Step::Wait("the server does not answer yet".to_owned()),
+        (Some(_), false) => Step::Promote,
+        (Some(_), true) if !is_noted => Step::NoteLead {
+            epoch,
+            is_promotion: false,
+        },
+        (Some(seen), true) if scene.memory.promotes => Step::NoteTimeline {
+            timeline: seen.timeline,
+        },
+        (Some(_), true) if !scene.is_provided => Step::Provide,
+        (Some(_), true) => Step::Rest,
+    }
+}
+
+fn follow(scene: &Scene<'_>, primary: &str, epoch: u64) -> Step {
+    if scene.runs_outside {
+        return Step::Trouble(
+            "a server runs on this data that the federation did not start: stop it".to_owned(),
+        );
+    }
+    if let Some(step) = end_writer(scene) {
+        return step;
+    }
+    let Data::Whole {
+        system,
+        is_standby,
+        is_clean,
+        timeline,
+    } = scene.data
+    else {
+        return match (scene.process == Run::Stopped, scene.source) {
+            (false, _) => still(scene),
+            (true, None) => Step::Ask,
+            (true, Some(_)) => Step::Seed,
+        };
+    };
+    let follows_already = scene.memory.branch == epoch && is_standby && scene.is_configured;
+    if follows_already && scene.seen.is_some_and(|seen| seen.receives) {
+        return match scene.is_provided {
+            true => Step::Rest,
+            false => Step::Provide,
+        };
+    }
+    let Some(source) = scene.source else {
+        return Step::Ask;
+    };
+    if system != source.system {
+        return Step::Trouble(format!(
+            "the data directory has another database than `{primary}`: move it away, and it is \
+             copied from there"
+        ));
+    }
+    let offset_bytes = scene.seen.map(|seen| seen.offset_bytes);
+    let fit = fit(scene.memory, timeline, offset_bytes, source);
+    match (fit, scene.process == Run::Stopped) {
+        (Fit::Follows, _) => {}
+        (Fit::Rewind | Fit::Copy, false) => return still(scene),
+        (Fit::Copy, true) => return Step::Seed,
+        (Fit::Rewind, true) if !is_clean && !is_standby => return Step::Recover,
+        // A standby can't be brought in order alone.
+        (Fit::Rewind, true) if !is_clean => return Step::Seed,
+        (Fit::Rewind, true) if source.noted_timeline != source.timeline => return Step::Ask,
+        (Fit::Rewind, true) => return Step::Rewind,
+    }
+    if !is_standby {
+        return match scene.process == Run::Stopped {
+            true => Step::MarkStandby,
+            false => still(scene),
+        };
+    }
+    if !scene.is_configured {
+        return Step::Configure;
+    }
+    if scene.ordered != Some(Ordered::Standby) {
+        return Step::Order(Ordered::Standby);
+    }
+    if let Run::GaveUp(reason) = &scene.process {
+        return Step::Trouble(format!("the server does not stay up: {reason}"));
+    }
+    match scene.seen {
+        None => Step::Wait("the server does not answer yet".to_owned()),
+        Some(seen)
+            if seen.receives
+                && seen.timeline == source.timeline
+                && seen.offset_bytes >= source.offset_bytes =>
+        {
+            Step::NoteBranch { epoch }
+        }
+        Some(_) => Step::Wait(format!("it does not have yet what `{primary}` began with")),
+    }
+}
+
+/// How a copy gets to where it can receive from a primary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fit {
+    /// As it is.
+    Follows,
+    /// Once what the primary doesn't have is taken away.
+    Rewind,
+    /// Not at all: it is made anew.
+    Copy,
+}
+
+/// How a copy gets to where it can receive from a primary. `offset_bytes`: how far it is, if known.
+pub(crate) fn fit(
+    memory: &Memory,
+    timeline: u32,
+    offset_bytes: Option<u64>,
+    source: &Source,
+) -> Fit {
+    if memory.is_half_rewound {
+        return Fit::Copy;
+    }
+    // What PostgreSQL calls the same timeline may be two: whoever began it tells.
+    if memory.lineage.get(&timeline) != source.lineage.get(&timeline) {
+        return Fit::Copy;
+    }
+    if memory.may_diverge {
+        // The same timeline has no fork to go back to.
+        return match timeline == source.timeline {
+            true => Fit::Copy,
+            false => Fit::Rewind,
+        };
+    }
+    if timeline == source.timeline {
+        return Fit::Follows;
+    }
+    let fork = source.forks.iter().find(|(number, _)| *number == timeline);
+    match (fork, offset_bytes) {
+        (None, _) => Fit::Rewind,
+        (Some((_, fork)), Some(offset)) if offset > *fork => Fit::Rewind,
+        (Some(_), _) => Fit::Follows,
+    }
+}
+
+fn detach(scene: &Scene<'_>, barrier: u64) -> Step {
+    if scene.runs_outside {
+        return Step::StopOutside;
+    }
+    if let Some(step) = end_writer(scene) {
+        return step;
+    }
+    if scene.memory.barrier < barrier {
+        return Step::NoteBarrier { barrier };
+    }
+    let Data::Whole {
+        is_standby,
+        is_clean,
+        ..
+    } = scene.data
+    else {
+        return Step::Rest;
+    };
+    if !is_standby {
+        return match is_clean || scene.memory.is_half_rewound {
+            true => Step::Rest,
+            false => Step::Recover,
+        };
+    }
+    if !scene.is_configured {
+        return Step::Configure;
+    }
+    // A server that stands still can't tell how far it is: what it received may lie behind what it
+    // went through.
+    if scene.ordered != Some(Ordered::Standby) {
+        return Step::Order(Ordered::Standby);
+    }
+    if let Run::GaveUp(reason) = &scene.process {
+        return Step::Trouble(format!("the server does not stay up: {reason}"));
+    }
+    match scene.seen {
+        Some(seen) if seen.is_settled => Step::Rest,
+        Some(_) => Step::Wait("it goes through the last that it received".to_owned()),
+        None => Step::Wait("the server does not answer yet".to_owned()),
+    }
+}
+
+fn stop(scene: &Scene<'_>, barrier: u64) -> Step {
+    if scene.runs_outside {
+        return Step::StopOutside;
+    }
+    let nothing = Ordered::Nothing { gives_back: true };
+    if scene.ordered != Some(nothing) {
+        return Step::Order(nothing);
+    }
+    match &scene.process {
+        Run::Stopped | Run::GaveUp(_) => {}
+        Run::Unknown | Run::Running | Run::Stopping => {
+            return Step::Wait("the server is stopping".to_owned());
+        }
+    }
+    if let Data::Whole {
+        is_clean: false,
+        is_standby: false,
+        ..
+    } = scene.data
+    {
+        return Step::Recover;
+    }
+    match scene.memory.barrier < barrier {
+        true => Step::NoteBarrier { barrier },
+        false => Step::Rest,
+    }
+}
+
+/// Whatever writes, or could, ends first: a standby too whose promotion may be under way still.
+fn end_writer(scene: &Scene<'_>) -> Option<Step> {
+    let is_standby = match scene.data {
+        Data::None => false,
+        Data::Whole { is_standby, .. } => is_standby,
+    };
+    let writes = scene.seen.is_some_and(|seen| seen.writes);
+    let is_ordered = scene.ordered == Some(Ordered::Standby);
+    let is_harmless = is_standby && !writes && (is_ordered || !scene.memory.may_diverge);
+    match (&scene.process, scene.ordered) {
+        (Run::Running | Run::Stopping, _) if is_harmless => None,
+        (Run::Stopped | Run::GaveUp(_), Some(Ordered::Nothing { .. })) => None,
+        (Run::Stopped | Run::GaveUp(_), Some(Ordered::Standby)) if is_standby => None,
+        (_, Some(Ordered::Nothing { .. })) => Some(Step::Wait("the server is stopping".to_owned())),
+        (_, Some(Ordered::Standby | Ordered::Primary { .. }) | None) => {
+            Some(Step::Order(Ordered::Nothing { gives_back: false }))
+        }
+    }
+}
+
+/// What runs must end before something can be done with its data.
+fn still(scene: &Scene<'_>) -> Step {
+    match scene.ordered {
+        Some(Ordered::Nothing { .. }) => match scene.process {
+            Run::GaveUp(_) => Step::Trouble("the server ended and the guard gave up".to_owned()),
+            Run::Unknown | Run::Stopped | Run::Running | Run::Stopping => {
+                Step::Wait("the server is stopping".to_owned())
+            }
+        },
+        Some(Ordered::Standby | Ordered::Primary { .. }) | None => {
+            Step::Order(Ordered::Nothing { gives_back: false })
+        }
+    }
+}

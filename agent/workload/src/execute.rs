@@ -1,0 +1,310 @@
+//! Takes the steps. Nothing is decided here.
+
+use std::time::Duration;
+
+use hanse_core::dr::duty::{CopyPlan, Duty};
+use hanse_core::dr::sight::CopyRole;
+use hanse_guard::{LeaseTerms, Order, Program, ServiceAddress, StopSignal};
+
+use crate::decide::{Ordered, Step};
+use crate::look::{Look, followed, followers};
+use crate::postgresql::{
+    Primary, STOP_MAX, Server, Session, ask, connection, let_listen_early, others, provide, reload,
+    slot,
+};
+use crate::steward::{Here, Steward};
+use crate::trouble::Trouble;
+
+const ANSWER_MAX: Duration = Duration::from_secs(2);
+const CHECKPOINT_MAX: Duration = Duration::from_secs(3600);
+const PROMOTE: &str = "select pg_promote(false) where pg_is_in_recovery()";
+
+impl Steward {
+    pub(crate) async fn execute(
+        &mut self,
+        at: &mut Here,
+        look: &Look,
+        step: &Step,
+    ) -> Result<(), Trouble> {
+        match step {
+            Step::Rest | Step::Wait(_) | Step::Trouble(_) => Ok(()),
+            Step::Create => at.server.create().await,
+            Step::StopOutside => {
+                // Before it ends, so that nobody starts it again past the guard.
+                write_configuration(at, look)?;
+                at.server.stop_outsider().await
+            }
+            Step::Configure => {
+                write_configuration(at, look)?;
+                match look.answer.is_some() {
+                    true => reload(&mut at.observer.session).await,
+                    false => Ok(()),
+                }
+            }
+            Step::Order(ordered) => self.order(at, *ordered).await,
+            Step::NoteLead {
+                epoch,
+                is_promotion,
+            } => at.kept.change(|memory| {
+                (memory.epoch, memory.branch) = (*epoch, *epoch);
+                memory.may_diverge = true;
+                memory.promotes |= is_promotion;
+            }),
+            Step::Promote => self.promote(at).await,
+            Step::NoteTimeline { timeline } => {
+                checkpoint(at);
+                at.kept.change(|memory| {
+                    memory.lineage.insert(*timeline, memory.epoch);
+                    memory.promotes = false;
+                })
+            }
+            Step::Provide => {
+                let is_standby = look.answer.as_ref().is_none_or(|answer| !answer.writes);
+                let key = at.plan.key.as_ref().filter(|_| !is_standby);
+                let others: Vec<_> = others(&at.plan).map(|(cluster, _)| cluster).collect();
+                let session = &mut at.observer.session;
+                provide(session, key, &followers(&at.plan), &others).await?;
+                self.provided = Some(look.provision.clone());
+                Ok(())
+            }
+            Step::Ask => self.ask(at).await,
+            Step::Seed => self.seed(at).await,
+            Step::Recover => at.server.recover().await,
+            Step::Rewind => self.rewind(at, look).await,
+            Step::MarkStandby => at.server.mark_standby(),
+            Step::NoteBranch { epoch } => {
+                let lineage = self
+                    .source_for(at)
+                    .map(|primary| primary.source.lineage.clone());
+                at.kept.change(|memory| {
+                    memory.branch = *epoch;
+                    (memory.is_being_made, memory.may_diverge) = (false, false);
+                    memory.promotes = false;
+                    memory.lineage = lineage.unwrap_or_default();
+                })
+            }
+            Step::NoteBarrier { barrier } => at.kept.change(|memory| memory.barrier = *barrier),
+        }
+    }
+
+    /// The order by which the guard does something.
+    pub(crate) fn order_for(&self, at: &Here, ordered: Ordered) -> Result<Order, Trouble> {
+        let fences = match &at.plan.duty {
+            Duty::Lead { fences_itself, .. } => *fences_itself,
+            Duty::Wait | Duty::Follow { .. } | Duty::Detach { .. } | Duty::Stop { .. } => false,
+        };
+        let (program, lease, gives_back) = match ordered {
+            Ordered::Nothing { gives_back } => (None, None, gives_back),
+            Ordered::Standby => (Some(program(&at.server)?), None, false),
+            Ordered::Primary { epoch } => {
+                let lease = lease(&at.plan, epoch, fences);
+                (Some(program(&at.server)?), Some(lease), false)
+            }
+        };
+        let service = at.plan.service.as_ref().filter(|_| lease.is_some());
+        Ok(Order {
+            plan: at.plan.plan.clone(),
+            serial: 0,
+            lease,
+            program,
+            gives_back,
+            service_address: service.map(|service| ServiceAddress {
+                address: service.address,
+                interface: service.interface.to_string(),
+            }),
+        })
+    }
+
+    async fn order(&mut self, at: &Here, ordered: Ordered) -> Result<(), Trouble> {
+        let order = self.order_for(at, ordered)?;
+        self.ordered = None;
+        let serial = self.guard.order(order.clone()).await.map_err(|error| {
+            Trouble(format!("the plan's guard does not take an order: {error}"))
+        })?;
+        self.ordered = Some((ordered, order, serial));
+        Ok(())
+    }
+
+    /// The connection is there before the lease is looked at for the last time: what is between that
+    /// and the promotion is one message on this host.
+    async fn promote(&mut self, at: &mut Here) -> Result<(), Trouble> {
+        let session = &mut at.observer.session;
+        session.ask("select 1", ANSWER_MAX).await?;
+        let epoch = at.kept.get().epoch;
+        let may_write = self.guard.status().borrow().as_ref().is_some_and(|status| {
+            status.may_write && !status.is_lost && status.epoch == Some(epoch)
+        });
+        match may_write {
+            false => Ok(()),
+            true => session
+                .ask("select pg_promote(false)", ANSWER_MAX)
+                .await
+                .map(|_| ()),
+        }
+    }
+
+    async fn ask(&mut self, at: &Here) -> Result<(), Trouble> {
+        let Duty::Follow { primary, epoch } = &at.plan.duty else {
+            return Ok(());
+        };
+        at.server.write_passwords(&at.plan)?;
+        let told = ask(&at.server, &self.connection(at)?).await?;
+        if told.epoch != Some(*epoch) {
+            return Err(Trouble(format!(
+                "`{primary}` does not write under lease {epoch} yet"
+            )));
+        }
+        self.source = Some((primary.clone(), *epoch, told));
+        Ok(())
+    }
+
+    fn connection(&self, at: &Here) -> Result<String, Trouble> {
+        let address = followed(&at.plan)
+            .ok_or_else(|| Trouble("the primary has no address in the mesh yet".to_owned()))?;
+        Ok(connection(address, at.server.port, &at.server.passwords()?))
+    }
+
+    fn source(&self, at: &Here) -> Result<Primary, Trouble> {
+        let source = self.source_for(at).cloned();
+        source.ok_or_else(|| Trouble("the primary was not asked yet".to_owned()))
+    }
+
+    /// Copies the primary, unless the duty changes meanwhile.
+    async fn seed(&mut self, at: &mut Here) -> Result<(), Trouble> {
+        let primary = self.source(at)?;
+        let connection = self.connection(at)?;
+        // What was told may be old when this ends: it is asked again.
+        self.source = None;
+        let told = self.report.clone();
+        let progress = |text: String| {
+            told.send_modify(|report| {
+                report.role = CopyRole::Seeding;
+                report.position = None;
+                report.trouble = None;
+                report.progress = Some(text);
+            });
+        };
+        progress("it begins to copy the primary's data".to_owned());
+        let (server, slot, kept) = (&at.server, slot(&at.plan.cluster), &mut at.kept);
+        let before = || {
+            kept.change(|memory| {
+                memory.lineage = primary.source.lineage.clone();
+                memory.is_being_made = true;
+            })
+        };
+        let copies = server.seed(&primary, &connection, &slot, progress, before);
+        let mut plans = self.plans.clone();
+        let was = at.plan.duty.clone();
+        let changes =
+            plans.wait_for(|heard| heard.as_ref().is_none_or(|(_, plan)| plan.duty != was));
+        tokio::select! {
+            copied = copies => copied?,
+            _ = changes => return Ok(()),
+        }
+        at.kept.change(|memory| {
+            (memory.may_diverge, memory.promotes) = (false, false);
+            memory.is_half_rewound = false;
+        })
+    }
+
+    /// Takes away what the primary doesn't have; where that can't be, the copy is made anew.
+    async fn rewind(&mut self, at: &mut Here, look: &Look) -> Result<(), Trouble> {
+        let (primary, connection) = (self.source(at)?, self.connection(at)?);
+        let Some(control) = &look.control else {
+            return Ok(());
+        };
+        let must = match control.is_rewindable {
+            true => at.server.must_rewind(&connection).await,
+            false => Err(Trouble(
+                "neither checksums nor wal_log_hints were on".to_owned(),
+            )),
+        };
+        if !matches!(must, Ok(false))
+            && let Some((bytes, folder)) = at.server.keep_divergent(control, &primary.source)?
+        {
+            let folder = folder.display();
+            tracing::warn!(%folder, bytes, "what the primary does not have is kept for 7 days");
+        }
+        match must {
+            Ok(true) => {
+                at.kept.change(|memory| memory.is_half_rewound = true)?;
+                at.server.rewind(&connection).await?;
+            }
+            Ok(false) => at.server.mark_standby()?,
+            Err(trouble) => {
+                // If the primary answers, it is not because of the way to it.
+                ask(&at.server, &connection).await?;
+                tracing::warn!(%trouble, "this copy can't be rewound, and is made anew");
+                return at.kept.change(|memory| memory.is_half_rewound = true);
+            }
+        }
+        at.kept.change(|memory| {
+            (memory.is_half_rewound, memory.may_diverge) = (false, false);
+            memory.promotes = false;
+            memory.is_being_made = true;
+            memory.lineage = primary.source.lineage;
+        })
+    }
+}
+
+/// Has the server note its new timeline in its control file, by which `pg_rewind` goes, sooner than it
+/// would. Nothing waits for it.
+fn checkpoint(at: &Here) {
+    let mut session = Session::new(&at.server.data);
+    tokio::spawn(async move {
+        if let Err(trouble) = session.ask("checkpoint", CHECKPOINT_MAX).await {
+            tracing::warn!(%trouble, "unable to ask for a checkpoint");
+        }
+    });
+}
+
+fn write_configuration(at: &Here, look: &Look) -> Result<(), Trouble> {
+    if let Some(service) = &at.plan.service {
+        let_listen_early(service.address)?;
+    }
+    at.server.write_passwords(&at.plan)?;
+    match &look.configuration {
+        Some(configuration) => configuration.write(),
+        None => Ok(()),
+    }
+}
+
+fn program(server: &Server) -> Result<Program, Trouble> {
+    let argument = |path: &std::path::Path| path.display().to_string();
+    let configuration = argument(&server.configuration()?);
+    let command = vec![
+        argument(&server.bin.join("postgres")),
+        "-D".to_owned(),
+        argument(&server.data),
+        "-c".to_owned(),
+        format!("config_file={configuration}"),
+    ];
+    let environment = [("LC_ALL", "C"), ("PATH", "/usr/bin:/bin")];
+    let own = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+    Ok(Program {
+        command,
+        environment: environment.into_iter().map(own).collect(),
+        folder: server.data.clone(),
+        user_id: server.user.id,
+        group_id: server.user.group_id,
+        stop_signal: StopSignal::Interrupt,
+        stop_max_ms: milliseconds(STOP_MAX),
+        seal: server.setup.seal.clone(),
+        log: server.setup.log.clone(),
+    })
+}
+
+fn lease(plan: &CopyPlan, epoch: u64, fences_itself: bool) -> LeaseTerms {
+    let timings = &plan.timings;
+    LeaseTerms {
+        epoch,
+        check_interval_ms: milliseconds(timings.check_interval.value()),
+        stop_budget_ms: milliseconds(timings.stop_budget.value()),
+        fences_itself,
+        restart_max_ms: milliseconds(timings.silence_max()),
+    }
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

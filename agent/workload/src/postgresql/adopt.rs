@@ -1,0 +1,176 @@
+//! Servers that are made here, that somebody else started, or that ended by force.
+
+use std::fs;
+use std::os::unix::fs::chown;
+use std::path::{Path, PathBuf};
+
+use tokio::process::Command;
+
+use super::STOP_MAX;
+use super::command::run;
+use super::layout::Server;
+use super::session::Postmaster;
+use super::settings;
+use crate::file;
+use crate::trouble::Trouble;
+
+impl Server {
+    /// Makes an empty database.
+    pub(crate) async fn create(&self) -> Result<(), Trouble> {
+        let beside = self.beside("new")?;
+        self.clear_beside()?;
+        make_for(self, &beside)?;
+        let mut command = self.program("initdb");
+        command
+            .arg("--pgdata")
+            .arg(&beside)
+            .args([
+                "--data-checksums",
+                "--encoding=UTF8",
+                "--locale=C",
+                "--username",
+            ])
+            .arg(&self.user.name)
+            .args(["--auth-local=peer", "--auth-host=scram-sha-256"]);
+        run("make the database", &mut command).await?;
+        self.put_in_place(&beside)
+    }
+
+    /// A server that runs on the data and that the guard did not start: it doesn't see the seal.
+    pub(crate) fn outsider(&self) -> Option<Postmaster> {
+        let postmaster = Postmaster::read(&self.data)?;
+        let root = PathBuf::from(format!("/proc/{}/root", postmaster.pid.unsigned_abs()));
+        let seal = self
+            .setup
+            .seal
+            .strip_prefix("/")
+            .unwrap_or(&self.setup.seal);
+        let is_sealed = root.join(seal).exists();
+        (postmaster.is_alive(&self.data) && !is_sealed).then_some(postmaster)
+    }
+
+    /// Stops a server that the guard did not start, in good order.
+    pub(crate) async fn stop_outsider(&self) -> Result<(), Trouble> {
+        let Some(postmaster) = self.outsider() else {
+            return Ok(());
+        };
+        if let Some(unit) = unit_of(&postmaster) {
+            let mut command = Command::new("systemctl");
+            command.args(["stop", &unit]).kill_on_drop(true);
+            run(&format!("stop {unit}"), &mut command).await?;
+        }
+        if self.outsider().is_none() {
+            return Ok(());
+        }
+        let mut command = self.program("pg_ctl");
+        command
+            .args(["stop", "--mode=fast", "--wait", "--silent"])
+            .arg(format!("--timeout={}", STOP_MAX.as_secs()))
+            .arg("--pgdata")
+            .arg(&self.data);
+        let what = "stop the server that runs on the data";
+        run(what, &mut command).await.map(|_| ())
+    }
+
+    /// Brings a server that ended by force while it wrote to where its log ends in good order. Nothing
+    /// can connect to it meanwhile.
+    pub(crate) async fn recover(&self) -> Result<(), Trouble> {
+        let plain = self.plain_configuration()?;
+        let mut command = self.program("postgres");
+        command
+            .arg("--single")
+            .arg("-D")
+            .arg(&self.data)
+            .arg("-c")
+            .arg(format!("config_file={}", plain.display()))
+            .arg("template1");
+        let what = "bring the server that ended by force in order";
+        run(what, &mut command).await.map(|_| ())
+    }
+
+    /// The configuration without our block, in a file beside it: programs that only ask are no start
+    /// past the guard.
+    pub(crate) fn plain_configuration(&self) -> Result<PathBuf, Trouble> {
+        let configuration = self.configuration()?;
+        let text = read(&configuration)?;
+        let path = configuration.with_file_name("postgresql.hanse-plain.conf");
+        file::write_changed(&path, self.own(), settings::plain(&text).as_bytes())
+            .map_err(|error| Trouble::io("write", &path, &error))?;
+        Ok(path)
+    }
+
+    /// A folder beside the data directory, on the same file system.
+    pub(crate) fn beside(&self, what: &str) -> Result<PathBuf, Trouble> {
+        let prefix = self.beside_prefix()?;
+        let unlike_any: u64 = rand::random();
+        Ok(self
+            .data
+            .with_file_name(format!("{prefix}{what}-{unlike_any:016x}")))
+    }
+
+    fn beside_prefix(&self) -> Result<String, Trouble> {
+        let name = self
+            .data
+            .file_name()
+            .ok_or_else(|| Trouble(format!("{} can't hold a database", self.data.display())))?;
+        Ok(format!(".{}.hanse-", name.to_string_lossy()))
+    }
+
+    /// Removes what earlier attempts left beside the data directory.
+    pub(crate) fn clear_beside(&self) -> Result<(), Trouble> {
+        let prefix = self.beside_prefix()?;
+        let parent = self.data.parent().unwrap_or(Path::new("/"));
+        let entries = fs::read_dir(parent).map_err(|error| Trouble::io("read", parent, &error))?;
+        for entry in entries.flatten() {
+            if entry.file_name().to_string_lossy().starts_with(&prefix) {
+                let path = entry.path();
+                fs::remove_dir_all(&path).map_err(|error| Trouble::io("remove", &path, &error))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Has what was made beside take the data directory's place, whatever was there.
+    pub(crate) fn put_in_place(&self, made: &Path) -> Result<(), Trouble> {
+        let data = &self.data;
+        if data.join("PG_VERSION").exists() {
+            let old = self.beside("old")?;
+            fs::rename(data, &old).map_err(|error| self.not_replaced(&error))?;
+        }
+        fs::rename(made, data).map_err(|error| self.not_replaced(&error))?;
+        file::sync_folder_of(data).map_err(|error| Trouble::io("sync", data, &error))?;
+        self.clear_beside()
+    }
+
+    fn not_replaced(&self, error: &std::io::Error) -> Trouble {
+        Trouble(format!(
+            "unable to replace {} ({error}): if something is mounted there, set data_directory to a \
+             folder within it",
+            self.data.display()
+        ))
+    }
+}
+
+/// Makes an empty folder that the server's user alone enters.
+pub(crate) fn make_for(server: &Server, folder: &Path) -> Result<(), Trouble> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    fs::DirBuilder::new()
+        .mode(0o700)
+        .create(folder)
+        .and_then(|()| chown(folder, Some(server.user.id), Some(server.user.group_id)))
+        .map_err(|error| Trouble::io("make", folder, &error))
+}
+
+pub(crate) fn read(path: &Path) -> Result<String, Trouble> {
+    fs::read_to_string(path).map_err(|error| Trouble::io("read", path, &error))
+}
+
+/// The unit of systemd that a server belongs to.
+fn unit_of(postmaster: &Postmaster) -> Option<String> {
+    if !Path::new("/run/systemd/system").is_dir() {
+        return None;
+    }
+    let groups = fs::read_to_string(format!("/proc/{}/cgroup", postmaster.pid)).ok()?;
+    let unit = groups.lines().find_map(|line| line.rsplit('/').next())?;
+    unit.ends_with(".service").then(|| unit.to_owned())
+}

@@ -1,0 +1,331 @@
+//! Where a server is: its data, its configuration, its programs, its user.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, chown};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use hanse_core::object::dr_plan::Postgresql;
+
+use crate::file::Owner;
+use crate::trouble::Trouble;
+
+/// Versions that are known to work as this crate thinks.
+const VERSIONS: std::ops::RangeInclusive<u32> = 14..=18;
+const PROGRAMS: &str = "/usr/lib/postgresql";
+
+/// Where things of a copy are, beside what the plan says.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// A folder of root's, for what must not be forgotten.
+    pub memory: PathBuf,
+    /// A folder that is made for the server's user, with settings, keys and passwords. That user must
+    /// be able to reach it.
+    pub folder: PathBuf,
+    /// A file that exists only for a server which the guard started.
+    pub seal: PathBuf,
+    /// What the server prints.
+    pub log: PathBuf,
+    /// Whose a server is that is made here.
+    pub user: String,
+    /// Where the distribution keeps the configuration of servers: `/etc/postgresql`.
+    pub configurations: PathBuf,
+    /// Where the server's socket is; unset: where its own configuration says. For hosts with several
+    /// servers on one port.
+    pub sockets: Option<PathBuf>,
+}
+
+/// A user of the system.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct User {
+    pub(crate) name: String,
+    pub(crate) id: u32,
+    pub(crate) group_id: u32,
+    pub(crate) home: String,
+}
+
+/// A server, and where all that belongs to it is.
+#[derive(Debug, Clone)]
+pub(crate) struct Server {
+    pub(crate) data: PathBuf,
+    pub(crate) port: u16,
+    pub(crate) bin: PathBuf,
+    pub(crate) version: u32,
+    pub(crate) user: User,
+    pub(crate) setup: Setup,
+}
+
+impl Server {
+    /// Finds it. `version`: of the one that it is to be a copy of, where there is no data yet.
+    pub(crate) fn find(
+        setup: &Setup,
+        postgresql: &Postgresql,
+        version: Option<u32>,
+    ) -> Result<Self, Trouble> {
+        let data = PathBuf::from(&postgresql.data_directory);
+        let bin = postgresql.bin_directory.as_ref().map(PathBuf::from);
+        let (version, user) = match version_of(&data)? {
+            Some(version) => (version, owner_of(&data)?),
+            None => {
+                check_parent(&data)?;
+                let newest = || bin.as_deref().and_then(version_in).or_else(newest);
+                let version = version.or_else(newest).ok_or_else(|| {
+                    Trouble("PostgreSQL is not installed: run `apt-get install postgresql`".into())
+                })?;
+                (version, user(&setup.user)?)
+            }
+        };
+        if !VERSIONS.contains(&version) {
+            return Err(Trouble(format!(
+                "{} is of PostgreSQL {version}, and {} to {} are supported: run pg_upgrade",
+                data.display(),
+                VERSIONS.start(),
+                VERSIONS.end()
+            )));
+        }
+        let bin = bin.unwrap_or_else(|| Path::new(PROGRAMS).join(version.to_string()).join("bin"));
+        if !bin.join("postgres").is_file() {
+            return Err(Trouble(format!(
+                "{} has no program postgres, which the data in {} needs: run `apt-get install \
+                 postgresql-{version}`, or set bin_directory",
+                bin.display(),
+                data.display()
+            )));
+        }
+        if user.id == 0 {
+            return Err(Trouble(format!(
+                "{} belongs to root, as whom PostgreSQL refuses to run: run `chown -R {} {}`",
+                data.display(),
+                setup.user,
+                data.display()
+            )));
+        }
+        Ok(Self {
+            data,
+            port: postgresql.port,
+            bin,
+            version,
+            user,
+            setup: setup.clone(),
+        })
+    }
+
+    /// Whether there is a database.
+    pub(crate) fn has_data(&self) -> Result<bool, Trouble> {
+        version_of(&self.data).map(|version| version.is_some())
+    }
+
+    /// The folder of what is Hanse's and the server reads.
+    pub(crate) fn folder(&self) -> Result<&Path, Trouble> {
+        let folder = &self.setup.folder;
+        let made = fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o755)
+            .create(folder.parent().unwrap_or(folder))
+            .and_then(
+                |()| match fs::DirBuilder::new().mode(0o700).create(folder) {
+                    Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+                    Ok(()) | Err(_) => chown(folder, Some(self.user.id), Some(self.user.group_id)),
+                },
+            );
+        made.map_err(|error| Trouble::io("make", folder, &error))?;
+        Ok(folder)
+    }
+
+    /// A file that the server's user alone reads.
+    pub(crate) fn own(&self) -> Owner {
+        Owner {
+            user_id: self.user.id,
+            group_id: self.user.group_id,
+            mode: 0o600,
+        }
+    }
+
+    /// The main configuration file: in the data directory, or where the distribution keeps it.
+    pub(crate) fn configuration(&self) -> Result<PathBuf, Trouble> {
+        let plain = self.data.join("postgresql.conf");
+        if plain.is_file() {
+            return Ok(plain);
+        }
+        let options = fs::read_to_string(self.data.join("postmaster.opts")).unwrap_or_default();
+        let started_with = configuration_in(&options).filter(|path| path.is_file());
+        started_with
+            .or_else(|| configured(&self.setup.configurations, &self.data))
+            .ok_or_else(|| {
+                Trouble(format!(
+                    "no postgresql.conf is in {}, and none in {} has it as its data_directory",
+                    self.data.display(),
+                    self.setup.configurations.display()
+                ))
+            })
+    }
+
+    /// Whether the distribution keeps the configuration.
+    pub(crate) fn is_kept_apart(&self) -> bool {
+        !self.data.join("postgresql.conf").is_file()
+    }
+}
+
+/// A user by name or number.
+pub(super) fn user(who: &str) -> Result<User, Trouble> {
+    let output = Command::new("getent").args(["passwd", who]).output();
+    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+    let parsed = text.ok().and_then(|text| {
+        let fields: Vec<&str> = text.trim().split(':').collect();
+        Some(User {
+            name: (*fields.first()?).to_owned(),
+            id: fields.get(2)?.parse().ok()?,
+            group_id: fields.get(3)?.parse().ok()?,
+            home: (*fields.get(5)?).to_owned(),
+        })
+    });
+    parsed.ok_or_else(|| {
+        Trouble(format!(
+            "there is no user {who} on this host: run `apt-get install postgresql`"
+        ))
+    })
+}
+
+fn owner_of(data: &Path) -> Result<User, Trouble> {
+    let metadata = fs::metadata(data).map_err(|error| Trouble::io("read", data, &error))?;
+    user(&metadata.uid().to_string())
+}
+
+/// The version of what is in a data directory; none: it is empty, or is not there.
+fn version_of(data: &Path) -> Result<Option<u32>, Trouble> {
+    let path = data.join("PG_VERSION");
+    match fs::read_to_string(&path) {
+        Ok(text) => text.trim().parse().map(Some).map_err(|_| {
+            Trouble(format!(
+                "{} says `{}`, which is no version of PostgreSQL that is known",
+                path.display(),
+                text.trim()
+            ))
+        }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match fs::read_dir(data) {
+            Ok(entries) => match entries.count() {
+                0 => Ok(None),
+                _ => Err(Trouble(format!(
+                    "{} has something in it that is no database: move it away",
+                    data.display()
+                ))),
+            },
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Trouble::io("read", data, &error)),
+        },
+        Err(error) => Err(Trouble::io("read", &path, &error)),
+    }
+}
+
+fn check_parent(data: &Path) -> Result<(), Trouble> {
+    match data.parent() {
+        Some(parent) if parent.is_dir() => Ok(()),
+        Some(parent) => Err(Trouble(format!(
+            "{} is to be in {}, which is no folder: make it, or mount what belongs there",
+            data.display(),
+            parent.display()
+        ))),
+        None => Err(Trouble(format!("{} can't hold a database", data.display()))),
+    }
+}
+
+fn newest() -> Option<u32> {
+    VERSIONS.rev().find(|version| {
+        let bin = Path::new(PROGRAMS).join(version.to_string()).join("bin");
+        bin.join("postgres").is_file()
+    })
+}
+
+/// The version of the programs in a folder, by asking one.
+fn version_in(bin: &Path) -> Option<u32> {
+    let output = Command::new(bin.join("postgres")).arg("--version").output();
+    let text = String::from_utf8_lossy(&output.ok()?.stdout).into_owned();
+    let number = text.split_once("(PostgreSQL)")?.1.trim_start();
+    let digits: String = number.chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().ok()
+}
+
+/// The configuration file that a server was started with, in its `postmaster.opts`.
+fn configuration_in(options: &str) -> Option<PathBuf> {
+    options.split('"').find_map(|word| {
+        let path = word.trim().strip_prefix("config_file=")?;
+        Some(PathBuf::from(path))
+    })
+}
+
+/// The configuration whose data directory this is, as Debian keeps it: version, then cluster.
+fn configured(configurations: &Path, data: &Path) -> Option<PathBuf> {
+    let folders = |path: &Path| -> Vec<PathBuf> {
+        let entries = fs::read_dir(path).into_iter().flatten().flatten();
+        let mut paths: Vec<_> = entries.map(|entry| entry.path()).collect();
+        paths.sort();
+        paths
+    };
+    let clusters = folders(configurations)
+        .into_iter()
+        .flat_map(|version| folders(&version));
+    clusters
+        .map(|cluster| cluster.join("postgresql.conf"))
+        .find(|path| {
+            let text = fs::read_to_string(path).unwrap_or_default();
+            data_directory_in(&text).is_some_and(|named| named == data)
+        })
+}
+
+/// The last `data_directory` of a configuration file.
+fn data_directory_in(text: &str) -> Option<PathBuf> {
+    text.lines().rev().find_map(|line| {
+        let rest = line
+            .trim_start()
+            .strip_prefix("data_directory")?
+            .trim_start();
+        let rest = rest.strip_prefix('=').unwrap_or(rest).trim_start();
+        let (value, _) = rest.strip_prefix('\'')?.split_once('\'')?;
+        Some(PathBuf::from(value))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debians_configuration_is_found_by_the_data_directory_that_it_names() {
+        let root = tempfile::tempdir().unwrap();
+        for (cluster, data) in [("15/main", "/data/main"), ("15/other", "/data/other")] {
+            let folder = root.path().join(cluster);
+            fs::create_dir_all(&folder).unwrap();
+            let text = format!("# data_directory = 'no'\ndata_directory = '{data}'\t# use data\n");
+            fs::write(folder.join("postgresql.conf"), text).unwrap();
+        }
+        let found = configured(root.path(), Path::new("/data/other"));
+        assert_eq!(found, Some(root.path().join("15/other/postgresql.conf")));
+        assert_eq!(configured(root.path(), Path::new("/data/none")), None);
+    }
+
+    #[test]
+    fn the_configuration_that_a_server_was_started_with_is_read() {
+        let options = "/usr/lib/postgresql/15/bin/postgres \"-D\" \"/data\" \"-c\" \
+                       \"config_file=/etc/postgresql/15/main/postgresql.conf\"\n";
+        let expected = PathBuf::from("/etc/postgresql/15/main/postgresql.conf");
+        assert_eq!(configuration_in(options), Some(expected));
+        assert_eq!(configuration_in("postgres \"-D\" \"/data\""), None);
+    }
+
+    #[test]
+    fn what_is_no_database_is_not_taken_for_an_empty_directory() {
+        let root = tempfile::tempdir().unwrap();
+        assert_eq!(version_of(root.path()), Ok(None));
+        assert_eq!(version_of(&root.path().join("none")), Ok(None));
+        fs::write(root.path().join("letter.txt"), "dear").unwrap();
+        assert!(
+            version_of(root.path())
+                .unwrap_err()
+                .0
+                .contains("move it away")
+        );
+        fs::write(root.path().join("PG_VERSION"), "9.6\n").unwrap();
+        assert!(version_of(root.path()).unwrap_err().0.contains("9.6"));
+    }
+}

@@ -1,0 +1,37 @@
+//! PostgreSQL: what a copy of it is made of, and each step that its keeper takes with it.
+
+mod adopt;
+mod certificate;
+mod command;
+mod configure;
+mod control;
+mod hba;
+mod layout;
+mod lsn;
+mod names;
+mod observe;
+mod provide;
+mod rewind;
+mod seed;
+mod session;
+mod settings;
+mod source;
+
+pub(crate) use configure::{Aim, Configuration, Own, let_listen_early, others, reload};
+pub(crate) use control::{Control, State};
+pub(crate) use layout::Server;
+pub(crate) use names::slot;
+pub(crate) use observe::{Answer, Observer};
+pub(crate) use provide::provide;
+pub(crate) use session::Session;
+pub(crate) use source::{Primary, ask, connection};
+
+pub use layout::Setup;
+pub use observe::PostgresqlWatch;
+
+use std::time::Duration;
+
+/// How long a server may take to end in good order before it is killed.
+pub(crate) const STOP_MAX: Duration = Duration::from_secs(60);
+/// The role under which copies receive from one another.
+pub(crate) const ROLE: &str = "hanse_replication";

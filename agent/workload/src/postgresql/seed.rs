@@ -1,0 +1,125 @@
+//! A copy is made from the primary: beside its place, and moved there once it is whole.
+
+use std::fs::File;
+use std::process::Stdio;
+
+use tokio::io::AsyncReadExt as _;
+
+use super::adopt::make_for;
+use super::command::last_of;
+use super::layout::Server;
+use super::source::Primary;
+use crate::file;
+use crate::trouble::Trouble;
+
+/// What is left free beside the data itself, for the log that comes meanwhile.
+const RESERVE_BYTES: u64 = 64 << 20;
+const WORDS_MAX: usize = 8192;
+
+impl Server {
+    /// Copies the primary's data, which takes the place of whatever is here. `before`: is called once
+    /// all is there, before it takes its place.
+    pub(crate) async fn seed(
+        &self,
+        primary: &Primary,
+        connection: &str,
+        slot: &str,
+        mut progress: impl FnMut(String),
+        before: impl FnOnce() -> Result<(), Trouble>,
+    ) -> Result<(), Trouble> {
+        self.clear_beside()?;
+        self.check_space(primary.size_bytes)?;
+        let beside = self.beside("new")?;
+        make_for(self, &beside)?;
+        let mut command = self.program("pg_basebackup");
+        command
+            .arg(format!("--dbname={connection}"))
+            .arg("--pgdata")
+            .arg(&beside)
+            .args([
+                "--checkpoint=fast",
+                "--wal-method=stream",
+                "--progress",
+                "--slot",
+                slot,
+            ])
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        let failed = |why: &str| Trouble(format!("unable to copy the primary's data: {why}"));
+        let mut child = command
+            .spawn()
+            .map_err(|error| failed(&error.to_string()))?;
+        let mut words = String::new();
+        if let Some(mut said) = child.stderr.take() {
+            let mut piece = [0; 1024];
+            while let Ok(length @ 1..) = said.read(&mut piece).await {
+                words.push_str(&String::from_utf8_lossy(&piece[..length]));
+                if let Some(told) = last_progress(&words) {
+                    progress(format!("it copies the primary's data: {told}"));
+                }
+                while words.len() > WORDS_MAX {
+                    words = words.split_off(words.ceil_char_boundary(WORDS_MAX / 2));
+                }
+            }
+        }
+        let status = child
+            .wait()
+            .await
+            .map_err(|error| failed(&error.to_string()))?;
+        if !status.success() {
+            return Err(failed(&last_of(&words)));
+        }
+        // It never starts as one that writes.
+        self.mark_standby_in(&beside)?;
+        before()?;
+        self.put_in_place(&beside)
+    }
+
+    /// Has the server start as a standby.
+    pub(crate) fn mark_standby(&self) -> Result<(), Trouble> {
+        self.mark_standby_in(&self.data)
+    }
+
+    fn mark_standby_in(&self, data: &std::path::Path) -> Result<(), Trouble> {
+        let path = data.join("standby.signal");
+        file::write_changed(&path, self.own(), b"")
+            .and_then(|_| File::open(data)?.sync_all())
+            .map_err(|error| Trouble::io("write", &path, &error))
+    }
+
+    fn check_space(&self, size_bytes: u64) -> Result<(), Trouble> {
+        let parent = self.data.parent().unwrap_or(&self.data);
+        let disk = rustix::fs::statvfs(parent)
+            .map_err(|error| Trouble::io("measure", parent, &error.into()))?;
+        let free_bytes = disk.f_bavail * disk.f_frsize;
+        let needed_bytes = size_bytes + size_bytes / 20 + RESERVE_BYTES;
+        if free_bytes >= needed_bytes {
+            return Ok(());
+        }
+        Err(Trouble(format!(
+            "{} has {} MB free, and a copy of the primary needs {}: make room",
+            parent.display(),
+            free_bytes >> 20,
+            needed_bytes >> 20
+        )))
+    }
+}
+
+/// The last that was told of how much is there: `1234/5678 kB (21%)`.
+fn last_progress(words: &str) -> Option<String> {
+    let (line, _) = words.rsplit_once("%)")?;
+    let line = line.rsplit(['\r', '\n']).next()?;
+    Some(format!("{}%)", line.trim()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_progress_counts() {
+        let words = "waiting\n    1/100 kB (1%), 0/1 tablespace\r   55/100 kB (55%), 0/1 tabl";
+        assert_eq!(last_progress(words).unwrap(), "55/100 kB (55%)");
+        assert_eq!(last_progress("waiting for checkpoint"), None);
+    }
+}

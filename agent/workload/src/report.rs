@@ -1,0 +1,44 @@
+//! What a copy tells of itself.
+
+use hanse_core::dr::choose::SyncSet;
+use hanse_core::dr::position::Position;
+use hanse_core::dr::sight::CopyRole;
+
+/// What a copy is, as `hanse_core::dr::sight::CopySight` has it, but for how long ago it was told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopyReport {
+    /// What it is.
+    pub role: CopyRole,
+    /// The revision of the duty that it has put into effect.
+    pub revision: u64,
+    /// The latest run for which it cut its connection to the primary and noted so on its disk. 0: none.
+    pub barrier: u64,
+    /// The lease under which it takes writes, or did last. 0: none.
+    pub epoch: u64,
+    /// Whether its guard stops it when that lease ends.
+    pub fences_itself: bool,
+    /// How far it is; none: it can't tell.
+    pub position: Option<Position>,
+    /// Who has each commit before it is acknowledged, as the server is configured.
+    pub set: SyncSet,
+    /// What is wrong with it, in one sentence.
+    pub trouble: Option<String>,
+    /// How far a long step is, such as the copying of all data; nothing is wrong meanwhile.
+    pub progress: Option<String>,
+}
+
+impl Default for CopyReport {
+    fn default() -> Self {
+        Self {
+            role: CopyRole::Absent,
+            revision: 0,
+            barrier: 0,
+            epoch: 0,
+            fences_itself: false,
+            position: None,
+            set: SyncSet::default(),
+            trouble: None,
+            progress: None,
+        }
+    }
+}
