@@ -1,0 +1,214 @@
+//! One fault, once: a system is raised anew, written to, hurt, mended and counted.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, ensure};
+use rand::Rng;
+
+use super::cluster::{Cluster, Replication, Variant};
+use super::fault::{Fault, Hold};
+use super::ledger::{self, Outage};
+use super::report::Row;
+use super::system::System;
+use super::{load, now_ns};
+use crate::laboratory::{Invocation, Laboratory, Process};
+use crate::wait::{pause_before_fault, wait_until_true};
+
+/// Clients that write.
+const CLIENTS: u32 = 4;
+/// How long the first writes may take.
+const LOAD_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long is written before the fault, in ms; drawn by lot, so that it keeps step with nothing.
+const MOMENT_MS: std::ops::Range<u64> = 3_000..8_000;
+/// An acknowledgement that old says that writes go on.
+const FRESH_NS: u64 = 1_000_000_000;
+/// How long a service may stay away before the fault is mended all the same.
+const SERVED_TIMEOUT: Duration = Duration::from_secs(150);
+/// How long the copies may take to follow again once it is mended.
+const WHOLE_TIMEOUT: Duration = Duration::from_secs(180);
+/// How long is written once all is over.
+const REST: Duration = Duration::from_secs(3);
+
+/// What is to be measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Trial {
+    /// Which system.
+    pub system: System,
+    /// How it is set up.
+    pub variant: Variant,
+    /// Whether its commits wait.
+    pub replication: Replication,
+    /// What happens to it.
+    pub fault: Fault,
+    /// Which one of many, from 1 on.
+    pub number: u32,
+}
+
+impl Trial {
+    /// Does it; `say` is told of each step.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be measured. However badly the system fares, that is a row and no error.
+    pub fn run(&self, say: impl Fn(&str)) -> Result<Row> {
+        let laboratory = Laboratory::start(self.system.hosts())?;
+        say("raising the system");
+        let mut cluster = self
+            .system
+            .raise(&laboratory, self.variant, self.replication)?;
+        self.hurt(&laboratory, cluster.as_mut(), say)
+    }
+
+    fn hurt(
+        &self,
+        laboratory: &Laboratory,
+        cluster: &mut dyn Cluster,
+        say: impl Fn(&str),
+    ) -> Result<Row> {
+        let started_unix_s = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_secs();
+        let first = cluster.primary()?;
+        cluster.server(first).ask(laboratory, load::TABLES)?;
+        let observer = start_observer(laboratory, cluster)?;
+        let writer = start_load(laboratory, cluster)?;
+        wait_until_true("the load writes", LOAD_TIMEOUT, || is_served(&writer))?;
+        let blow = self.fault.prepare(laboratory, cluster)?;
+        pause_before_fault(Duration::from_millis(rand::rng().random_range(MOMENT_MS)));
+        ensure!(
+            is_served(&writer)?,
+            "nothing is being written: {}",
+            writer.log()?
+        );
+
+        say(&format!(
+            "{} on h{}, decided on h{}",
+            self.fault.name(),
+            blow.primary(),
+            blow.decider()
+        ));
+        let (fault_ns, begun) = (now_ns(), Instant::now());
+        let (primary_before, decider) = (blow.primary(), blow.decider());
+        blow.begin(laboratory, cluster)?;
+        self.hold(begun, &writer);
+        let told = cluster.told();
+
+        say("mending");
+        blow.mend(laboratory, cluster)?;
+        let mended = Instant::now();
+        let whole = wait_until_true("the system is whole", WHOLE_TIMEOUT, || cluster.is_whole());
+        let whole_after = whole.is_ok().then(|| mended.elapsed());
+        pause_before_fault(REST);
+
+        let (written, observed) = (stop(writer)?, stop(observer)?);
+        let end_ns = now_ns();
+        let commits = ledger::commits(&written);
+        let (rto, lasting) = match ledger::outage(&commits, fault_ns, end_ns) {
+            Outage::Over(gap) => (Some(gap), None),
+            Outage::Lasting(gap) => (None, Some(gap)),
+        };
+        let primary_after = cluster.primary().ok();
+        let present = match primary_after {
+            Some(number) => Some(rows(laboratory, cluster, number)?),
+            None => None,
+        };
+        let writers = ledger::writers(&ledger::probes(&observed, cluster.copies()));
+        Ok(Row {
+            system: self.system,
+            title: cluster.title().to_owned(),
+            variant: self.variant,
+            replication: self.replication,
+            front: cluster.front().explanation.to_owned(),
+            fault: self.fault,
+            trial: self.number,
+            started_unix_s,
+            load_average: load_average(),
+            primary_before,
+            primary_after,
+            decider,
+            rto_ms: rto.map(milliseconds),
+            outage_lasting_ms: lasting.map(milliseconds),
+            commits: commits.len(),
+            lost: present.map(|present| ledger::lost(&commits, &present)),
+            writers_max: writers.at_once_max,
+            two_writers_ms: milliseconds(writers.many),
+            whole_after_ms: whole_after.map(milliseconds),
+            told,
+        })
+    }
+
+    /// Lets the fault last.
+    fn hold(&self, begun: Instant, writer: &Process) {
+        match self.fault.hold() {
+            Hold::For(length) => pause_before_fault(length.saturating_sub(begun.elapsed())),
+            Hold::UntilServed(least) => {
+                pause_before_fault(least.saturating_sub(begun.elapsed()));
+                let left = SERVED_TIMEOUT.saturating_sub(begun.elapsed());
+                // A service that stays away is what the row will say.
+                let _ = wait_until_true("writes go on", left, || is_served(writer));
+            }
+        }
+    }
+}
+
+fn start_load(laboratory: &Laboratory, cluster: &dyn Cluster) -> Result<Process> {
+    let endpoints = cluster.front().endpoints;
+    let load = itself()?
+        .args(["load", "--clients", &CLIENTS.to_string()])
+        .args(endpoints);
+    laboratory.spawn("load", load)
+}
+
+fn start_observer(laboratory: &Laboratory, cluster: &dyn Cluster) -> Result<Process> {
+    let mut observe = itself()?.arg("observe");
+    for number in cluster.copies() {
+        let server = cluster.server(*number);
+        let sockets = server.sockets.display();
+        observe = observe.arg(format!("{number}:{}:{sockets}", server.port));
+    }
+    laboratory.spawn("observer", observe)
+}
+
+fn itself() -> Result<Invocation> {
+    let program = std::env::current_exe().context("unable to find this program")?;
+    Ok(Invocation::new(program))
+}
+
+/// Whether a commit was acknowledged just now.
+fn is_served(writer: &Process) -> Result<bool> {
+    let commits = ledger::commits(&writer.log()?);
+    let is_fresh = |last: &ledger::Commit| last.acked_ns + FRESH_NS > now_ns();
+    Ok(commits.last().is_some_and(is_fresh))
+}
+
+/// Kills it: all that it wrote.
+fn stop(mut process: Process) -> Result<String> {
+    process.kill()?;
+    process.log()
+}
+
+/// What the primary has of the load.
+fn rows(
+    laboratory: &Laboratory,
+    cluster: &dyn Cluster,
+    primary: u8,
+) -> Result<BTreeSet<(u32, u64)>> {
+    let said = cluster.server(primary).ask(laboratory, load::ROWS)?;
+    let row = |line: &str| {
+        let (client, sequence) = line.split_once(' ')?;
+        Some((client.parse().ok()?, sequence.parse().ok()?))
+    };
+    Ok(said.lines().filter_map(row).collect())
+}
+
+fn milliseconds(length: Duration) -> f64 {
+    (length.as_secs_f64() * 1e6).round() / 1e3
+}
+
+/// Of the last minute: how far to trust the times.
+fn load_average() -> String {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').next().unwrap_or_default().to_owned()
+}
