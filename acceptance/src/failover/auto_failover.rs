@@ -158,20 +158,23 @@ impl<'l> AutoFailover<'l> {
         Ok(())
     }
 
-    /// What is lost with the power: the folders of sockets and pids, and the extension's files,
-    /// which are laid over those of the machine's PostgreSQL in this host alone.
+    /// What is lost with the power: the folders of pids and of sockets, which lies on the disk for
+    /// whoever asks from outside, and the extension's files, which are laid over those of the
+    /// machine's PostgreSQL in this host alone.
     fn prepare(&self, number: u8) -> Result<()> {
         let host = self.laboratory.host(number);
-        Server::on(host)?;
+        let server = Server::prepare(host)?;
         let files = peers::auto_failover()?;
         let script = r#"
             mkdir -p /run/postgresql /run/agent "$2"
-            for folder in lib/postgresql/$3/lib share/postgresql/$3/extension; do
+            mount --bind "$3" /run/postgresql
+            for folder in lib/postgresql/$4/lib share/postgresql/$4/extension; do
                 mount -t overlay overlay -o "lowerdir=$1/usr/$folder:/usr/$folder" "/usr/$folder"
             done"#;
         let prepare = Invocation::script(script).arg("prepare");
         let prepare = prepare.arg(files).arg(host.data_dir().join("home"));
-        host.exec(prepare.arg(server::VERSION))?.success()?;
+        let prepare = prepare.arg(server.sockets).arg(server::VERSION);
+        host.exec(prepare)?.success()?;
         Ok(())
     }
 
@@ -182,7 +185,6 @@ impl<'l> AutoFailover<'l> {
             .env("HOME", host.data_dir().join("home"))
             .env("XDG_RUNTIME_DIR", "/run/agent")
             .env("PGDATA", &server.data)
-            .env("PG_REGRESS_SOCK_DIR", &server.sockets)
             .current_dir(host.data_dir()))
     }
 

@@ -62,6 +62,7 @@ impl<'l> Patroni<'l> {
             agents: BTreeMap::new(),
         };
         for number in patroni.copies.clone() {
+            Server::prepare(laboratory.host(number))?;
             let configuration = patroni.configuration(number, variant, replication)?;
             let path = patroni.configuration_path(number);
             fs::write(&path, configuration.to_string())
@@ -80,7 +81,7 @@ impl<'l> Patroni<'l> {
         replication: Replication,
     ) -> Result<Value> {
         let host = self.laboratory.host(number);
-        let server = Server::on(host)?;
+        let server = Server::of(host);
         let mut shared = json!({ "postgresql": { "use_pg_rewind": true } });
         match variant {
             Variant::Default => {}
@@ -226,6 +227,7 @@ impl Cluster for Patroni<'_> {
     }
 
     fn boot(&mut self, host: u8) -> Result<()> {
+        Server::prepare(self.laboratory.host(host))?;
         self.etcd.start(host)?;
         self.start_agent(host)
     }

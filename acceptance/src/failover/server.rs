@@ -32,19 +32,25 @@ pub struct Server {
 }
 
 impl Server {
-    /// The one place for it on a host; makes the folder of the socket.
+    /// What a boot does for it on a host: no socket is left, and pids begin somewhere else. Hosts here
+    /// boot with the same few pids each time, and a stale `postmaster.pid` would name somebody alive.
     ///
     /// # Errors
     ///
-    /// When the folder can't be made.
-    pub fn on(host: &Host) -> Result<Self> {
+    /// When the host has no power.
+    pub fn prepare(host: &Host) -> Result<Self> {
         let server = Self::of(host);
-        fs::create_dir_all(&server.sockets)
-            .with_context(|| format!("unable to make {}", server.sockets.display()))?;
+        let script = r#"
+            mkdir -p "$1"; rm -f "$1"/.s.PGSQL.*
+            echo $((1000 + RANDOM % 20000)) >/proc/sys/kernel/ns_last_pid"#;
+        let prepare = Invocation::script(script).arg("prepare");
+        host.exec(prepare.arg(&server.sockets))?
+            .success()
+            .with_context(|| format!("unable to prepare {} for a server", host.name()))?;
         Ok(server)
     }
 
-    /// Where [`Self::on`] puts it.
+    /// The one place for it on a host.
     #[must_use]
     pub fn of(host: &Host) -> Self {
         Self {
