@@ -103,9 +103,8 @@ pub(super) fn note(line: &str) -> Result<()> {
 async fn write_on(client: u32, endpoints: Vec<SocketAddr>) -> Result<()> {
     let mut sequence = 0;
     for endpoint in endpoints.iter().cycle().skip(client as usize) {
-        match timeout(CONNECT_TIMEOUT, connect(*endpoint)).await {
-            Ok(Ok(connection)) => commit_on(client, &mut sequence, &connection).await?,
-            Ok(Err(_)) | Err(_) => {}
+        if let Ok(Ok(connection)) = timeout(CONNECT_TIMEOUT, connect(*endpoint)).await {
+            commit_on(client, &mut sequence, &connection).await?;
         }
         sleep(TURN_PAUSE).await;
     }
