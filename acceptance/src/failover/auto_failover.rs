@@ -152,8 +152,13 @@ impl<'l> AutoFailover<'l> {
         if variant == Variant::Tuned {
             let set = format!("ALTER SYSTEM SET wal_sender_timeout = '{TUNED_WAL_SENDER_TIMEOUT}'");
             let server = self.server(number);
-            server.ask(self.laboratory, &set)?;
-            server.ask(self.laboratory, "SELECT pg_reload_conf()")?;
+            // The keeper may just be starting it again.
+            wait_until("the server takes a setting", STEP_TIMEOUT, || {
+                server.ask(self.laboratory, &set)?;
+                server
+                    .ask(self.laboratory, "SELECT pg_reload_conf()")
+                    .map(Some)
+            })?;
         }
         Ok(())
     }

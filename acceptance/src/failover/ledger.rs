@@ -291,6 +291,12 @@ mod tests {
     }
 
     #[test]
+    fn a_silence_at_the_end_that_is_not_the_longest_hides_no_outage() {
+        let commits = at(&[1_000, 6_000, 6_010]);
+        assert_eq!(outage(&commits, 1_005 * MS, 7_500 * MS), over(5_000));
+    }
+
+    #[test]
     fn lost_is_what_was_acknowledged_and_is_not_there() {
         let commits = at(&[1, 2, 3]);
         // What is there without an acknowledgement is no loss.
@@ -315,7 +321,22 @@ mod tests {
         // The new one was asked before the old one's last answer, and answered after it.
         let old = vec![taken(0, 2), taken(20, 22), Probe::Refused];
         let new = vec![Probe::Refused, taken(21, 24), taken(41, 43)];
+        assert_eq!(writers(&[old.clone(), new]).at_once_max, 1);
+        // The old one was asked for the last time at the very moment of the new one's first answer.
+        let new = vec![taken(18, 20), taken(40, 42)];
         assert_eq!(writers(&[old, new]).at_once_max, 1);
+    }
+
+    #[test]
+    fn a_write_that_reaches_beyond_anothers_time_proves_nothing() {
+        let old = vec![taken(0, 2), taken(20, 22), taken(40, 42)];
+        for alone in [taken(1, 10), taken(30, 41), taken(0, 60)] {
+            assert_eq!(writers(&[old.clone(), vec![alone]]).at_once_max, 1);
+        }
+        assert_eq!(writers(&[old, vec![taken(3, 39)]]).at_once_max, 2);
+        // Nor do two alone: both may have come before either answer.
+        let alone = || vec![taken(10, 20)];
+        assert_eq!(writers(&[alone(), alone()]).at_once_max, 1);
     }
 
     #[test]
