@@ -1,6 +1,9 @@
 //! pg_auto_failover: three hosts with a server and a keeper each, and the monitor on a fourth.
 //!
-//! The monitor is not redundant: where it stands is what decides, and nobody can move it.
+//! The monitor is not redundant: where it stands is what decides, and nobody can move it. By default
+//! a commit waits for one of the standbys while there is one. A keeper that was killed is not started
+//! again until the fault is over, though the unit that `pg_autoctl show systemd` prints would do so
+//! at once: all systems suffer the same.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

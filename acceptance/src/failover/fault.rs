@@ -1,4 +1,8 @@
 //! What happens to the host of the primary, or to what decides.
+//!
+//! A fault knows no system: it reaches processes by their names, hosts by their power and links. The
+//! operator's place, where the clients are, is another site: what cuts a host off cuts it off from
+//! them too, except [`Fault::CutFromHosts`].
 
 use std::time::Duration;
 

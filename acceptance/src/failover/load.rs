@@ -27,10 +27,14 @@ const TURN_PAUSE: Duration = Duration::from_millis(20);
 
 /// Makes what the load and the observer write to.
 pub const TABLES: &str = "CREATE TABLE ledger (client int, sequence bigint, \
-     PRIMARY KEY (client, sequence)); CREATE TABLE probe (server int PRIMARY KEY, count bigint)";
+     PRIMARY KEY (client, sequence)); \
+     CREATE TABLE probe (server int, number bigint, PRIMARY KEY (server, number))";
 
 /// Lists what the load has written.
 pub const ROWS: &str = "SELECT client, sequence FROM ledger";
+
+/// Lists what the observer has written.
+pub const PROBES: &str = "SELECT server, number FROM probe";
 
 /// Writes until it is killed. Each client tries `endpoints` in turn, as a libpq does that was given
 /// many hosts and `target_session_attrs=read-write`.

@@ -4,7 +4,8 @@
 //! * [`cluster`] says what such a system has to answer; [`patroni`] and [`auto_failover`] are the
 //!   peers.
 //! * [`fault`] lists what happens to it, [`trial`] lets it happen once, [`report`] is the table.
-//! * [`load`] writes, [`observer`] asks each server itself, [`ledger`] computes what came of it.
+//! * [`load`] writes, [`observer`] asks each server itself, [`ledger`] and [`writers`]
+//!   compute what came of it.
 //! * [`system`] is the list of systems; a new one is one line there and one file.
 //! * [`server`] knows PostgreSQL's processes and files, [`peers`] where the peers' programs lie.
 //!
@@ -23,6 +24,7 @@ pub mod report;
 pub mod server;
 pub mod system;
 pub mod trial;
+pub mod writers;
 
 use rustix::time::{ClockId, clock_gettime};
 

@@ -60,12 +60,15 @@ pub fn run(servers: &[Observed]) -> Result<()> {
 struct Notes {
     server: u8,
     refused: bool,
+    /// Of the last write that was asked for.
+    number: u64,
 }
 
 impl Notes {
     fn taken(&mut self, sent_ns: u64) -> Result<()> {
         self.refused = false;
-        note(&format!("w {} {sent_ns} {}", self.server, now_ns()))
+        let (server, number) = (self.server, self.number);
+        note(&format!("w {server} {number} {sent_ns} {}", now_ns()))
     }
 
     fn refused(&mut self) -> Result<()> {
@@ -80,11 +83,8 @@ async fn observe(observed: Observed) -> Result<()> {
     let mut notes = Notes {
         server: observed.server,
         refused: false,
+        number: 0,
     };
-    let write = format!(
-        "INSERT INTO probe VALUES ({}, 1) ON CONFLICT (server) DO UPDATE SET count = probe.count + 1",
-        observed.server
-    );
     loop {
         let opened = timeout(ANSWER_TIMEOUT, open(&observed.sockets, observed.port)).await;
         let Ok(Ok(connection)) = opened else {
@@ -94,6 +94,11 @@ async fn observe(observed: Observed) -> Result<()> {
         };
         let until = Instant::now() + CONNECTION_AGE_MAX;
         while Instant::now() < until {
+            notes.number += 1;
+            let write = format!(
+                "INSERT INTO probe VALUES ({}, {})",
+                notes.server, notes.number
+            );
             match timeout(ANSWER_TIMEOUT, probe(&connection, &write)).await {
                 Ok(Ok(Some(sent_ns))) => notes.taken(sent_ns)?,
                 Ok(Ok(None)) => notes.refused()?,

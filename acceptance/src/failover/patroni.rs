@@ -1,6 +1,8 @@
 //! Patroni with etcd: three hosts, each with a server, a Patroni and a member of etcd.
 //!
 //! Nothing starts a Patroni again that was killed: the unit in its documentation says `Restart=no`.
+//! `pg_rewind` is on as in its sample configuration, since without it nobody could follow again. No
+//! watchdog: the laboratory has no device for one, and Patroni goes on without unless told to insist.
 
 use std::collections::BTreeMap;
 use std::fs;

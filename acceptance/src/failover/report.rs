@@ -43,6 +43,8 @@ pub struct Row {
     pub commits: usize,
     /// How many of them the last primary lacks; none if there is no primary.
     pub lost: Option<usize>,
+    /// How many writes it lacks that the observer was told of by whichever server it asked.
+    pub lost_probes: Option<usize>,
     /// How many servers took writes at once, at most.
     pub writers_max: usize,
     /// For how long two or more did.
@@ -63,8 +65,8 @@ pub fn table(rows: &[Row]) -> String {
     }
     let mut text = String::from(
         "| fault | system | set up | trials | RTO, s: median (range) | acknowledged and lost | \
-         writers at once, most | two writers, s | whole again after, s |\n\
-         |---|---|---|--:|--:|--:|--:|--:|--:|\n",
+         to the observer alone | writers at once, most | two writers, s | whole again after, s |\n\
+         |---|---|---|--:|--:|--:|--:|--:|--:|--:|\n",
     );
     for ((fault, _, variant, replication), rows) in groups {
         let title = rows.first().map_or("", |row| row.title.as_str());
@@ -78,17 +80,14 @@ pub fn table(rows: &[Row]) -> String {
             Variant::Tuned => "tuned",
         };
         let two: Vec<Option<f64>> = rows.iter().map(|row| Some(row.two_writers_ms)).collect();
-        let lost: Vec<String> = rows
-            .iter()
-            .map(|row| row.lost.map_or("?".to_owned(), |lost| lost.to_string()))
-            .collect();
         let writers = rows.iter().map(|row| row.writers_max).max().unwrap_or(0);
         text += &format!(
-            "| {} | {title} | {set_up}{waits} | {} | {} | {} | {writers} | {} | {} |\n",
+            "| {} | {title} | {set_up}{waits} | {} | {} | {} | {} | {writers} | {} | {} |\n",
             fault.name(),
             rows.len(),
             spread(&rows.iter().map(|row| row.rto_ms).collect::<Vec<_>>()),
-            lost.join(", "),
+            each(rows.iter().map(|row| row.lost)),
+            each(rows.iter().map(|row| row.lost_probes)),
             spread(&two),
             spread(
                 &rows
@@ -107,6 +106,13 @@ pub fn table(rows: &[Row]) -> String {
     }
     text.push('\n');
     text
+}
+
+fn each(counts: impl Iterator<Item = Option<usize>>) -> String {
+    let texts: Vec<String> = counts
+        .map(|count| count.map_or("?".to_owned(), |count| count.to_string()))
+        .collect();
+    texts.join(", ")
 }
 
 /// The median and the range in seconds; what never ended is longer than all that did.

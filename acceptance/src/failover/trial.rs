@@ -1,6 +1,7 @@
 //! One fault, once: a system is raised anew, written to, hurt, mended and counted.
 
 use std::collections::BTreeSet;
+use std::str::FromStr;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
@@ -11,7 +12,7 @@ use super::fault::{Fault, Hold};
 use super::ledger::{self, Outage};
 use super::report::Row;
 use super::system::System;
-use super::{load, now_ns};
+use super::{load, now_ns, writers};
 use crate::laboratory::{Invocation, Laboratory, Process};
 use crate::wait::{pause_before_fault, wait_until_true};
 
@@ -110,11 +111,16 @@ impl Trial {
             Outage::Lasting(gap) => (None, Some(gap)),
         };
         let primary_after = cluster.primary().ok();
-        let present = match primary_after {
-            Some(number) => Some(rows(laboratory, cluster, number)?),
-            None => None,
-        };
-        let writers = ledger::writers(&ledger::probes(&observed, cluster.copies()));
+        let probes = writers::probes(&observed, cluster.copies());
+        let (mut lost, mut lost_probes) = (None, None);
+        if let Some(number) = primary_after {
+            let server = cluster.server(number);
+            let written = pairs(&server.ask(laboratory, load::ROWS)?);
+            lost = Some(ledger::lost(&commits, &written));
+            let probed = pairs(&server.ask(laboratory, load::PROBES)?);
+            lost_probes = Some(writers::lost_probes(&probes, cluster.copies(), &probed));
+        }
+        let together = writers::writers(&probes);
         Ok(Row {
             system: self.system,
             title: cluster.title().to_owned(),
@@ -131,9 +137,10 @@ impl Trial {
             rto_ms: rto.map(milliseconds),
             outage_lasting_ms: lasting.map(milliseconds),
             commits: commits.len(),
-            lost: present.map(|present| ledger::lost(&commits, &present)),
-            writers_max: writers.at_once_max,
-            two_writers_ms: milliseconds(writers.many),
+            lost,
+            lost_probes,
+            writers_max: together.at_once_max,
+            two_writers_ms: milliseconds(together.many),
             whole_after_ms: whole_after.map(milliseconds),
             told,
         })
@@ -189,18 +196,13 @@ fn stop(mut process: Process) -> Result<String> {
     process.log()
 }
 
-/// What the primary has of the load.
-fn rows(
-    laboratory: &Laboratory,
-    cluster: &dyn Cluster,
-    primary: u8,
-) -> Result<BTreeSet<(u32, u64)>> {
-    let said = cluster.server(primary).ask(laboratory, load::ROWS)?;
-    let row = |line: &str| {
-        let (client, sequence) = line.split_once(' ')?;
-        Some((client.parse().ok()?, sequence.parse().ok()?))
+/// From lines of two numbers each.
+fn pairs<T: FromStr + Ord, U: FromStr + Ord>(said: &str) -> BTreeSet<(T, U)> {
+    let pair = |line: &str| {
+        let (first, second) = line.split_once(' ')?;
+        Some((first.parse().ok()?, second.parse().ok()?))
     };
-    Ok(said.lines().filter_map(row).collect())
+    said.lines().filter_map(pair).collect()
 }
 
 fn milliseconds(length: Duration) -> f64 {
