@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use super::cluster::{Cluster, Front, Replication, Variant, last_lines};
+use super::cluster::{Cluster, Front, Replication, TRY_ALL, Variant, last_lines};
 use super::peers;
 use super::server::{self, Server, as_postgres};
 use crate::laboratory::{Invocation, Laboratory, Process};
@@ -284,7 +284,7 @@ impl Cluster for AutoFailover<'_> {
         };
         Front {
             endpoints: COPIES.map(endpoint).to_vec(),
-            explanation: "the client tries all hosts in turn for the one that takes writes",
+            explanation: TRY_ALL,
         }
     }
 

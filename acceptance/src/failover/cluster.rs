@@ -32,6 +32,10 @@ pub enum Replication {
     Async,
 }
 
+/// How clients find the primary where nothing leads them to it.
+pub(super) const TRY_ALL: &str = "the client tries all hosts in turn for the one that takes writes, \
+     each for 0.5 s at most, as a libpq does with many hosts and target_session_attrs=read-write";
+
 /// Where clients go.
 #[derive(Clone, Debug)]
 pub struct Front {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-use super::cluster::{Cluster, Front, Replication, Variant, last_lines};
+use super::cluster::{Cluster, Front, Replication, TRY_ALL, Variant, last_lines};
 use super::etcd::Etcd;
 use super::peers;
 use super::server::{self, Server, as_postgres};
@@ -190,7 +190,7 @@ impl Cluster for Patroni<'_> {
             endpoints: hosts
                 .map(|host| format!("{}:{}", host.ipv4(), server::PORT))
                 .collect(),
-            explanation: "the client tries all hosts in turn for the one that takes writes",
+            explanation: TRY_ALL,
         }
     }
 

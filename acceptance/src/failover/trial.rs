@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result, ensure};
 use rand::Rng;
 
-use super::cluster::{Cluster, Replication, Variant};
+use super::cluster::{Cluster, Replication, Variant, last_lines};
 use super::fault::{Fault, Hold};
 use super::ledger::{self, Outage};
 use super::report::Row;
@@ -51,7 +51,8 @@ impl Trial {
     ///
     /// # Errors
     ///
-    /// When it can't be measured. However badly the system fares, that is a row and no error.
+    /// When it can't be measured: the system doesn't become whole at first, or refuses a switchover.
+    /// However badly it fares after that, it is a row and no error.
     pub fn run(&self, say: impl Fn(&str)) -> Result<Row> {
         let laboratory = Laboratory::start(self.system.hosts())?;
         say("raising the system");
@@ -80,8 +81,8 @@ impl Trial {
         pause_before_fault(Duration::from_millis(rand::rng().random_range(MOMENT_MS)));
         ensure!(
             is_served(&writer)?,
-            "nothing is being written: {}",
-            writer.log()?
+            "nothing is being written any more; the load's last words: {}",
+            last_lines(&writer.log()?, 5)
         );
 
         say(&format!(
@@ -103,8 +104,8 @@ impl Trial {
         let whole_after = whole.is_ok().then(|| mended.elapsed());
         pause_before_fault(REST);
 
-        let (written, observed) = (stop(writer)?, stop(observer)?);
         let end_ns = now_ns();
+        let (written, observed) = (stop(writer)?, stop(observer)?);
         let commits = ledger::commits(&written);
         let (rto, lasting) = match ledger::outage(&commits, fault_ns, end_ns) {
             Outage::Over(gap) => (Some(gap), None),
@@ -112,14 +113,13 @@ impl Trial {
         };
         let primary_after = cluster.primary().ok();
         let probes = writers::probes(&observed, cluster.copies());
-        let (mut lost, mut lost_probes) = (None, None);
-        if let Some(number) = primary_after {
-            let server = cluster.server(number);
-            let written = pairs(&server.ask(laboratory, load::ROWS)?);
-            lost = Some(ledger::lost(&commits, &written));
-            let probed = pairs(&server.ask(laboratory, load::PROBES)?);
-            lost_probes = Some(writers::lost_probes(&probes, cluster.copies(), &probed));
-        }
+        let ask_primary = |question| {
+            let server = cluster.server(primary_after?);
+            server.ask(laboratory, question).ok()
+        };
+        let lost = ask_primary(load::ROWS).map(|said| ledger::lost(&commits, &pairs(&said)));
+        let lost_probes = ask_primary(load::PROBES)
+            .map(|said| writers::lost_probes(&probes, cluster.copies(), &pairs(&said)));
         let together = writers::writers(&probes);
         Ok(Row {
             system: self.system,
