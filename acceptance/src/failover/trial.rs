@@ -26,6 +26,8 @@ const MOMENT_MS: std::ops::Range<u64> = 3_000..8_000;
 const FRESH_NS: u64 = 1_000_000_000;
 /// How long a service may stay away before the fault is mended all the same.
 const SERVED_TIMEOUT: Duration = Duration::from_secs(150);
+/// How long before the end of a fault of a given length the system is asked what it tells a person.
+const TELLING: Duration = Duration::from_secs(8);
 /// How long the copies may take to follow again once it is mended.
 const WHOLE_TIMEOUT: Duration = Duration::from_secs(180);
 /// How long is written once all is over.
@@ -94,8 +96,7 @@ impl Trial {
         let (fault_ns, begun) = (now_ns(), Instant::now());
         let (primary_before, decider) = (blow.primary(), blow.decider());
         blow.begin(laboratory, cluster)?;
-        self.hold(begun, &writer);
-        let told = cluster.told();
+        let told = self.hold(begun, &writer, cluster);
 
         say("mending");
         blow.mend(laboratory, cluster)?;
@@ -146,15 +147,23 @@ impl Trial {
         })
     }
 
-    /// Lets the fault last.
-    fn hold(&self, begun: Instant, writer: &Process) {
+    /// Lets the fault last: what a person who looks near its end is told. Asking takes its time, and
+    /// must not lengthen a fault of a given length.
+    fn hold(&self, begun: Instant, writer: &Process, cluster: &dyn Cluster) -> String {
+        let rest_of = |length: Duration| length.saturating_sub(begun.elapsed());
         match self.fault.hold() {
-            Hold::For(length) => pause_before_fault(length.saturating_sub(begun.elapsed())),
+            Hold::For(length) => {
+                pause_before_fault(rest_of(length.saturating_sub(TELLING)));
+                let told = cluster.told();
+                pause_before_fault(rest_of(length));
+                told
+            }
             Hold::UntilServed(least) => {
-                pause_before_fault(least.saturating_sub(begun.elapsed()));
-                let left = SERVED_TIMEOUT.saturating_sub(begun.elapsed());
+                pause_before_fault(rest_of(least));
+                let left = rest_of(SERVED_TIMEOUT);
                 // A service that stays away is what the row will say.
                 let _ = wait_until_true("writes go on", left, || is_served(writer));
+                cluster.told()
             }
         }
     }
