@@ -157,7 +157,7 @@ fn trials(arguments: &Arguments) -> Vec<Trial> {
     for fault in all_or(&arguments.fault) {
         for number in 1..=arguments.trials {
             for variant in &arguments.variant {
-                for system in &systems {
+                for system in systems.iter().filter(|system| system.can_suffer(fault)) {
                     trials.push(Trial {
                         system: *system,
                         variant: *variant,

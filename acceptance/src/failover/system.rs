@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::auto_failover::{self, AutoFailover};
 use super::cluster::{Cluster, Replication, Variant};
+use super::fault::Fault;
 use super::patroni::{self, Patroni};
 use crate::laboratory::Laboratory;
 
@@ -27,6 +28,15 @@ impl System {
         match self {
             Self::Patroni => patroni::HOSTS,
             Self::PgAutoFailover => auto_failover::HOSTS,
+        }
+    }
+
+    /// Whether there is such a thing: what decides may stand apart from every copy for good.
+    #[must_use]
+    pub fn can_suffer(self, fault: Fault) -> bool {
+        match self {
+            Self::Patroni => true,
+            Self::PgAutoFailover => fault != Fault::PowerOffWithDecider,
         }
     }
 
