@@ -6,6 +6,7 @@
 //! * [`Agent`] and [`Operator`] run the binary `hanse`; [`Terraform`] runs the real Terraform with
 //!   our provider.
 //! * [`guest`] boots a machine whose kernel has WireGuard, when this one's may not.
+//! * [`failover`] measures what a writing client sees when the primary of a PostgreSQL dies.
 //! * [`wait_until`] is the one place that polls.
 //!
 //! What it never does: import a crate that it tests. What only works from inside the code is not
@@ -17,6 +18,7 @@ pub mod chaos;
 pub mod checkout;
 pub mod configuration;
 pub mod demonstration;
+pub mod failover;
 pub mod faketime;
 pub mod federation;
 pub mod guest;

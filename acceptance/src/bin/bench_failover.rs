@@ -1,0 +1,184 @@
+//! Measures failovers of PostgreSQL under Hanse's peers: one fault after another, each on a system
+//! that is raised anew, under a load that writes down each acknowledged commit.
+//!
+//! It measures and judges nothing. Progress goes to standard error, the table to standard output.
+
+use std::fs::File;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, ensure};
+use clap::{Parser, Subcommand, ValueEnum};
+use hanse_acceptance::failover::observer::{self, Observed};
+use hanse_acceptance::failover::{
+    Fault, Replication, Row, System, Trial, Variant, load, peers, report,
+};
+
+/// RTO, RPO and writers at once, beside the peers.
+#[derive(Parser)]
+#[command(version, args_conflicts_with_subcommands = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// Which systems, in turn; all unless given.
+    #[arg(long, value_delimiter = ',')]
+    system: Vec<System>,
+    /// How they are set up, in turn; as they come unless given.
+    #[arg(long, value_delimiter = ',', default_value = "default")]
+    variant: Vec<Variant>,
+    /// Whether a commit waits for a standby.
+    #[arg(long, default_value = "default")]
+    replication: Replication,
+    /// What happens, in turn; everything unless given.
+    #[arg(long, value_delimiter = ',')]
+    fault: Vec<Fault>,
+    /// How often.
+    #[arg(long, default_value_t = 3)]
+    trials: u32,
+    /// Adds one row for each trial to this file, as JSON.
+    #[arg(long)]
+    json: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Fetches the peers into the cache.
+    Install,
+    /// Writes to the first endpoint that takes writes, until it is killed (the bench starts it).
+    #[command(hide = true)]
+    Load {
+        /// How many at once.
+        #[arg(long)]
+        clients: u32,
+        /// `address:port` each.
+        endpoints: Vec<SocketAddr>,
+    },
+    /// Asks each server to take a write, until it is killed (the bench starts it).
+    #[command(hide = true)]
+    Observe {
+        /// `NUMBER:PORT:FOLDER` each.
+        servers: Vec<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let done = match &arguments.command {
+        None => measure(&arguments),
+        Some(Command::Install) => peers::install(progress),
+        Some(Command::Load { clients, endpoints }) => load::run(endpoints, *clients),
+        Some(Command::Observe { servers }) => observe(servers),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn progress(step: &str) {
+    eprintln!("{step}");
+}
+
+#[expect(clippy::print_stdout, reason = "the table is what this program is for")]
+fn say(text: &str) {
+    print!("{text}");
+}
+
+fn observe(servers: &[String]) -> Result<()> {
+    let read = |server: &String| {
+        let mut parts = server.splitn(3, ':');
+        Some(Observed {
+            server: parts.next()?.parse().ok()?,
+            port: parts.next()?.parse().ok()?,
+            sockets: parts.next()?.into(),
+        })
+    };
+    let servers: Option<Vec<Observed>> = servers.iter().map(read).collect();
+    observer::run(&servers.context("a server is given as NUMBER:PORT:FOLDER")?)
+}
+
+fn measure(arguments: &Arguments) -> Result<()> {
+    let mut file = match &arguments.json {
+        Some(path) => {
+            let file = File::options().append(true).create(true).open(path);
+            Some(file.with_context(|| format!("unable to open {}", path.display()))?)
+        }
+        None => None,
+    };
+    let (mut rows, mut failed) = (Vec::new(), 0);
+    for trial in trials(arguments) {
+        let name = format!(
+            "{:?} {:?} {} {}",
+            trial.system,
+            trial.variant,
+            trial.fault.name(),
+            trial.number
+        );
+        match trial.run(|step| progress(&format!("{name}: {step}"))) {
+            Ok(row) => {
+                progress(&format!("{name}: {}", outcome(&row)));
+                if let Some(file) = &mut file {
+                    let line = serde_json::to_string(&row).context("unable to write a row")?;
+                    writeln!(file, "{line}").context("unable to write a row")?;
+                }
+                rows.push(row);
+            }
+            // The others are measured all the same: a run takes hours.
+            Err(error) => {
+                failed += 1;
+                progress(&format!("{name}: could not be measured: {error:#}"));
+            }
+        }
+    }
+    say(&report::table(&rows));
+    ensure!(
+        failed == 0,
+        "{failed} trials could not be measured, see above"
+    );
+    Ok(())
+}
+
+/// In turn, so that what changes on the machine meanwhile meets all alike.
+fn trials(arguments: &Arguments) -> Vec<Trial> {
+    let all_or = |given: &[Fault]| match given {
+        [] => Fault::value_variants().to_vec(),
+        given => given.to_vec(),
+    };
+    let systems = match arguments.system.as_slice() {
+        [] => System::value_variants().to_vec(),
+        given => given.to_vec(),
+    };
+    let mut trials = Vec::new();
+    for fault in all_or(&arguments.fault) {
+        for number in 1..=arguments.trials {
+            for variant in &arguments.variant {
+                for system in systems.iter().filter(|system| system.can_suffer(fault)) {
+                    trials.push(Trial {
+                        system: *system,
+                        variant: *variant,
+                        replication: arguments.replication,
+                        fault,
+                        number,
+                    });
+                }
+            }
+        }
+    }
+    trials
+}
+
+fn outcome(row: &Row) -> String {
+    let rto = row
+        .rto_ms
+        .map_or("never".to_owned(), |ms| format!("{:.2} s", ms / 1e3));
+    let lost = row.lost.map_or("?".to_owned(), |lost| lost.to_string());
+    format!(
+        "RTO {rto}, {lost} of {} commits lost, {} writers at once ({} ms)",
+        row.commits, row.writers_max, row.two_writers_ms
+    )
+}

@@ -1,0 +1,43 @@
+//! The bench of failovers: what a writing client sees when the primary of a PostgreSQL dies, stands
+//! still or is cut off, under whatever system looks after it.
+//!
+//! * [`cluster`] says what such a system has to answer; [`patroni`] and [`auto_failover`] are the
+//!   peers.
+//! * [`fault`] lists what happens to it, [`trial`] lets it happen once, [`report`] is the table.
+//! * [`load`] writes, [`observer`] asks each server itself, [`ledger`] and [`writers`]
+//!   compute what came of it.
+//! * [`system`] is the list of systems; a new one is one line there and one file.
+//! * [`server`] knows PostgreSQL's processes and files, [`peers`] where the peers' programs lie.
+//!
+//! It judges nothing: no figure makes it fail. No test of the gate runs a peer.
+
+pub mod auto_failover;
+pub mod cluster;
+mod etcd;
+pub mod fault;
+pub mod ledger;
+pub mod load;
+pub mod observer;
+pub mod patroni;
+pub mod peers;
+pub mod report;
+pub mod server;
+pub mod system;
+pub mod trial;
+pub mod writers;
+
+use rustix::time::{ClockId, clock_gettime};
+
+pub use cluster::{Cluster, Front, Replication, Variant};
+pub use fault::Fault;
+pub use report::Row;
+pub use system::System;
+pub use trial::Trial;
+
+/// Now, by the clock that every process of the machine shares.
+#[must_use]
+pub fn now_ns() -> u64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    let (seconds, rest) = (now.tv_sec.unsigned_abs(), now.tv_nsec.unsigned_abs());
+    seconds * 1_000_000_000 + rest
+}

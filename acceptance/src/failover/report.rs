@@ -1,0 +1,170 @@
+//! What came of the trials: a row of JSON for each, and a table of medians and ranges.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::cluster::{Replication, Variant};
+use super::fault::Fault;
+use super::system::System;
+
+/// One trial.
+#[derive(Clone, Debug, Serialize)]
+pub struct Row {
+    /// Which system.
+    pub system: System,
+    /// Its name with versions.
+    pub title: String,
+    /// How it was set up.
+    pub variant: Variant,
+    /// Whether commits were told to wait.
+    pub replication: Replication,
+    /// How clients found the primary.
+    pub front: String,
+    /// What happened.
+    pub fault: Fault,
+    /// Which one of many.
+    pub trial: u32,
+    /// When.
+    pub started_unix_s: u64,
+    /// The machine's load at the end, which counts what others ran too.
+    pub load_average: String,
+    /// The host that was primary.
+    pub primary_before: u8,
+    /// The host that was primary in the end; none if the system named none.
+    pub primary_after: Option<u8>,
+    /// The host on which it was decided.
+    pub decider: u8,
+    /// The longest time without an acknowledged commit that ended after the fault.
+    pub rto_ms: Option<f64>,
+    /// How long there had been none when the trial ended, instead.
+    pub outage_lasting_ms: Option<f64>,
+    /// How many commits were acknowledged.
+    pub commits: usize,
+    /// How many of them the last primary lacks; none if there is no primary.
+    pub lost: Option<usize>,
+    /// How many writes it lacks that the observer was told of by whichever server it asked.
+    pub lost_probes: Option<usize>,
+    /// How many servers took writes at once, at most.
+    pub writers_max: usize,
+    /// For how long two or more did.
+    pub two_writers_ms: f64,
+    /// From the mending until all copies followed again; none if they didn't.
+    pub whole_after_ms: Option<f64>,
+    /// What a person who looked before the mending was told.
+    pub told: String,
+}
+
+/// A Markdown table: one line for each system, setting and fault.
+#[must_use]
+pub fn table(rows: &[Row]) -> String {
+    let mut groups: BTreeMap<_, Vec<&Row>> = BTreeMap::new();
+    for row in rows {
+        let key = (row.fault, row.system, row.variant, row.replication);
+        groups.entry(key).or_default().push(row);
+    }
+    let mut text = String::from(
+        "| fault | system | set up | trials | RTO, s: median (range) | acknowledged and lost | \
+         to the observer alone | writers at once, most | two writers, s | whole again after, s |\n\
+         |---|---|---|--:|--:|--:|--:|--:|--:|--:|\n",
+    );
+    for ((fault, _, variant, replication), rows) in groups {
+        let title = rows.first().map_or("", |row| row.title.as_str());
+        let waits = match replication {
+            Replication::Default => "",
+            Replication::Sync => ", sync",
+            Replication::Async => ", async",
+        };
+        let set_up = match variant {
+            Variant::Default => "default",
+            Variant::Tuned => "tuned",
+        };
+        let two: Vec<Option<f64>> = rows.iter().map(|row| Some(row.two_writers_ms)).collect();
+        let writers = rows.iter().map(|row| row.writers_max).max().unwrap_or(0);
+        text += &format!(
+            "| {} | {title} | {set_up}{waits} | {} | {} | {} | {} | {writers} | {} | {} |\n",
+            fault.name(),
+            rows.len(),
+            spread(&rows.iter().map(|row| row.rto_ms).collect::<Vec<_>>()),
+            each(rows.iter().map(|row| row.lost)),
+            each(rows.iter().map(|row| row.lost_probes)),
+            spread(&two),
+            spread(
+                &rows
+                    .iter()
+                    .map(|row| row.whole_after_ms)
+                    .collect::<Vec<_>>()
+            ),
+        );
+    }
+    let fronts: BTreeMap<&str, &str> = rows
+        .iter()
+        .map(|row| (row.title.as_str(), row.front.as_str()))
+        .collect();
+    for (title, front) in fronts {
+        text += &format!("\n{title}: {front}.");
+    }
+    text.push('\n');
+    text
+}
+
+fn each(counts: impl Iterator<Item = Option<usize>>) -> String {
+    let texts: Vec<String> = counts
+        .map(|count| count.map_or("?".to_owned(), |count| count.to_string()))
+        .collect();
+    texts.join(", ")
+}
+
+/// The median and the range in seconds; what never ended is longer than all that did.
+fn spread(times_ms: &[Option<f64>]) -> String {
+    let mut sorted: Vec<f64> = times_ms
+        .iter()
+        .map(|time| time.unwrap_or(f64::INFINITY))
+        .collect();
+    sorted.sort_by(f64::total_cmp);
+    let (Some(least), Some(most)) = (sorted.first(), sorted.last()) else {
+        return "–".to_owned();
+    };
+    let upper = sorted.len() / 2;
+    let lower = (sorted.len() - 1) / 2;
+    let median = f64::midpoint(sorted[lower], sorted[upper]);
+    if sorted.len() == 1 {
+        return seconds(median);
+    }
+    format!(
+        "{} ({}–{})",
+        seconds(median),
+        seconds(*least),
+        seconds(*most)
+    )
+}
+
+fn seconds(time_ms: f64) -> String {
+    if time_ms.is_infinite() {
+        return "never".to_owned();
+    }
+    format!("{:.2}", time_ms / 1e3)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_of_an_even_number_lies_between_the_two_in_the_middle() {
+        assert_eq!(spread(&[Some(4_000.0), Some(1_000.0)]), "2.50 (1.00–4.00)");
+        let odd = [Some(9_000.0), Some(1_000.0), Some(2_000.0)];
+        assert_eq!(spread(&odd), "2.00 (1.00–9.00)");
+    }
+
+    #[test]
+    fn what_never_ended_is_the_longest() {
+        assert_eq!(
+            spread(&[None, Some(1_000.0), Some(2_000.0)]),
+            "2.00 (1.00–never)"
+        );
+        assert_eq!(spread(&[None, None, Some(2_000.0)]), "never (2.00–never)");
+        assert_eq!(spread(&[None]), "never");
+        assert_eq!(spread(&[]), "–");
+    }
+}

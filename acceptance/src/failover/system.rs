@@ -1,0 +1,61 @@
+//! The systems that the bench knows: one line each.
+
+use anyhow::Result;
+use clap::ValueEnum;
+use serde::Serialize;
+
+use super::auto_failover::{self, AutoFailover};
+use super::cluster::{Cluster, Replication, Variant};
+use super::fault::Fault;
+use super::patroni::{self, Patroni};
+use crate::laboratory::Laboratory;
+
+/// A system under test.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum System {
+    /// Patroni with etcd.
+    Patroni,
+    /// pg_auto_failover with its monitor.
+    #[value(name = "pg_auto_failover")]
+    PgAutoFailover,
+}
+
+impl System {
+    /// How many hosts it needs.
+    #[must_use]
+    pub fn hosts(self) -> u8 {
+        match self {
+            Self::Patroni => patroni::HOSTS,
+            Self::PgAutoFailover => auto_failover::HOSTS,
+        }
+    }
+
+    /// Whether there is such a thing: what decides may stand apart from every copy for good.
+    #[must_use]
+    pub fn can_suffer(self, fault: Fault) -> bool {
+        match self {
+            Self::Patroni => true,
+            Self::PgAutoFailover => fault != Fault::PowerOffWithDecider,
+        }
+    }
+
+    /// Raises it in a laboratory with that many hosts.
+    ///
+    /// # Errors
+    ///
+    /// When it doesn't become whole; a program that is missing is named with what fetches it.
+    pub fn raise<'l>(
+        self,
+        laboratory: &'l Laboratory,
+        variant: Variant,
+        replication: Replication,
+    ) -> Result<Box<dyn Cluster + 'l>> {
+        Ok(match self {
+            Self::Patroni => Box::new(Patroni::raise(laboratory, variant, replication)?),
+            Self::PgAutoFailover => {
+                Box::new(AutoFailover::raise(laboratory, variant, replication)?)
+            }
+        })
+    }
+}
