@@ -31,26 +31,56 @@ const REMOVE: &str = r#"for try in 1 2 3 4 5 6 7 8; do
 /// Runs in every anchor. `cat` ends when the pipe closes; bash, as pid 1, reaps orphans.
 const HOLD: &str = "cat >/dev/null";
 
+/// Which users there are in a laboratory.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Users {
+    /// The caller alone, who is root there.
+    Caller,
+    /// Others too, such as `postgres`: whoever may be one on this machine may be there.
+    All,
+}
+
+impl Users {
+    /// Whether the laboratory has users of its own. Root has all of them without.
+    fn is_apart(self) -> bool {
+        match self {
+            Self::Caller => true,
+            Self::All => !rustix::process::geteuid().is_root(),
+        }
+    }
+}
+
+/// The program that lets an ordinary user be several, and its Debian package.
+const SUBORDINATE_USERS: (&str, &str) = ("newuidmap", "uidmap");
+
 /// A process that holds namespaces open.
 #[derive(Debug)]
 pub(super) struct Anchor {
     child: Child,
     pid: Pid,
+    users: Users,
 }
 
 impl Anchor {
     /// Holds the laboratory's own user, network, mount and pid namespaces. At its end it removes
     /// `folder`, also when its owner was killed.
-    pub(super) fn of_laboratory(folder: &Path, keeps_files: bool) -> Result<Self> {
+    pub(super) fn of_laboratory(folder: &Path, keeps_files: bool, users: Users) -> Result<Self> {
         let mut command = Command::new("unshare");
-        command.args(["--user", "--map-root-user"]);
+        if users.is_apart() {
+            command.args(["--user", "--map-root-user"]);
+        }
+        if users.is_apart() && users == Users::All {
+            requirements::check_programs("a laboratory with several users", &[SUBORDINATE_USERS])?;
+            command.arg("--map-auto");
+        }
         let leave = if keeps_files { "" } else { REMOVE };
         // `kill -9 -1` spares pid 1 itself and goes no further than this pid namespace.
         let script = format!(
             "set -e; mount -t tmpfs tmpfs /run; echo {READY}; set +e; {HOLD}; \
              kill -9 -1 2>/dev/null; {leave}"
         );
-        Self::start(command, &script, &[folder.as_os_str().to_owned()]).with_context(|| {
+        let folder = folder.as_os_str().to_owned();
+        Self::start(command, &script, &[folder], users).with_context(|| {
             format!(
                 "unable to raise the laboratory; {}",
                 requirements::NAMESPACES_REFUSED
@@ -68,13 +98,13 @@ impl Anchor {
             "set -e; mount -t tmpfs tmpfs /run; mkdir /run/wireguard; hostname \"$1\"; \
              ip link set lo up; echo {READY}; set +e; {HOLD}"
         );
-        Self::start(command, &script, &[name.into()])
+        Self::start(command, &script, &[name.into()], outer.users)
             .with_context(|| format!("unable to raise the host {name}"))
     }
 
     /// Arguments of `nsenter` that lead into this anchor's namespaces.
     pub(super) fn enter_arguments(&self) -> Vec<OsString> {
-        enter_arguments(self.pid)
+        enter_arguments(self.pid, self.users)
     }
 
     /// The anchor's pid as the laboratory sees it, whose pid namespace lies one deeper than ours.
@@ -101,7 +131,12 @@ impl Anchor {
         self.wait_for_end()
     }
 
-    fn start(mut command: Command, script: &str, arguments: &[OsString]) -> Result<Self> {
+    fn start(
+        mut command: Command,
+        script: &str,
+        arguments: &[OsString],
+        users: Users,
+    ) -> Result<Self> {
         command
             .args([
                 "--net",
@@ -123,7 +158,7 @@ impl Anchor {
         let mut child = command.spawn().context("unable to start unshare")?;
         let started = wait_for_ready(&mut child).and_then(|()| innermost_child(child.id()));
         match started {
-            Ok(pid) => Ok(Self { child, pid }),
+            Ok(pid) => Ok(Self { child, pid, users }),
             Err(error) => {
                 drop(child.stdin.take());
                 let _ = child.kill();
@@ -154,18 +189,14 @@ impl Drop for Anchor {
 }
 
 /// Arguments of `nsenter` that lead into the namespaces of the process `pid`.
-pub(super) fn enter_arguments(pid: Pid) -> Vec<OsString> {
-    vec![
-        "--target".into(),
-        pid.as_raw_nonzero().to_string().into(),
-        "--user".into(),
-        "--preserve-credentials".into(),
-        "--mount".into(),
-        "--net".into(),
-        "--pid".into(),
-        "--uts".into(),
-        "--ipc".into(),
-    ]
+fn enter_arguments(pid: Pid, users: Users) -> Vec<OsString> {
+    let mut arguments = vec!["--target".into(), pid.as_raw_nonzero().to_string().into()];
+    if users.is_apart() {
+        arguments.extend(["--user".into(), "--preserve-credentials".into()]);
+    }
+    let others = ["--mount", "--net", "--pid", "--uts", "--ipc"];
+    arguments.extend(others.map(OsString::from));
+    arguments
 }
 
 /// The child of `pid`'s child and so on, to the last that has one.

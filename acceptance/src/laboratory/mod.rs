@@ -32,7 +32,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result, bail};
 
-use anchor::Anchor;
+use anchor::{Anchor, Users};
 use links::Fault;
 
 pub use host::Host;
@@ -71,11 +71,25 @@ impl Laboratory {
     ///
     /// When the machine lacks something; the message names the command that mends it.
     pub fn start(count: u8) -> Result<Self> {
+        Self::start_of(count, Users::Caller)
+    }
+
+    /// The same with other users than the caller's on its hosts, such as `postgres`. An ordinary
+    /// user needs subordinate ids for that.
+    ///
+    /// # Errors
+    ///
+    /// As [`Laboratory::start`].
+    pub fn start_with_users(count: u8) -> Result<Self> {
+        Self::start_of(count, Users::All)
+    }
+
+    fn start_of(count: u8, users: Users) -> Result<Self> {
         if count > HOSTS_MAX {
             bail!("a laboratory holds at most {HOSTS_MAX} hosts, not {count}");
         }
         requirements::check()?;
-        let core = Arc::new(Core::start()?);
+        let core = Arc::new(Core::start(users)?);
         let hosts = (1..=count)
             .map(|number| Host::start(&core, number))
             .collect::<Result<Vec<_>>>()?;
@@ -189,7 +203,7 @@ struct Wire {
 }
 
 impl Core {
-    fn start() -> Result<Self> {
+    fn start(users: Users) -> Result<Self> {
         // /tmp and not TMPDIR: the path of a unix socket ends at 108 bytes.
         let folder = tempfile::Builder::new()
             .prefix("hl-")
@@ -198,7 +212,7 @@ impl Core {
             .context("unable to make the laboratory's folder in /tmp")?;
         fs::create_dir(folder.path().join("logs")).context("unable to make the folder of logs")?;
         let keeps_files = std::env::var_os(KEEP_FILES_VARIABLE).is_some();
-        let anchor = Anchor::of_laboratory(folder.path(), keeps_files)?;
+        let anchor = Anchor::of_laboratory(folder.path(), keeps_files, users)?;
         let core = Self {
             // From here on the anchor removes it, for it also does so when we are killed.
             folder: folder.keep(),
