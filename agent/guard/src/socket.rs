@@ -90,6 +90,9 @@ async fn serve(
     let mut answer: Option<oneshot::Receiver<Reply>> = None;
     let result = loop {
         let reply = tokio::select! {
+            // What is answered is told even as the guard ends.
+            biased;
+            reply = answered(&mut answer) => reply,
             changed = status.changed() => {
                 let known = status.borrow_and_update().clone();
                 match (changed, known) {
@@ -98,7 +101,6 @@ async fn serve(
                     (Err(_), _) => break Ok(()),
                 }
             }
-            reply = answered(&mut answer) => reply,
             line = said.recv(), if answer.is_none() => match line {
                 Some(Line::Whole(line)) => match serde_json::from_slice(&line) {
                     Ok(request) => {
