@@ -188,7 +188,6 @@ impl Service {
         };
         // Every client hears the last word, if it listens.
         drop(self.status);
-        requests.close();
         let _ = timeout(FAREWELL_MAX, async {
             while requests.recv().await.is_some() {}
         })

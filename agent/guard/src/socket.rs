@@ -23,7 +23,8 @@ const REQUESTS_MAX: usize = 16;
 /// A request and where its answer goes.
 pub(crate) type Asked = (Request, oneshot::Sender<Reply>);
 
-/// Listens in a folder, and yields what is asked.
+/// Listens in a folder, and yields what is asked. Once nobody tells a status any more it listens no
+/// longer, and nothing more is asked after every client heard what there was to say.
 pub(crate) fn listen(
     folder: &Path,
     status: watch::Receiver<Option<Status>>,
@@ -46,6 +47,9 @@ async fn accept(
     status: watch::Receiver<Option<Status>>,
 ) {
     let places = Arc::new(Semaphore::new(CLIENTS_MAX));
+    let mut known = status.clone();
+    let ending = async move { while known.changed().await.is_ok() {} };
+    tokio::pin!(ending);
     while let Ok(place) = places.clone().acquire_owned().await {
         let stream = tokio::select! {
             accepted = listener.accept() => match accepted {
@@ -56,7 +60,7 @@ async fn accept(
                     continue;
                 }
             },
-            () = asked.closed() => return,
+            () = &mut ending => return,
         };
         let (asked, status) = (asked.clone(), status.clone());
         tokio::spawn(async move {
