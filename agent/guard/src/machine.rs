@@ -182,7 +182,7 @@ impl Machine {
                 INTERVAL_SOON
             } else {
                 self.terms().map_or(INTERVAL, |terms| {
-                    Duration::from_millis(terms.check_interval_ms)
+                    Duration::from_millis(terms.check_interval_ms).max(INTERVAL_SOON)
                 })
             };
         self.observed = observed;

@@ -230,9 +230,14 @@ impl Service {
                     keeping.go();
                 }
             }
-            Event::Noted(_, Err(error)) => {
-                tracing::warn!("{}", error.sentence());
-                self.keep(Keeping::kill);
+            Event::Noted(start, Err(error)) => {
+                // It has not gone yet, and never does: what nobody can find again is not begun.
+                tracing::warn!(start, "{}", error.sentence());
+                if let Some((_, keeping)) =
+                    self.keeping.as_ref().filter(|(known, _)| *known == start)
+                {
+                    keeping.kill();
+                }
             }
             Event::Renewed {
                 epoch,
