@@ -73,8 +73,8 @@ async fn carry(
         let known = here.borrow().clone();
         let work = async {
             match (&known, wanted) {
-                (Here::No, None) => return None,
-                (Here::Yes(known), Some(wanted)) if *known == wanted => return None,
+                (Here::No, None) => None,
+                (Here::Yes(known), Some(wanted)) if *known == wanted => None,
                 (Here::Perhaps(known) | Here::Yes(known), wanted)
                     if wanted.as_ref() != Some(known) =>
                 {

@@ -6,6 +6,9 @@ use hanse_core::dr::guard::{Guard, GuardStep, GuardTerms};
 
 use crate::order::LeaseTerms;
 
+/// No lease is renewed more often, whatever an order says.
+const INTERVAL_MIN: Duration = Duration::from_millis(50);
+
 /// A lease, and what became of it.
 #[derive(Debug)]
 pub(crate) struct Held {
@@ -109,7 +112,7 @@ impl Held {
 
 fn guard_terms(terms: &LeaseTerms) -> GuardTerms {
     GuardTerms {
-        check_interval: Duration::from_millis(terms.check_interval_ms),
+        check_interval: Duration::from_millis(terms.check_interval_ms).max(INTERVAL_MIN),
         stop_budget: Duration::from_millis(terms.stop_budget_ms),
         fences_itself: terms.fences_itself,
     }

@@ -30,6 +30,9 @@ use crate::lines::Lines;
 use crate::message::{Answer, Ask, line};
 use crate::order::Program;
 
+/// What is later than 139 years after boot is as late as never.
+const AT_MS_MAX: u64 = 1 << 42;
+
 /// Becomes the keeper of a workload: its arguments are the guard's process id. The guard starts it as
 /// [`Config::keeper`](crate::Config) says.
 ///
@@ -265,7 +268,8 @@ impl Keeper {
 
     fn arm(&mut self, at_ms: Option<u64>) -> Result<(), Error> {
         // Zero disarms a timer, and a moment that is past fires at once.
-        let at = at_ms.map_or(0, |at| i64::try_from(at.max(1)).unwrap_or(i64::MAX));
+        let at = at_ms.map_or(0, |at| at.clamp(1, AT_MS_MAX));
+        let at = i64::try_from(at).unwrap_or(i64::MAX);
         self.timer
             .set(
                 Expiration::OneShot(TimeSpec::milliseconds(at)),

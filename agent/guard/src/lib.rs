@@ -10,6 +10,7 @@ mod client;
 mod clock;
 mod copy;
 mod error;
+mod execute;
 mod file;
 mod held;
 mod keeper;
@@ -24,6 +25,7 @@ mod seams;
 mod service;
 mod socket;
 mod stage;
+mod step;
 mod store;
 mod wire;
 

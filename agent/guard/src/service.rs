@@ -16,18 +16,18 @@ use crate::carrier::Carrier;
 use crate::clock::{Clock, Jumps};
 use crate::error::Error;
 use crate::keeping::{Keeping, Told, wait_readable};
-use crate::machine::{Command, Machine};
+use crate::machine::Machine;
 use crate::message::milliseconds;
-use crate::order::{Order, Program, Status};
-use crate::seams::{Addresses, Federation, Observation, Renewal, RenewalError, Watch};
+use crate::order::{Order, Status};
+use crate::seams::{Addresses, Federation, Observation, RenewalError, Watch};
 use crate::socket::{self, Asked, refused};
 use crate::store::{self, Store};
 use crate::wire::{Reply, Request};
 
 /// The loop turns at least this often: a jump of the clock is noticed, and a watchdog hears of it.
 const TURN_MAX: Duration = Duration::from_secs(1);
-/// A server that takes longer does not answer.
-const OBSERVATION_MAX: Duration = Duration::from_millis(1500);
+/// A client that takes longer to hear the guard's last word doesn't.
+const FAREWELL_MAX: Duration = Duration::from_secs(1);
 
 /// Where a guard works, and how it starts its processes.
 #[derive(Debug, Clone)]
@@ -63,7 +63,7 @@ pub enum Ended {
 }
 
 /// What the loop hears.
-enum Event {
+pub(super) enum Event {
     Told(u64, Told),
     Noted(u64, Result<(), Error>),
     Renewed {
@@ -78,25 +78,25 @@ enum Event {
 
 /// A guard.
 pub struct Service {
-    config: Config,
-    store: Store,
-    machine: Machine,
-    jumps: Jumps,
-    federation: Arc<dyn Federation>,
-    clock: Arc<dyn Clock>,
-    addresses: Arc<dyn Addresses>,
-    watch: Option<Box<dyn Watch>>,
-    events: mpsc::UnboundedSender<Event>,
-    happened: mpsc::UnboundedReceiver<Event>,
-    status: watch::Sender<Option<Status>>,
-    turns: watch::Sender<u64>,
-    order: Option<Order>,
-    keeping: Option<(u64, Keeping)>,
-    renewal: Option<AbortHandle>,
-    giving_back: Option<AbortHandle>,
+    pub(super) config: Config,
+    pub(super) store: Store,
+    pub(super) machine: Machine,
+    pub(super) jumps: Jumps,
+    pub(super) federation: Arc<dyn Federation>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) addresses: Arc<dyn Addresses>,
+    pub(super) watch: Option<Box<dyn Watch>>,
+    pub(super) events: mpsc::UnboundedSender<Event>,
+    pub(super) happened: mpsc::UnboundedReceiver<Event>,
+    pub(super) status: watch::Sender<Option<Status>>,
+    pub(super) turns: watch::Sender<u64>,
+    pub(super) order: Option<Order>,
+    pub(super) keeping: Option<(u64, Keeping)>,
+    pub(super) renewal: Option<AbortHandle>,
+    pub(super) giving_back: Option<AbortHandle>,
     /// A request that has no answer yet: the next waits.
-    is_busy: bool,
-    releasing: Option<oneshot::Sender<Reply>>,
+    pub(super) is_busy: bool,
+    pub(super) releasing: Option<oneshot::Sender<Reply>>,
 }
 
 impl Service {
@@ -168,24 +168,31 @@ impl Service {
             .and_then(|order| order.service_address.clone());
         let carrier = Carrier::new(self.addresses.clone(), left);
         let observer = self.observer();
-        loop {
+        let ended = loop {
             let now = self.turn(&carrier, &observer);
             if self.machine.is_closed() {
                 carrier.gone().await;
-                return Ok(Ended::Stopped);
+                break Ended::Stopped;
             }
             let wait = self.machine.next(now).saturating_sub(now).min(TURN_MAX);
             tokio::select! {
                 // In this order: what happened counts before what is asked.
                 biased;
                 Some(event) = self.happened.recv() => if self.hear(event)? {
-                    return Ok(Ended::Released);
+                    break Ended::Released;
                 },
                 () = stop.cancelled(), if !self.machine.closes() => self.machine.close(),
                 Some(asked) = requests.recv(), if !self.is_busy => self.asked(asked),
                 () = tokio::time::sleep(wait) => {}
             }
-        }
+        };
+        // Every client hears the last word, if it listens.
+        drop(self.status);
+        let _ = timeout(FAREWELL_MAX, async {
+            while requests.recv().await.is_some() {}
+        })
+        .await;
+        Ok(ended)
     }
 
     /// Decides and acts once.
@@ -211,103 +218,6 @@ impl Service {
         now
     }
 
-    fn execute(
-        &mut self,
-        command: Command,
-        carrier: &Carrier,
-        observer: &mpsc::UnboundedSender<u64>,
-    ) {
-        match command {
-            Command::Start {
-                start,
-                program,
-                at_ms,
-            } => self.start(start, &program, at_ms),
-            Command::Arm { at_ms } => self.keep(|keeping| keeping.arm(at_ms)),
-            Command::Ask(signal) => {
-                tracing::info!("stopping the workload");
-                self.end(carrier, move |keeping| keeping.stop(signal));
-            }
-            Command::Kill => {
-                tracing::warn!("ending the workload");
-                self.end(carrier, Keeping::kill);
-            }
-            Command::Renew(renewal) => self.renew(renewal),
-            Command::GiveBack { epoch } => self.give_back(epoch),
-            Command::Observe { start } => {
-                let _ = observer.send(start);
-            }
-        }
-    }
-
-    fn start(&mut self, start: u64, program: &Program, at_ms: Option<u64>) {
-        tracing::info!(start, "starting the workload");
-        let events = self.events.clone();
-        let tell = move |told| {
-            let _ = events.send(Event::Told(start, told));
-        };
-        let (keeper, stage) = (&self.config.keeper, &self.config.stage);
-        match Keeping::start(keeper, stage, program, at_ms, tell) {
-            Ok(keeping) => self.keeping = Some((start, keeping)),
-            Err(error) => {
-                let how = error.sentence();
-                let _ = self.events.send(Event::Told(start, Told::Ended { how }));
-            }
-        }
-    }
-
-    /// Does something to what runs once no client is led to it, or soon.
-    fn end(&self, carrier: &Carrier, how: impl FnOnce(&Keeping) + Send + 'static) {
-        let Some((_, keeping)) = self.keeping.clone() else {
-            return;
-        };
-        if !carrier.is_here() {
-            how(&keeping);
-            return;
-        }
-        let gone = carrier.gone();
-        tokio::spawn(async move {
-            gone.await;
-            how(&keeping);
-        });
-    }
-
-    fn keep(&self, what: impl FnOnce(&Keeping)) {
-        if let Some((_, keeping)) = &self.keeping {
-            what(keeping);
-        }
-    }
-
-    fn renew(&mut self, renewal: Renewal) {
-        if let Some(earlier) = self.renewal.take() {
-            earlier.abort();
-        }
-        let (federation, events) = (self.federation.clone(), self.events.clone());
-        let sent = self.clock.boot();
-        let task = tokio::spawn(async move {
-            let epoch = renewal.epoch;
-            let result = federation.renew(renewal).await;
-            let _ = events.send(Event::Renewed {
-                epoch,
-                sent,
-                result,
-            });
-        });
-        self.renewal = Some(task.abort_handle());
-    }
-
-    fn give_back(&mut self, epoch: u64) {
-        if let Some(earlier) = self.giving_back.take() {
-            earlier.abort();
-        }
-        let (federation, events) = (self.federation.clone(), self.events.clone());
-        let task = tokio::spawn(async move {
-            let result = federation.give_back(epoch).await;
-            let _ = events.send(Event::WentBack(epoch, result));
-        });
-        self.giving_back = Some(task.abort_handle());
-    }
-
     /// Takes an event to the machine. True once the workload is released.
     fn hear(&mut self, event: Event) -> Result<bool, Error> {
         let now = self.clock.boot();
@@ -320,9 +230,14 @@ impl Service {
                     keeping.go();
                 }
             }
-            Event::Noted(_, Err(error)) => {
-                tracing::warn!("{}", error.sentence());
-                self.keep(Keeping::kill);
+            Event::Noted(start, Err(error)) => {
+                // It has not gone yet, and never does: what nobody can find again is not begun.
+                tracing::warn!(start, "{}", error.sentence());
+                if let Some((_, keeping)) =
+                    self.keeping.as_ref().filter(|(known, _)| *known == start)
+                {
+                    keeping.kill();
+                }
             }
             Event::Renewed {
                 epoch,
@@ -433,25 +348,5 @@ impl Service {
                 }
             },
         }
-    }
-
-    /// Asks the server, one question at a time.
-    fn observer(&mut self) -> mpsc::UnboundedSender<u64> {
-        let (questions, mut asked) = mpsc::unbounded_channel();
-        let events = self.events.clone();
-        if let Some(mut watch) = self.watch.take() {
-            tokio::spawn(async move {
-                while let Some(start) = asked.recv().await {
-                    let observed = timeout(OBSERVATION_MAX, watch.observe()).await;
-                    if events
-                        .send(Event::Observed(start, observed.ok().flatten()))
-                        .is_err()
-                    {
-                        return;
-                    }
-                }
-            });
-        }
-        questions
     }
 }

@@ -23,7 +23,8 @@ const REQUESTS_MAX: usize = 16;
 /// A request and where its answer goes.
 pub(crate) type Asked = (Request, oneshot::Sender<Reply>);
 
-/// Listens in a folder, and yields what is asked.
+/// Listens in a folder, and yields what is asked. Once nobody tells a status any more it listens no
+/// longer, and nothing more is asked after every client heard what there was to say.
 pub(crate) fn listen(
     folder: &Path,
     status: watch::Receiver<Option<Status>>,
@@ -46,6 +47,9 @@ async fn accept(
     status: watch::Receiver<Option<Status>>,
 ) {
     let places = Arc::new(Semaphore::new(CLIENTS_MAX));
+    let mut known = status.clone();
+    let ending = async move { while known.changed().await.is_ok() {} };
+    tokio::pin!(ending);
     while let Ok(place) = places.clone().acquire_owned().await {
         let stream = tokio::select! {
             accepted = listener.accept() => match accepted {
@@ -56,7 +60,7 @@ async fn accept(
                     continue;
                 }
             },
-            () = asked.closed() => return,
+            () = &mut ending => return,
         };
         let (asked, status) = (asked.clone(), status.clone());
         tokio::spawn(async move {
@@ -90,6 +94,9 @@ async fn serve(
     let mut answer: Option<oneshot::Receiver<Reply>> = None;
     let result = loop {
         let reply = tokio::select! {
+            // What is answered is told even as the guard ends.
+            biased;
+            reply = answered(&mut answer) => reply,
             changed = status.changed() => {
                 let known = status.borrow_and_update().clone();
                 match (changed, known) {
@@ -98,7 +105,6 @@ async fn serve(
                     (Err(_), _) => break Ok(()),
                 }
             }
-            reply = answered(&mut answer) => reply,
             line = said.recv(), if answer.is_none() => match line {
                 Some(Line::Whole(line)) => match serde_json::from_slice(&line) {
                     Ok(request) => {

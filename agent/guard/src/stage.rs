@@ -12,6 +12,7 @@ use std::process::{Command, ExitCode, Stdio};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Signal, set_parent_process_death_signal, setsid};
+use rustix::thread::set_no_new_privs;
 
 use crate::error::Error;
 use crate::lines::Lines;
@@ -42,6 +43,9 @@ pub fn run_stage() -> ExitCode {
 fn become_program(report: &std::fs::File) -> Result<(), Error> {
     set_parent_process_death_signal(Some(Signal::KILL))
         .map_err(Error::io("have the kernel end the program with its keeper"))?;
+    // A file that gives its program another user makes the kernel forget that, too: no such file
+    // gives anything from here on.
+    set_no_new_privs(true).map_err(Error::io("keep the program from becoming another user"))?;
     let pipe = io::stdin()
         .as_fd()
         .try_clone_to_owned()

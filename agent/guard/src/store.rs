@@ -17,7 +17,8 @@ use crate::order::Order;
 const ORDER_FILE: &str = "order";
 const PROCESS_FILE: &str = "process";
 const LOCK_FILE: &str = "lock";
-const SIZE_MAX: u64 = 1 << 20;
+/// More than any order that comes over the socket.
+const SIZE_MAX: u64 = 8 << 20;
 
 /// The folder of a guard, held by it alone.
 #[derive(Debug)]

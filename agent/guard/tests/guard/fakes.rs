@@ -148,6 +148,8 @@ impl Addresses for Files {
     }
 
     async fn remove(&self, service: &ServiceAddress) -> Result<(), String> {
+        // It takes its time, so that a workload that is ended without waiting for it is dead by then.
+        tokio::time::sleep(Duration::from_millis(20)).await;
         let alive = alive(&self.0).len().min(1);
         note(
             &self.0,

@@ -11,6 +11,10 @@ use crate::world::{NOBODY, World, eventually, lease, order, run, send};
 pub(crate) const ALL: &[Scenario] = &[
     ("a_guard_that_is_killed_takes_a_busy_workload_along", killed),
     (
+        "a_frozen_keeper_does_not_keep_the_workload_of_a_killed_guard",
+        killed_with_frozen_keeper,
+    ),
+    (
         "a_keeper_that_is_killed_takes_the_workload_along",
         keeper_killed,
     ),
@@ -69,6 +73,17 @@ fn killed() {
         let user = format!("Uid:\t{NOBODY}\t{NOBODY}\t{NOBODY}\t{NOBODY}");
         assert!(text.contains(&user), "{text}");
         assert!(world.alive().len() > 3, "the workload has no descendants");
+        world.kill_guard();
+        world.dead().await;
+        assert!(world.alive().is_empty());
+    });
+}
+
+fn killed_with_frozen_keeper() {
+    run(async {
+        let mut world = World::new();
+        leading(&mut world, 60_000).await;
+        send(world.keeper(), Signal::STOP);
         world.kill_guard();
         world.dead().await;
         assert!(world.alive().is_empty());

@@ -247,6 +247,7 @@ fn closed() {
             .script("trap 'echo bye >&9; exit 0' TERM; echo up >&9; while :; do sleep 0.02; done");
         world.order(order(Some(program), Some(lease(7)))).await;
         world.said("up").await;
+        world.running().await;
         send(world.guard(), Signal::TERM);
         world.said("bye").await;
         assert!(world.guard_ended().await);
@@ -328,7 +329,10 @@ fn released() {
         let (_, pid) = world.running().await;
         world.said("up").await;
         world.status("may write", |status| status.may_write).await;
-        world.client.release().await.unwrap();
+        if let Err(error) = world.client.release().await {
+            let said = std::fs::read_to_string(world.path("error"));
+            panic!("{error}: {said:?}");
+        }
         assert!(world.guard_ended().await);
         world.lease_ended(2500).await;
         assert!(world.alive().contains(&pid));

@@ -1,0 +1,136 @@
+//! How a guard does what was decided. Nothing here waits: whatever takes time is a task, and its end
+//! an event.
+
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use crate::carrier::Carrier;
+use crate::keeping::{Keeping, Told};
+use crate::machine::Command;
+use crate::order::Program;
+use crate::seams::Renewal;
+use crate::service::{Event, Service};
+
+/// A server that takes longer does not answer.
+const OBSERVATION_MAX: Duration = Duration::from_millis(1500);
+
+impl Service {
+    pub(super) fn execute(
+        &mut self,
+        command: Command,
+        carrier: &Carrier,
+        observer: &mpsc::UnboundedSender<u64>,
+    ) {
+        match command {
+            Command::Start {
+                start,
+                program,
+                at_ms,
+            } => self.start(start, &program, at_ms),
+            Command::Arm { at_ms } => self.keep(|keeping| keeping.arm(at_ms)),
+            Command::Ask(signal) => {
+                tracing::info!("stopping the workload");
+                self.end(carrier, move |keeping| keeping.stop(signal));
+            }
+            Command::Kill => {
+                tracing::warn!("ending the workload");
+                self.end(carrier, Keeping::kill);
+            }
+            Command::Renew(renewal) => self.renew(renewal),
+            Command::GiveBack { epoch } => self.give_back(epoch),
+            Command::Observe { start } => {
+                let _ = observer.send(start);
+            }
+        }
+    }
+
+    fn start(&mut self, start: u64, program: &Program, at_ms: Option<u64>) {
+        tracing::info!(start, "starting the workload");
+        let events = self.events.clone();
+        let tell = move |told| {
+            let _ = events.send(Event::Told(start, told));
+        };
+        let (keeper, stage) = (&self.config.keeper, &self.config.stage);
+        match Keeping::start(keeper, stage, program, at_ms, tell) {
+            Ok(keeping) => self.keeping = Some((start, keeping)),
+            Err(error) => {
+                let how = error.sentence();
+                let _ = self.events.send(Event::Told(start, Told::Ended { how }));
+            }
+        }
+    }
+
+    /// Does something to what runs once no client is led to it, or soon.
+    fn end(&self, carrier: &Carrier, how: impl FnOnce(&Keeping) + Send + 'static) {
+        let Some((_, keeping)) = self.keeping.clone() else {
+            return;
+        };
+        if !carrier.is_here() {
+            how(&keeping);
+            return;
+        }
+        let gone = carrier.gone();
+        tokio::spawn(async move {
+            gone.await;
+            how(&keeping);
+        });
+    }
+
+    pub(super) fn keep(&self, what: impl FnOnce(&Keeping)) {
+        if let Some((_, keeping)) = &self.keeping {
+            what(keeping);
+        }
+    }
+
+    fn renew(&mut self, renewal: Renewal) {
+        if let Some(earlier) = self.renewal.take() {
+            earlier.abort();
+        }
+        let (federation, events) = (self.federation.clone(), self.events.clone());
+        let sent = self.clock.boot();
+        let task = tokio::spawn(async move {
+            let epoch = renewal.epoch;
+            let result = federation.renew(renewal).await;
+            let _ = events.send(Event::Renewed {
+                epoch,
+                sent,
+                result,
+            });
+        });
+        self.renewal = Some(task.abort_handle());
+    }
+
+    fn give_back(&mut self, epoch: u64) {
+        if let Some(earlier) = self.giving_back.take() {
+            earlier.abort();
+        }
+        let (federation, events) = (self.federation.clone(), self.events.clone());
+        let task = tokio::spawn(async move {
+            let result = federation.give_back(epoch).await;
+            let _ = events.send(Event::WentBack(epoch, result));
+        });
+        self.giving_back = Some(task.abort_handle());
+    }
+
+    /// Asks the server, one question at a time.
+    pub(super) fn observer(&mut self) -> mpsc::UnboundedSender<u64> {
+        let (questions, mut asked) = mpsc::unbounded_channel();
+        let events = self.events.clone();
+        if let Some(mut watch) = self.watch.take() {
+            tokio::spawn(async move {
+                while let Some(start) = asked.recv().await {
+                    let observed = timeout(OBSERVATION_MAX, watch.observe()).await;
+                    if events
+                        .send(Event::Observed(start, observed.ok().flatten()))
+                        .is_err()
+                    {
+                        return;
+                    }
+                }
+            });
+        }
+        questions
+    }
+}

@@ -1,0 +1,277 @@
+//! The guard's decisions on a time of their own.
+
+use std::time::Duration;
+
+use hanse_core::dr::choose::SyncSet;
+
+use super::{Command, Machine};
+use crate::order::{LeaseTerms, Order, Process, Program, ServiceAddress, StopSignal};
+use crate::seams::Observation;
+
+const TTL: Duration = Duration::from_secs(10);
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn lease(epoch: u64) -> LeaseTerms {
+    LeaseTerms {
+        epoch,
+        check_interval_ms: 2000,
+        stop_budget_ms: 3000,
+        fences_itself: true,
+        restart_max_ms: 5000,
+    }
+}
+
+fn order(serial: u64, lease: Option<LeaseTerms>, program: Option<Program>) -> Order {
+    Order {
+        plan: "orders".parse().unwrap(),
+        serial,
+        lease,
+        program,
+        gives_back: false,
+        service_address: Some(ServiceAddress {
+            address: "10.1.2.3".parse().unwrap(),
+            interface: "hanse0".to_owned(),
+        }),
+    }
+}
+
+fn program() -> Program {
+    Program {
+        command: vec!["server".to_owned()],
+        environment: Default::default(),
+        folder: "/".into(),
+        user_id: 1,
+        group_id: 1,
+        stop_signal: StopSignal::Interrupt,
+        stop_max_ms: 4000,
+        seal: "/run/seal/server".into(),
+        log: "/log".into(),
+    }
+}
+
+fn writes(writes: bool) -> Option<Observation> {
+    Some(Observation {
+        writes,
+        receives: !writes,
+        offset_bytes: 1,
+        set: SyncSet::default(),
+    })
+}
+
+/// Commands but those that ask somebody something.
+fn acts(machine: &mut Machine, now: Duration) -> Vec<Command> {
+    let mut commands = machine.step(now);
+    commands.retain(|command| !matches!(command, Command::Renew(_) | Command::Observe { .. }));
+    commands
+}
+
+fn asks(machine: &mut Machine, now: Duration) -> Vec<u64> {
+    let epochs = machine
+        .step(now)
+        .into_iter()
+        .filter_map(|command| match command {
+            Command::Renew(renewal) => Some(renewal.epoch),
+            _ => None,
+        });
+    epochs.collect()
+}
+
+/// A primary that writes under lease 7, renewed at 100.
+fn leading() -> Machine {
+    let mut machine = Machine::new(0);
+    machine.order(order(1, Some(lease(7)), Some(program())), seconds(100));
+    assert_eq!(asks(&mut machine, seconds(100)), [7]);
+    machine.answered(7, seconds(100), TTL);
+    let started = acts(&mut machine, seconds(100));
+    assert!(
+        matches!(
+            started[..],
+            [Command::Start {
+                start: 1,
+                at_ms: Some(108_500),
+                ..
+            }]
+        ),
+        "{started:?}"
+    );
+    machine.armed(1, Some(108_500));
+    machine.running(1, 50, seconds(100));
+    machine.observed(1, writes(true), seconds(100));
+    assert!(machine.may_write(seconds(100)));
+    machine
+}
+
+#[test]
+fn nothing_starts_under_a_lease_before_it_was_answered() {
+    let mut machine = Machine::new(0);
+    machine.order(order(1, Some(lease(7)), Some(program())), seconds(100));
+    assert_eq!(acts(&mut machine, seconds(100)), []);
+    assert_eq!(acts(&mut machine, seconds(200)), []);
+}
+
+#[test]
+fn what_runs_ends_a_budget_before_the_lease_and_by_the_kernel_half_a_budget_before_it() {
+    let mut machine = leading();
+    assert!(machine.next(seconds(106)) <= seconds(107));
+    assert_eq!(acts(&mut machine, Duration::from_millis(106_999)), []);
+    assert_eq!(acts(&mut machine, seconds(107)), [Command::Kill]);
+    assert_eq!(acts(&mut machine, seconds(108)), []);
+}
+
+#[test]
+fn a_renewal_moves_the_kernels_timer_and_one_from_before_a_jump_moves_nothing() {
+    let mut machine = leading();
+    machine.answered(7, seconds(102), TTL);
+    let at_ms = Some(110_500);
+    assert_eq!(acts(&mut machine, seconds(102)), [Command::Arm { at_ms }]);
+    machine.jumped(seconds(104));
+    machine.answered(7, seconds(103), TTL);
+    assert_eq!(acts(&mut machine, seconds(104)), [Command::Kill]);
+}
+
+#[test]
+fn a_promoted_standby_may_write_once_the_kernels_timer_is_set_and_not_before() {
+    let mut machine = Machine::new(0);
+    machine.order(order(1, None, Some(program())), seconds(100));
+    let started = acts(&mut machine, seconds(100));
+    assert!(matches!(started[..], [Command::Start { at_ms: None, .. }]));
+    machine.running(1, 50, seconds(100));
+    assert_eq!(machine.status(seconds(100)).unwrap().serial, 1);
+    machine.order(order(2, Some(lease(7)), Some(program())), seconds(101));
+    assert_eq!(acts(&mut machine, seconds(101)), []);
+    machine.answered(7, seconds(101), TTL);
+    let at_ms = Some(109_500);
+    assert_eq!(acts(&mut machine, seconds(101)), [Command::Arm { at_ms }]);
+    let status = machine.status(seconds(101)).unwrap();
+    assert!(!status.may_write, "{status:?}");
+    machine.armed(1, at_ms);
+    let status = machine.status(seconds(101)).unwrap();
+    assert!(status.may_write && status.serial == 2, "{status:?}");
+    assert_eq!(status.process, Process::Running { start: 1, pid: 50 });
+}
+
+#[test]
+fn a_lease_that_fences_from_now_on_is_told_of_once_the_kernel_knows() {
+    let mut terms = lease(7);
+    terms.fences_itself = false;
+    let mut machine = Machine::new(0);
+    machine.order(order(1, Some(terms), Some(program())), seconds(100));
+    machine.answered(7, seconds(100), TTL);
+    let started = acts(&mut machine, seconds(100));
+    assert!(matches!(started[..], [Command::Start { at_ms: None, .. }]));
+    machine.running(1, 50, seconds(100));
+    assert_eq!(machine.status(seconds(100)).unwrap().serial, 1);
+    machine.order(order(2, Some(lease(7)), Some(program())), seconds(101));
+    let at_ms = Some(108_500);
+    assert_eq!(acts(&mut machine, seconds(101)), [Command::Arm { at_ms }]);
+    assert_eq!(machine.status(seconds(101)).unwrap().serial, 1);
+    machine.armed(1, at_ms);
+    assert_eq!(machine.status(seconds(101)).unwrap().serial, 2);
+}
+
+#[test]
+fn a_new_lease_takes_the_place_of_the_old_one_at_its_first_answer() {
+    let mut machine = leading();
+    machine.order(order(2, Some(lease(9)), Some(program())), seconds(101));
+    assert_eq!(asks(&mut machine, seconds(101)), [9]);
+    assert!(!machine.may_write(seconds(101)));
+    assert!(
+        machine.address(seconds(101)).is_some(),
+        "it still writes under 7"
+    );
+    let mut other = leading();
+    other.order(order(2, Some(lease(9)), Some(program())), seconds(101));
+    assert_eq!(acts(&mut other, seconds(107)), [Command::Kill]);
+    machine.answered(9, seconds(103), TTL);
+    assert!(machine.may_write(seconds(103)));
+    assert_eq!(
+        acts(&mut machine, seconds(107)).len(),
+        1,
+        "a timer, and no kill"
+    );
+}
+
+#[test]
+fn a_stop_goes_on_under_the_lease_and_ends_with_it() {
+    let mut machine = leading();
+    let mut stop = order(2, None, None);
+    stop.gives_back = true;
+    machine.order(stop, seconds(101));
+    let ask = Command::Ask(StopSignal::Interrupt);
+    assert_eq!(acts(&mut machine, seconds(101)), [ask]);
+    assert_eq!(machine.address(seconds(101)), None);
+    assert_eq!(asks(&mut machine, seconds(102)), [7]);
+    assert_eq!(acts(&mut machine, seconds(104)), []);
+    assert_eq!(acts(&mut machine, seconds(105)), [Command::Kill]);
+    machine.ended(1, "killed", seconds(106));
+    let back = Command::GiveBack { epoch: 7 };
+    assert_eq!(
+        acts(&mut machine, seconds(106)),
+        std::slice::from_ref(&back)
+    );
+    assert_eq!(acts(&mut machine, seconds(106)), []);
+    assert_eq!(acts(&mut machine, seconds(107)), [back]);
+    machine.went_back(7);
+    assert_eq!(acts(&mut machine, seconds(109)), []);
+    // What went back is never held again.
+    machine.order(order(3, Some(lease(7)), Some(program())), seconds(110));
+    machine.answered(7, seconds(110), TTL);
+    assert_eq!(acts(&mut machine, seconds(110)), []);
+}
+
+#[test]
+fn a_lost_lease_is_no_matter_of_a_standby_that_comes_after_it() {
+    let mut machine = leading();
+    machine.lost(7);
+    assert_eq!(acts(&mut machine, seconds(101)), [Command::Kill]);
+    machine.ended(1, "killed", seconds(101));
+    let mut follow = order(2, None, Some(program()));
+    follow.gives_back = true;
+    machine.order(follow, seconds(102));
+    let started = acts(&mut machine, seconds(102));
+    assert!(matches!(started[..], [Command::Start { start: 2, .. }]));
+    machine.running(2, 51, seconds(102));
+    assert_eq!(acts(&mut machine, seconds(103)), []);
+}
+
+#[test]
+fn an_end_that_the_kernels_timer_brought_is_no_end_by_itself() {
+    let mut machine = leading();
+    // The guard stood still meanwhile.
+    machine.ended(1, "signal: 9", seconds(109));
+    assert!(asks(&mut machine, seconds(109)).contains(&7));
+    machine.answered(7, seconds(109), TTL);
+    let started = acts(&mut machine, seconds(109));
+    assert!(matches!(started[..], [Command::Start { start: 2, .. }]));
+    machine.running(2, 51, seconds(109));
+    machine.ended(2, "exit 1", seconds(110));
+    let started = acts(&mut machine, seconds(110));
+    assert!(
+        matches!(started[..], [Command::Start { start: 3, .. }]),
+        "{started:?}"
+    );
+}
+
+#[test]
+fn a_restarted_server_has_so_long_to_write_and_then_the_lease_goes_back() {
+    let mut machine = leading();
+    machine.ended(1, "exit 1", seconds(101));
+    let started = acts(&mut machine, seconds(101));
+    assert!(matches!(started[..], [Command::Start { start: 2, .. }]));
+    machine.running(2, 51, seconds(101));
+    machine.observed(2, writes(false), seconds(102));
+    machine.answered(7, seconds(102), TTL);
+    assert_eq!(acts(&mut machine, seconds(105)).len(), 1, "a timer");
+    assert_eq!(acts(&mut machine, seconds(106)), [Command::Kill]);
+    machine.ended(2, "killed", seconds(106));
+    let back = Command::GiveBack { epoch: 7 };
+    assert_eq!(acts(&mut machine, seconds(106)), [back]);
+    let status = machine.status(seconds(106)).unwrap();
+    assert!(
+        matches!(status.process, Process::GaveUp { .. }),
+        "{status:?}"
+    );
+}
