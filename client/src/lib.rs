@@ -21,6 +21,7 @@ pub mod fingerprint;
 mod identity;
 mod issue;
 pub mod patience;
+pub mod plan_run;
 pub mod refusal;
 pub mod spiffe;
 pub mod tls;

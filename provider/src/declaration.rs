@@ -73,10 +73,21 @@ impl<M: Declared> Declaration<M> {
         let change = Change {
             operation,
             revision: applied.revision,
+            spec_revision: applied.stored.revision,
             limit,
             before: None,
         };
-        match plan.settle(cx, &change).await {
+        let settled = plan.settle(cx, &change).await;
+        if let Err(unseen) = plan.observe(cx).await {
+            // The change is made: the next refresh sees what came of it.
+            for Diagnostic {
+                summary, detail, ..
+            } in unseen
+            {
+                cx.warn(summary, detail);
+            }
+        }
+        match settled {
             Ok(()) => Ok(plan),
             Err(diagnostics) => Err(Failure::partial(plan, diagnostics)),
         }
@@ -106,6 +117,7 @@ impl<M: Declared> Declaration<M> {
             found.keep_local(&state);
         }
         found.complete(session.run_snapshot().await?);
+        found.observe(cx).await?;
         Ok(Some(found))
     }
 }
@@ -131,6 +143,7 @@ impl<M: Declared> Resource for Declaration<M> {
         _config: &M,
         plan: &mut M,
     ) -> Result<(), Diagnostics> {
+        plan.warn(cx, prior);
         let session = cx.client()?;
         if session.is_unknown() {
             cx.warn(
@@ -213,6 +226,7 @@ impl<M: Declared> Resource for Declaration<M> {
                 &Change {
                     operation: Operation::Delete,
                     revision,
+                    spec_revision: revision,
                     limit,
                     before: Some(before),
                 },

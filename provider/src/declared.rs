@@ -9,7 +9,7 @@ use hanse_client::{Snapshot, convert};
 use hanse_core::finding::Finding;
 use hanse_core::name::FederationName;
 use hanse_core::object::{Object, ObjectRef};
-use terraform_plugin::{Attr, Cx, Diagnostic, Diagnostics, Model, async_trait};
+use terraform_plugin::{Attr, Cx, Diagnostic, Diagnostics, Model, PlanCx, async_trait};
 
 use crate::diagnostics::of_findings;
 use crate::session::Session;
@@ -49,6 +49,14 @@ pub(crate) trait Declared: Model + Clone {
     /// Takes over what only Terraform knows.
     fn keep_local(&mut self, prior: &Self);
 
+    /// Says what a plan should warn about, beside what `core` finds.
+    fn warn(&self, _cx: &PlanCx<Session>, _prior: Option<&Self>) {}
+
+    /// Takes over what the federation changes by itself, as it is now.
+    async fn observe(&mut self, _cx: &Cx<Session>) -> Result<(), Diagnostics> {
+        Ok(())
+    }
+
     /// Waits until the change has taken effect on the nodes.
     async fn settle(&self, _cx: &Cx<Session>, _change: &Change) -> Result<(), Diagnostics> {
         Ok(())
@@ -73,10 +81,22 @@ pub(crate) struct Change {
     pub(crate) operation: Operation,
     /// The federation's revision that carries it.
     pub(crate) revision: u64,
+    /// The object's own revision since: an older one, where nothing of its spec is new.
+    pub(crate) spec_revision: u64,
     /// How long to wait for its effect.
     pub(crate) limit: std::time::Duration,
     /// What the federation held before; only of a delete, which leaves nobody else to ask.
     pub(crate) before: Option<Snapshot>,
+}
+
+/// Checks that a word says what an apply waits for.
+pub(crate) fn wait_for(word: &str) -> Result<(), String> {
+    match word {
+        "proved" | "accepted" => Ok(()),
+        other => Err(format!(
+            "`{other}` is not allowed here: write one of proved, accepted"
+        )),
+    }
 }
 
 /// Text, or null where it is empty.

@@ -9,6 +9,9 @@ use terraform_plugin::{
 
 use crate::capacity::CapacityModel;
 use crate::declaration::Declaration;
+use crate::dr_plan::DrPlanModel;
+use crate::dr_run::{FailbackModel, FailoverModel, RunAction, SwitchoverModel};
+use crate::dr_status::DrStatus;
 use crate::federation::FederationModel;
 use crate::federation_status::FederationStatusModel;
 use crate::functions::{CidrsOverlap, MeshAddress, WgQuick};
@@ -25,7 +28,8 @@ use crate::vpn_mesh::VpnMeshModel;
 /// The provider.
 pub(crate) struct Hanse;
 
-/// Declares a federation of member clusters and the encrypted mesh between them.
+/// Declares a federation of member clusters, the encrypted mesh between them, and who takes over
+/// when one is lost.
 #[derive(Model)]
 pub(crate) struct Config {
     /// Where the federation's voters answer, as `host:port`; every one is tried. By default the
@@ -53,13 +57,19 @@ impl Provider for Hanse {
             .resource(Declaration::<FederationModel>::new())
             .resource(Declaration::<MemberClusterModel>::new())
             .resource(Declaration::<VpnMeshModel>::new())
+            .resource(Declaration::<DrPlanModel>::new())
             .list_resource(Listing::<FederationModel>::new())
             .list_resource(Listing::<MemberClusterModel>::new())
             .list_resource(Listing::<VpnMeshModel>::new())
+            .list_resource(Listing::<DrPlanModel>::new())
             .data_source(Look::<CapacityModel>::new())
             .data_source(Look::<FederationStatusModel>::new())
             .data_source(Look::<MeshPeersModel>::new())
             .data_source(Look::<NodesModel>::new())
+            .data_source(DrStatus)
+            .action(RunAction::<SwitchoverModel>::new())
+            .action(RunAction::<FailoverModel>::new())
+            .action(RunAction::<FailbackModel>::new())
             .ephemeral_resource(JoinToken)
             .ephemeral_resource(UserCredentials)
             .function(CidrsOverlap)

@@ -33,6 +33,11 @@ impl Run {
         check::object(&self.0, &reference, Missing::Warn)
     }
 
+    /// Whether an object will be there.
+    pub(crate) fn has(&self, reference: &ObjectRef) -> bool {
+        self.0.get(reference).is_some()
+    }
+
     /// Plans the end of an object.
     pub(crate) fn remove(&mut self, reference: &ObjectRef) {
         self.0.remove(reference);

@@ -85,6 +85,12 @@ impl Session {
         run.as_mut().map_or_else(Vec::new, |run| run.put(object))
     }
 
+    /// Whether an object is there, or planned by this run so far.
+    pub(crate) fn knows(&self, reference: &ObjectRef) -> bool {
+        let run = self.run.lock().unwrap_or_else(PoisonError::into_inner);
+        run.as_ref().is_some_and(|run| run.has(reference))
+    }
+
     /// Takes an object out of what this run plans.
     pub(crate) fn unplanned(&self, reference: &ObjectRef) {
         let mut run = self.run.lock().unwrap_or_else(PoisonError::into_inner);

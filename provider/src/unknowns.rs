@@ -101,6 +101,20 @@ impl Unknowns {
             .collect()
     }
 
+    /// What is found at `path` rests on what is at `on` too: as long as that isn't known, it is a
+    /// guess. To be said once all has been read.
+    pub(crate) fn rests_on(&mut self, path: Path, on: &Path) {
+        let is_unknown = |known: &Path| known.is_within(on) || on.is_within(known);
+        if self.paths.iter().any(is_unknown) {
+            self.paths.push(path);
+        }
+    }
+
+    /// Whether something at that path, or inside it, is not known yet.
+    pub(crate) fn is_unknown(&self, path: &Path) -> bool {
+        self.paths.iter().any(|unknown| unknown.is_within(path))
+    }
+
     /// Whether a finding is about something that is not known yet.
     pub(crate) fn hide(&self, finding: &Finding) -> bool {
         self.paths
@@ -153,6 +167,19 @@ mod tests {
             .map(|finding| finding.path.to_string())
             .collect();
         assert_eq!(found, ["networks[1]", "labels[\"site\"]"]);
+    }
+
+    #[test]
+    fn a_finding_that_rests_on_an_unknown_elsewhere_is_hidden() {
+        let mut unknowns = Unknowns::default();
+        unknowns.value::<String>(Path::of("timings").attribute("lease_ttl"), &Attr::Unknown);
+        unknowns.rests_on(Path::of("rto"), &Path::of("timings"));
+        unknowns.rests_on(Path::of("rpo"), &Path::of("replication"));
+        let at = |name| Finding::error(Path::of(name), "wrong", "because");
+        assert!(unknowns.hide(&at("rto")));
+        assert!(!unknowns.hide(&at("rpo")));
+        assert!(unknowns.is_unknown(&Path::of("timings")));
+        assert!(!unknowns.is_unknown(&Path::of("replication")));
     }
 
     #[test]

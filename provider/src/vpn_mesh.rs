@@ -11,7 +11,7 @@ use hanse_core::object::vpn_mesh::{INTERFACE_DEFAULT, LISTEN_PORT_DEFAULT, PROBE
 use terraform_plugin::{Attr, Cx, Diagnostics, Model, Timeouts, async_trait};
 
 use crate::convergence;
-use crate::declared::{Change, Declared, known_list, known_map, name_within, non_empty};
+use crate::declared::{Change, Declared, known_list, known_map, name_within, non_empty, wait_for};
 use crate::duration::duration;
 use crate::session::Session;
 use crate::unknowns::Unknowns;
@@ -241,14 +241,5 @@ fn site_from_wire(wire: proto::MeshSite) -> SiteModel {
         hub: Attr::Known(wire.hub),
         snat: Attr::Known(wire.snat.unwrap_or(true)),
         expected_nodes: Attr::Known(wire.expected_nodes),
-    }
-}
-
-fn wait_for(word: &str) -> Result<(), String> {
-    match word {
-        "proved" | "accepted" => Ok(()),
-        other => Err(format!(
-            "`{other}` is not allowed here: write one of proved, accepted"
-        )),
     }
 }

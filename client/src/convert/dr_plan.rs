@@ -66,7 +66,9 @@ pub(super) fn workload_to_proto(workload: &Workload) -> proto::Workload {
     proto::Workload { kind: Some(kind) }
 }
 
-pub(super) fn timings_to_proto(timings: &Timings) -> proto::Timings {
+/// Timings for the wire.
+#[must_use]
+pub fn timings_to_proto(timings: &Timings) -> proto::Timings {
     proto::Timings {
         check_interval: timings.check_interval.to_string(),
         failure_threshold: timings.failure_threshold,

@@ -1,0 +1,7 @@
+import {
+  to = hanse_dr_plan.example
+  identity = {
+    federation = "baltic"
+    name       = "orders"
+  }
+}

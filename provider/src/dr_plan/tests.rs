@@ -1,0 +1,205 @@
+//! What a declaration comes to, what a plan says of it, and what it warns about.
+
+use super::*;
+use crate::declared::model;
+use crate::dr_parts::PostgresqlModel;
+
+/// As Terraform gives it to a create, with what `config` says.
+fn planned(config: impl FnOnce(&mut DrPlanModel)) -> DrPlanModel {
+    let mut model = DrPlanModel {
+        id: Attr::Unknown,
+        federation: Attr::from("baltic"),
+        name: Attr::from("orders"),
+        home: Attr::from("lubeck"),
+        standbys: known_list(vec!["hamburg".to_owned()]),
+        nodes: Attr::Known(BTreeMap::new()),
+        workload: Attr::Known(WorkloadModel {
+            postgresql: Attr::Known(PostgresqlModel {
+                data_directory: Attr::from("/var/lib/postgresql/15/main"),
+                port: Attr::Known(5432),
+                bin_directory: Attr::Null,
+            }),
+        }),
+        replication: Attr::Null,
+        preset: Attr::Null,
+        timings: Attr::Null,
+        rpo: Attr::Null,
+        rto: Attr::Null,
+        automatic_failover: Attr::Known(false),
+        failback: Attr::from("manual"),
+        max_lag_on_failover: Attr::from(LAG_MAX_DEFAULT),
+        fencing: Attr::Known(BTreeMap::new()),
+        accept_pause_risk: Attr::Known(false),
+        service_address: Attr::Null,
+        wait_for: Attr::from("proved"),
+        active_cluster: Attr::Unknown,
+        fence_epoch: Attr::Unknown,
+        predicted: Attr::Unknown,
+        timeouts: None,
+    };
+    config(&mut model);
+    model
+}
+
+/// The plan that the model declares.
+pub(crate) fn declared() -> DrPlan {
+    planned(|_| ()).plan(&mut Unknowns::default()).unwrap()
+}
+
+fn paths(config: impl FnOnce(&mut DrPlanModel)) -> Vec<String> {
+    let mut unknowns = Unknowns::default();
+    let findings = object(&planned(config), &mut unknowns).err();
+    let findings = findings.into_iter().flatten();
+    let known = findings.filter(|finding| !unknowns.hide(finding));
+    known.map(|finding| finding.path.to_string()).collect()
+}
+
+fn everything(model: &mut DrPlanModel) {
+    model.nodes = known_map([("lubeck".to_owned(), "lubeck-1".to_owned())].into());
+    model.replication = Attr::Known(ReplicationOverride {
+        mode: Attr::from("sync"),
+        min_in_sync: Attr::Known(1),
+    });
+    model.timings = Attr::Known(TimingsModel {
+        check_interval: Attr::from("1s"),
+        failure_threshold: Attr::Known(4),
+        lease_ttl: Attr::from("6000ms"),
+        stop_budget: Attr::from("1.5s"),
+        promotion_timeout: Attr::from("1m"),
+    });
+    (model.rpo, model.rto) = (Attr::from("0s"), Attr::from("1m30s"));
+    model.automatic_failover = Attr::Known(true);
+    model.failback = Attr::from("automatic");
+    model.max_lag_on_failover = Attr::from("16MiB");
+    let fencing = FencingModel {
+        method: Attr::from("command"),
+        command: known_list(vec!["/usr/local/bin/fence".into(), "{node}".into()]),
+        timeout: Attr::from("30s"),
+    };
+    model.fencing = Attr::Known([("lubeck".to_owned(), fencing)].into());
+    model.accept_pause_risk = Attr::Known(true);
+    model.service_address = Attr::from("10.42.0.200");
+}
+
+#[test]
+fn what_is_declared_comes_back_as_it_was_written() {
+    let mut everything = planned(everything);
+    (everything.id, everything.wait_for) = (Attr::from("baltic/orders"), Attr::from("proved"));
+    for nothing_is_left_out in [planned(|_| ()), everything] {
+        let object = known_object(&nothing_is_left_out).unwrap();
+        let read: DrPlanModel = model(&object).unwrap();
+        let mut again = Unknowns::default();
+        assert_eq!(
+            read.to_wire(&mut again),
+            nothing_is_left_out.to_wire(&mut Unknowns::default())
+        );
+        assert_eq!(known_object(&read).unwrap(), object);
+    }
+}
+
+#[test]
+fn each_fault_is_found_at_its_own_attribute() {
+    let workload = paths(|model| {
+        model.workload = Attr::Known(WorkloadModel {
+            postgresql: Attr::Null,
+        });
+    });
+    assert_eq!(workload, ["workload"]);
+    assert_eq!(paths(|m| m.preset = Attr::from("quick")), ["preset"]);
+    assert_eq!(paths(|m| m.rto = Attr::from("5 parsecs")), ["rto"]);
+    assert_eq!(paths(|m| m.failback = Attr::from("never")), ["failback"]);
+    let size = paths(|m| m.max_lag_on_failover = Attr::from("much"));
+    assert_eq!(size, ["max_lag_on_failover"]);
+    let address = paths(|m| m.service_address = Attr::from("10.42.0.0/24"));
+    assert_eq!(address, ["service_address"]);
+    let standby = paths(|m| m.standbys = known_list(vec!["Not A Name".into()]));
+    assert_eq!(standby, ["standbys[0]"]);
+    let ttl = paths(|model| {
+        everything(model);
+        model.timings.as_known_mut().unwrap().lease_ttl = Attr::from("long");
+    });
+    assert_eq!(ttl, ["timings.lease_ttl"]);
+    let fencing = |method: &'static str, timeout| {
+        paths(move |model| {
+            everything(model);
+            let sites = model.fencing.as_known_mut().unwrap();
+            let how = sites.get_mut("lubeck").unwrap();
+            (how.method, how.timeout) = (Attr::from(method), timeout);
+        })
+    };
+    let method = fencing("prayer", Attr::Null);
+    assert_eq!(method, ["fencing[\"lubeck\"].method"]);
+    let timeout = fencing("command", Attr::Null);
+    assert_eq!(timeout, ["fencing[\"lubeck\"].timeout"]);
+    assert_eq!(paths(everything), [""; 0]);
+}
+
+#[test]
+fn what_is_not_known_yet_hides_what_rests_on_it() {
+    let hidden = |config: fn(&mut DrPlanModel), attribute: &str| {
+        let mut unknowns = Unknowns::default();
+        planned(config).to_wire(&mut unknowns);
+        let finding = hanse_core::finding::Finding::error(Path::of(attribute), "wrong", "");
+        unknowns.hide(&finding)
+    };
+    let standbys: fn(&mut DrPlanModel) = |m| m.standbys = Attr::Unknown;
+    assert!(hidden(standbys, "replication"));
+    assert!(hidden(standbys, "fencing"));
+    assert!(!hidden(standbys, "rto"));
+    let ttl: fn(&mut DrPlanModel) = |model| {
+        everything(model);
+        model.timings.as_known_mut().unwrap().lease_ttl = Attr::Unknown;
+    };
+    assert!(hidden(ttl, "rto"));
+    assert!(hidden(ttl, "timings"));
+    assert!(!hidden(ttl, "replication"));
+    assert!(!hidden(everything, "rto"));
+}
+
+#[test]
+fn a_failover_is_predicted_from_the_declaration_once_its_timings_are_known() {
+    let fast = planned(|model| model.preset = Attr::from("fast"));
+    let fast = fast.predict().unwrap();
+    assert_eq!(fast.detection, Attr::from("1.5s"));
+    let standard = planned(|_| ()).predict().unwrap();
+    assert_eq!(standard.detection, Attr::from("6s"));
+    let span = |text: &Attr<String>| {
+        let span: hanse_core::duration::Span = text.as_known().unwrap().parse().unwrap();
+        span.value()
+    };
+    let parts = [
+        &standard.detection,
+        &standard.fencing,
+        &standard.promotion,
+        &standard.redirect,
+    ];
+    let total: std::time::Duration = parts.into_iter().map(span).sum();
+    assert_eq!(span(&standard.total), total);
+    assert!(planned(|m| m.preset = Attr::Unknown).predict().is_none());
+    let address = planned(|model| model.service_address = Attr::Unknown);
+    assert!(address.predict().is_some(), "it rests on timings alone");
+}
+
+#[test]
+fn a_primary_that_is_away_is_told_of_once_and_with_the_command_that_moves_it() {
+    let at = |home: &str, active: Option<&str>| {
+        planned(|model| {
+            model.home = Attr::from(home);
+            model.active_cluster = Attr::from(active.map(str::to_owned));
+        })
+    };
+    let told = |prior: &DrPlanModel, plan: &DrPlanModel| plan.away_from_home(prior);
+    let home = at("lubeck", Some("lubeck"));
+    assert_eq!(told(&home, &home), None);
+    let none = at("lubeck", None);
+    assert_eq!(told(&none, &none), None, "nobody was primary yet");
+    let away = at("lubeck", Some("hamburg"));
+    let (summary, detail) = told(&away, &away).unwrap();
+    assert!(summary.contains("`orders` is in `hamburg`"), "{summary}");
+    assert!(detail.contains("`hanse failback orders`"), "{detail}");
+    let (summary, detail) = told(&home, &at("hamburg", None)).unwrap();
+    assert_eq!(summary, "Changing home moves nothing");
+    assert!(detail.contains("stays in `lubeck`"), "{detail}");
+    // Home follows where the primary is already.
+    assert_eq!(told(&away, &at("hamburg", None)), None);
+}
