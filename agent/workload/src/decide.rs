@@ -129,6 +129,10 @@ pub(crate) enum Step {
     Rewind,
     /// Make it a standby.
     MarkStandby,
+    /// It is about to receive from the primary, on whatever timelines that has.
+    NoteLineage,
+    /// It has what the primary doesn't have.
+    NoteDiverges,
     NoteBranch {
         epoch: u64,
     },
@@ -252,6 +256,8 @@ fn follow(scene: &Scene<'_>, primary: &str, epoch: u64) -> Step {
     let fit = fit(scene.memory, timeline, offset_bytes, source);
     match (fit, scene.process == Run::Stopped) {
         (Fit::Follows, _) => {}
+        // A server that stands still doesn't tell how far it is.
+        (Fit::Rewind, false) if !scene.memory.may_diverge => return Step::NoteDiverges,
         (Fit::Rewind | Fit::Copy, false) => return still(scene),
         (Fit::Copy, true) => return Step::Seed,
         (Fit::Rewind, true) if !is_clean && !is_standby => return Step::Recover,
@@ -265,6 +271,9 @@ fn follow(scene: &Scene<'_>, primary: &str, epoch: u64) -> Step {
             true => Step::MarkStandby,
             false => still(scene),
         };
+    }
+    if scene.memory.lineage != source.lineage {
+        return Step::NoteLineage;
     }
     if !scene.is_configured {
         return Step::Configure;
@@ -435,3 +444,6 @@ fn still(scene: &Scene<'_>) -> Step {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
