@@ -7,10 +7,11 @@ use hanse_core::dr::choose::SyncSet;
 use hanse_core::dr::duty::Duty;
 use hanse_core::dr::position::Position;
 use hanse_core::dr::sight::CopyRole;
+use hanse_core::object::dr_plan::Postgresql;
 use hanse_workload::CopyReport;
 
-use crate::laboratory::{Copy, Laboratory, folder_of_postgres, program};
-use crate::moves::leads;
+use crate::laboratory::{Copy, Laboratory, any_of, folder_of_postgres, program};
+use crate::moves::{leads, pair};
 
 /// A server that an operator made, without checksums and with a setting of its own. `apart`: where its
 /// configuration is, if not with the data.
@@ -138,4 +139,37 @@ async fn a_start_past_the_guard_fails() {
     assert!(!start.status.success());
     let words = fs::read_to_string(log).unwrap();
     assert!(words.contains("seal/seal"), "{words}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_kept_no_more_goes_on_without_anything_of_ours() {
+    let mut lab = pair().await;
+    lab.lead(0, 5, any_of(&["b"]));
+    let set = |told: &CopyReport| told.set.needed == 1;
+    lab.copies[0].until("each commit is at b first", set).await;
+    // Nobody receives any more, so that its slot can go.
+    lab.tell(1, Duty::Stop { barrier: 6 });
+    let stopped = |told: &CopyReport| told.role == CopyRole::Stopped && told.barrier == 6;
+    lab.copies[1].until("it stopped", stopped).await;
+    lab.copies[0].kill();
+    let copy = &lab.copies[0];
+    let postgresql = Postgresql {
+        data_directory: copy.data().display().to_string(),
+        port: lab.port,
+        bin_directory: None,
+    };
+    hanse_workload::withdraw(&copy.setup, &postgresql)
+        .await
+        .unwrap();
+    for name in ["postgresql.conf", "pg_hba.conf"] {
+        let text = fs::read_to_string(copy.data().join(name)).unwrap();
+        assert!(!text.contains("hanse"), "{name}: {text}");
+    }
+    assert_eq!(copy.sql("select count(*) from pg_replication_slots"), "0");
+    assert_eq!(
+        copy.sql("select count(*) from pg_roles where rolname ~ 'hanse'"),
+        "0"
+    );
+    assert_eq!(copy.sql("show synchronous_standby_names"), "");
+    copy.sql("insert into orders values (2)");
 }
