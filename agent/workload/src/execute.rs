@@ -72,17 +72,16 @@ impl Steward {
             Step::Recover => at.server.recover().await,
             Step::Rewind => self.rewind(at, look).await,
             Step::MarkStandby => at.server.mark_standby(),
-            Step::NoteBranch { epoch } => {
-                let lineage = self
-                    .source_for(at)
-                    .map(|primary| primary.source.lineage.clone());
-                at.kept.change(|memory| {
-                    memory.branch = *epoch;
-                    (memory.is_being_made, memory.may_diverge) = (false, false);
-                    memory.promotes = false;
-                    memory.lineage = lineage.unwrap_or_default();
-                })
+            Step::NoteLineage => {
+                let lineage = self.source(at)?.source.lineage;
+                at.kept.change(|memory| memory.lineage = lineage)
             }
+            Step::NoteDiverges => at.kept.change(|memory| memory.may_diverge = true),
+            Step::NoteBranch { epoch } => at.kept.change(|memory| {
+                memory.branch = *epoch;
+                (memory.is_being_made, memory.may_diverge) = (false, false);
+                memory.promotes = false;
+            }),
             Step::NoteBarrier { barrier } => at.kept.change(|memory| memory.barrier = *barrier),
         }
     }
@@ -136,10 +135,7 @@ impl Steward {
         });
         match may_write {
             false => Ok(()),
-            true => session
-                .ask("select pg_promote(false)", ANSWER_MAX)
-                .await
-                .map(|_| ()),
+            true => session.ask(PROMOTE, ANSWER_MAX).await.map(|_| ()),
         }
     }
 
@@ -184,7 +180,6 @@ impl Steward {
                 report.progress = Some(text);
             });
         };
-        progress("it begins to copy the primary's data".to_owned());
         let (server, slot, kept) = (&at.server, slot(&at.plan.cluster), &mut at.kept);
         let before = || {
             kept.change(|memory| {

@@ -15,7 +15,7 @@ mod seams;
 mod steward;
 mod trouble;
 
-pub use postgresql::{PostgresqlWatch, Setup};
+pub use postgresql::{PostgresqlWatch, Setup, withdraw};
 pub use report::CopyReport;
 pub use seams::{Guard, GuardError};
 pub use steward::Steward;

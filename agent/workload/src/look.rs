@@ -114,10 +114,9 @@ impl Steward {
             process,
             runs_outside,
             ordered: self.ordered_now(at),
-            may_write_under: status.and_then(|status| {
-                let epoch = status.epoch.filter(|_| status.may_write && !status.is_lost);
-                epoch
-            }),
+            may_write_under: status
+                .filter(|status| status.may_write && !status.is_lost)
+                .and_then(|status| status.epoch),
             answer,
             seen,
             is_configured,

@@ -64,7 +64,11 @@ pub(crate) struct Own {
 }
 
 impl Own {
-    async fn get(&mut self, server: &Server, name: &'static str) -> Result<String, Trouble> {
+    pub(crate) async fn get(
+        &mut self,
+        server: &Server,
+        name: &'static str,
+    ) -> Result<String, Trouble> {
         let plain = server.plain_configuration()?;
         let text = read(&plain)?;
         if self.of != text {
@@ -316,7 +320,7 @@ pub(crate) fn let_listen_early(address: IpAddr) -> Result<(), Trouble> {
     set.map_err(|error| Trouble::io("write 1 to", path, &error))
 }
 
-fn owner_of(path: &Path) -> Result<Owner, Trouble> {
+pub(crate) fn owner_of(path: &Path) -> Result<Owner, Trouble> {
     use std::os::unix::fs::MetadataExt as _;
     let metadata: io::Result<fs::Metadata> = fs::metadata(path);
     let metadata = metadata.map_err(|error| Trouble::io("read", path, &error))?;

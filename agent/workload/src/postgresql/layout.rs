@@ -51,7 +51,6 @@ pub(crate) struct Server {
     pub(crate) data: PathBuf,
     pub(crate) port: u16,
     pub(crate) bin: PathBuf,
-    pub(crate) version: u32,
     pub(crate) user: User,
     pub(crate) setup: Setup,
 }
@@ -105,7 +104,6 @@ impl Server {
             data,
             port: postgresql.port,
             bin,
-            version,
             user,
             setup: setup.clone(),
         })
@@ -154,16 +152,12 @@ impl Server {
             .or_else(|| configured(&self.setup.configurations, &self.data))
             .ok_or_else(|| {
                 Trouble(format!(
-                    "no postgresql.conf is in {}, and none in {} has it as its data_directory",
+                    "no postgresql.conf is in {}, and none in {} has it as its data_directory: put \
+                     the primary's there",
                     self.data.display(),
                     self.setup.configurations.display()
                 ))
             })
-    }
-
-    /// Whether the distribution keeps the configuration.
-    pub(crate) fn is_kept_apart(&self) -> bool {
-        !self.data.join("postgresql.conf").is_file()
     }
 }
 

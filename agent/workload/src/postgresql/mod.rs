@@ -16,6 +16,7 @@ mod seed;
 mod session;
 mod settings;
 mod source;
+mod withdraw;
 
 pub(crate) use configure::{Aim, Configuration, Own, let_listen_early, others, reload};
 pub(crate) use control::{Control, State};
@@ -28,6 +29,7 @@ pub(crate) use source::{Primary, ask, connection};
 
 pub use layout::Setup;
 pub use observe::PostgresqlWatch;
+pub use withdraw::withdraw;
 
 use std::time::Duration;
 

@@ -29,6 +29,7 @@ impl Server {
     ) -> Result<(), Trouble> {
         self.clear_beside()?;
         self.check_space(primary.size_bytes)?;
+        progress("it begins to copy the primary's data".to_owned());
         let beside = self.beside("new")?;
         make_for(self, &beside)?;
         let mut command = self.program("pg_basebackup");

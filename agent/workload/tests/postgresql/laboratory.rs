@@ -17,10 +17,11 @@ use hanse_core::name::NodeName;
 use hanse_core::object::dr_plan::{Postgresql, Workload};
 use hanse_workload::{CopyReport, Setup, Steward};
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
 use crate::guard::TestGuard;
+use crate::interruption::Killer;
 
 /// Nothing here takes as long; it ends a test that would wait for ever.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
@@ -42,9 +43,9 @@ pub(crate) struct Copy {
     pub(crate) folder: PathBuf,
     pub(crate) setup: Setup,
     pub(crate) guard: Arc<TestGuard>,
-    plans: watch::Sender<Option<(u64, CopyPlan)>>,
+    plans: Arc<watch::Sender<Option<(u64, CopyPlan)>>>,
     pub(crate) reports: watch::Receiver<CopyReport>,
-    steward: Option<JoinHandle<()>>,
+    steward: JoinSet<()>,
 }
 
 pub(crate) fn postgres_id() -> (u32, u32) {
@@ -197,9 +198,9 @@ impl Copy {
             folder,
             setup,
             guard: TestGuard::new(),
-            plans,
+            plans: Arc::new(plans),
             reports,
-            steward: None,
+            steward: JoinSet::new(),
         };
         copy.start();
         copy
@@ -207,22 +208,38 @@ impl Copy {
 
     /// Starts a steward; one that was there is gone at once, wherever it was.
     pub(crate) fn start(&mut self) {
+        self.start_under(None);
+    }
+
+    /// The same under a killer: whenever it kills, the next steward begins.
+    pub(crate) fn start_under(&mut self, killer: Option<Killer>) {
         self.kill();
-        let guard = self.guard.clone();
-        let (steward, reports) = Steward::new(self.setup.clone(), guard, self.plans.subscribe());
+        let (told, reports) = watch::channel(CopyReport::default());
         self.reports = reports;
-        let span = tracing::info_span!("copy", name = self.name);
-        self.steward = Some(tokio::spawn(steward.run().instrument(span)));
+        let (setup, guard, plans) = (self.setup.clone(), self.guard.clone(), self.plans.clone());
+        let name = self.name;
+        self.steward.spawn(async move {
+            loop {
+                let plans = plans.subscribe();
+                let (steward, mut reports) = Steward::new(setup.clone(), guard.clone(), plans);
+                let mut life = JoinSet::new();
+                let run = steward.run().instrument(tracing::info_span!("copy", name));
+                match &killer {
+                    None => life.spawn(run),
+                    Some(killer) => killer.let_live(&mut life, run),
+                };
+                while reports.changed().await.is_ok() {
+                    told.send_replace(reports.borrow().clone());
+                }
+                if killer.is_none() {
+                    return;
+                }
+            }
+        });
     }
 
     pub(crate) fn kill(&mut self) {
-        if let Some(steward) = self.steward.take() {
-            steward.abort();
-        }
-    }
-
-    pub(crate) fn is_dead(&self) -> bool {
-        self.steward.as_ref().is_none_or(JoinHandle::is_finished)
+        self.steward = JoinSet::new();
     }
 
     pub(crate) fn data(&self) -> PathBuf {

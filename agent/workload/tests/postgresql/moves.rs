@@ -23,7 +23,11 @@ pub(crate) fn follows(epoch: u64) -> impl Fn(&CopyReport) -> bool {
 
 /// A primary with a table in the first place and a standby that follows it in the second.
 pub(crate) async fn pair() -> Laboratory {
-    let mut lab = Laboratory::new(&["a", "b"]);
+    pair_and(&["a", "b"]).await
+}
+
+async fn pair_and(names: &[&'static str]) -> Laboratory {
+    let mut lab = Laboratory::new(names);
     lab.tell(0, Duty::Wait);
     let made = |told: &CopyReport| told.role == CopyRole::Stopped;
     lab.copies[0].until("the database is made", made).await;
@@ -116,4 +120,79 @@ async fn a_plan_begins_at_home_and_moves_after_its_primary_died_and_back() {
     lab.follow(1, 0, 11);
     lab.copies[1].until("it follows", follows(11)).await;
     assert_eq!((lab.copies[1].made(), lab.copies[1].kept()), (made, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_primary_that_cannot_be_rewound_is_made_anew() {
+    let mut lab = pair().await;
+    lab.tell(1, Duty::Detach { barrier: 40 });
+    let cut = |told: &CopyReport| told.role == CopyRole::Detached && told.barrier == 40;
+    lab.copies[1].until("it has cut its connection", cut).await;
+    let fork = lab.copies[0].sql("select pg_walfile_name(pg_current_wal_lsn())");
+    for row in [666, 667, 668] {
+        lab.copies[0].sql(&format!("insert into orders values ({row})"));
+        lab.copies[0].sql("select pg_switch_wal()");
+        lab.copies[0].sql("checkpoint");
+    }
+    lab.copies[0].guard.lease.send_replace(None);
+    lab.lead(1, 9, SyncSet::default());
+    lab.copies[1].until("it leads", leads(9)).await;
+    // What both had last is in the log no more.
+    let _ = std::fs::remove_file(lab.copies[0].data().join("pg_wal").join(fork));
+    let made = lab.copies[0].made();
+    lab.follow(0, 1, 9);
+    lab.copies[0].until("it follows", follows(9)).await;
+    assert_ne!(lab.copies[0].made(), made);
+    assert_eq!(
+        lab.copies[0].sql("select string_agg(id::text, ' ') from orders"),
+        "1"
+    );
+    assert_eq!(lab.copies[0].kept(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_standby_follows_the_next_primary_as_it_is() {
+    let mut lab = pair_and(&["a", "b", "c"]).await;
+    lab.follow(2, 0, 5);
+    lab.copies[2].until("it follows", follows(5)).await;
+    lab.tell(1, Duty::Detach { barrier: 40 });
+    let cut = |told: &CopyReport| told.role == CopyRole::Detached && told.barrier == 40;
+    lab.copies[1].until("it has cut its connection", cut).await;
+    lab.copies[0].guard.lease.send_replace(None);
+    lab.lead(1, 9, SyncSet::default());
+    lab.copies[1].until("it leads", leads(9)).await;
+    lab.copies[1].sql("insert into orders values (2)");
+    let made = lab.copies[2].made();
+    lab.follow(2, 1, 9);
+    lab.copies[2].until("it follows", follows(9)).await;
+    assert_eq!(lab.copies[2].made(), made, "it was not made anew");
+    assert_eq!(lab.copies[2].sql("select max(id) from orders"), "2");
+    // Nothing keeps the log for whoever receives no more.
+    let slots = "select string_agg(slot_name, ' ' order by slot_name) from pg_replication_slots";
+    assert_eq!(lab.copies[1].sql(slots), "hanse_a hanse_c");
+    assert_eq!(lab.copies[2].sql(slots), "");
+}
+
+/// The standby has what nobody else has: it received more than the one that was promoted.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_standby_that_received_more_than_the_next_primary_gives_it_up() {
+    let mut lab = pair_and(&["a", "b", "c"]).await;
+    lab.follow(2, 0, 5);
+    lab.copies[2].until("it follows", follows(5)).await;
+    lab.tell(1, Duty::Detach { barrier: 40 });
+    let cut = |told: &CopyReport| told.role == CopyRole::Detached && told.barrier == 40;
+    lab.copies[1].until("it has cut its connection", cut).await;
+    let lead = lab.lead(0, 5, any_of(&["c"]));
+    let in_effect = |told: &CopyReport| told.revision >= lead && told.set == any_of(&["c"]);
+    lab.copies[0]
+        .until("each commit is at c first", in_effect)
+        .await;
+    lab.copies[0].sql("insert into orders values (666)");
+    lab.copies[0].guard.lease.send_replace(None);
+    lab.lead(1, 9, SyncSet::default());
+    lab.copies[1].until("it leads", leads(9)).await;
+    lab.follow(2, 1, 9);
+    lab.copies[2].until("it follows", follows(9)).await;
+    let rows = "select string_agg(id::text, ' ' order by id) from orders";
+    assert_eq!(lab.copies[2].sql(rows), "1");
 }

@@ -1,0 +1,175 @@
+//! Servers that somebody else made and started, and starts past the guard.
+
+use std::fs;
+use std::path::PathBuf;
+
+use hanse_core::dr::choose::SyncSet;
+use hanse_core::dr::duty::Duty;
+use hanse_core::dr::position::Position;
+use hanse_core::dr::sight::CopyRole;
+use hanse_core::object::dr_plan::Postgresql;
+use hanse_workload::CopyReport;
+
+use crate::laboratory::{Copy, Laboratory, any_of, folder_of_postgres, program};
+use crate::moves::{leads, pair};
+
+/// A server that an operator made, without checksums and with a setting of its own. `apart`: where its
+/// configuration is, if not with the data.
+fn started(copy: &Copy, apart: Option<PathBuf>) {
+    let data = copy.data();
+    let made = program("initdb")
+        .arg("-D")
+        .arg(&data)
+        .arg("--auth=peer")
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{made:?}");
+    let sockets = copy.folder.join("sockets");
+    let address = address(apart.is_some());
+    let mut text = fs::read_to_string(data.join("postgresql.conf")).unwrap();
+    text.push_str(&format!(
+        "listen_addresses = '{address}'\nport = 15999\nwork_mem = '5MB'\n\
+         unix_socket_directories = '{}'\n",
+        sockets.display()
+    ));
+    let mut start = program("pg_ctl");
+    start
+        .args(["start", "--wait", "-D"])
+        .arg(&data)
+        .arg("-l")
+        .arg(data.join("log"));
+    match apart {
+        None => fs::write(data.join("postgresql.conf"), text).unwrap(),
+        Some(folder) => {
+            folder_of_postgres(&folder);
+            for name in ["pg_hba.conf", "pg_ident.conf"] {
+                let file = folder.join(name);
+                fs::copy(data.join(name), &file).unwrap();
+                let (user, group) = crate::laboratory::postgres_id();
+                std::os::unix::fs::chown(&file, Some(user), Some(group)).unwrap();
+                fs::remove_file(data.join(name)).unwrap();
+            }
+            fs::remove_file(data.join("postgresql.conf")).unwrap();
+            let shown = folder.display();
+            text.push_str(&format!(
+                "data_directory = '{}'\nhba_file = '{shown}/pg_hba.conf'\n\
+                 ident_file = '{shown}/pg_ident.conf'\n",
+                data.display()
+            ));
+            fs::write(folder.join("postgresql.conf"), text).unwrap();
+            start
+                .arg("-o")
+                .arg(format!("-c config_file={shown}/postgresql.conf"));
+        }
+    }
+    let status = start.stdout(std::process::Stdio::null()).status().unwrap();
+    assert!(status.success());
+}
+
+async fn is_adopted(apart: bool) {
+    let mut lab = Laboratory::new(&["a"]);
+    let etc = lab.copies[0].folder.join("etc/15/main");
+    started(&lab.copies[0], apart.then_some(etc));
+    lab.copies[0].sql("create table orders (id int)");
+    lab.tell(0, Duty::Wait);
+    let told = lab.copies[0].until("it is told of", leads(0)).await;
+    assert!(matches!(
+        told.position,
+        Some(Position {
+            branch: 0,
+            offset_bytes: 1..
+        })
+    ));
+    assert_eq!(
+        lab.copies[0].sql("show port"),
+        "15999",
+        "nothing of it was touched"
+    );
+
+    lab.lead(0, 5, SyncSet::default());
+    lab.copies[0].until("it leads", leads(5)).await;
+    let copy = &lab.copies[0];
+    assert_eq!(copy.sql("select count(*) from orders"), "0");
+    assert_eq!(copy.sql("show port"), lab.port.to_string());
+    assert_eq!(copy.sql("show work_mem"), "5MB");
+    assert_eq!(copy.sql("show wal_log_hints"), "on");
+    let listens = copy.sql("show listen_addresses");
+    assert_eq!(listens, format!("{},127.0.0.2,localhost", address(apart)));
+}
+
+/// Where it listens before it is adopted: these tests run beside one another.
+fn address(apart: bool) -> &'static str {
+    match apart {
+        true => "127.0.0.8",
+        false => "127.0.0.9",
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_runs_already_goes_on_under_the_guard() {
+    is_adopted(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_with_its_configuration_where_debian_has_it_goes_on_too() {
+    is_adopted(true).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_past_the_guard_fails() {
+    let mut lab = Laboratory::new(&["a"]);
+    lab.tell(0, Duty::Wait);
+    let made = |told: &CopyReport| told.role == CopyRole::Stopped;
+    lab.copies[0].until("the database is made", made).await;
+    lab.lead(0, 5, SyncSet::default());
+    lab.copies[0].until("it leads", leads(5)).await;
+    lab.copies[0].guard.lease.send_replace(None);
+    lab.tell(0, Duty::Stop { barrier: 8 });
+    let stopped = |told: &CopyReport| told.role == CopyRole::Stopped && told.barrier == 8;
+    lab.copies[0].until("it stopped", stopped).await;
+    let data = lab.copies[0].data();
+    let log = data.join("past.log");
+    let start = program("pg_ctl")
+        .args(["start", "--wait", "-D"])
+        .arg(&data)
+        .arg("-l")
+        .arg(&log)
+        .output()
+        .unwrap();
+    assert!(!start.status.success());
+    let words = fs::read_to_string(log).unwrap();
+    assert!(words.contains("seal/seal"), "{words}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_kept_no_more_goes_on_without_anything_of_ours() {
+    let mut lab = pair().await;
+    lab.lead(0, 5, any_of(&["b"]));
+    let set = |told: &CopyReport| told.set.needed == 1;
+    lab.copies[0].until("each commit is at b first", set).await;
+    // Nobody receives any more, so that its slot can go.
+    lab.tell(1, Duty::Stop { barrier: 6 });
+    let stopped = |told: &CopyReport| told.role == CopyRole::Stopped && told.barrier == 6;
+    lab.copies[1].until("it stopped", stopped).await;
+    lab.copies[0].kill();
+    let copy = &lab.copies[0];
+    let postgresql = Postgresql {
+        data_directory: copy.data().display().to_string(),
+        port: lab.port,
+        bin_directory: None,
+    };
+    hanse_workload::withdraw(&copy.setup, &postgresql)
+        .await
+        .unwrap();
+    for name in ["postgresql.conf", "pg_hba.conf"] {
+        let text = fs::read_to_string(copy.data().join(name)).unwrap();
+        assert!(!text.contains("hanse"), "{name}: {text}");
+    }
+    assert_eq!(copy.sql("select count(*) from pg_replication_slots"), "0");
+    assert_eq!(
+        copy.sql("select count(*) from pg_roles where rolname ~ 'hanse'"),
+        "0"
+    );
+    assert_eq!(copy.sql("show synchronous_standby_names"), "");
+    copy.sql("insert into orders values (2)");
+}

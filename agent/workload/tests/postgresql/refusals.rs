@@ -1,0 +1,175 @@
+//! What a copy can't be, it says so, and how to mend it.
+
+use std::fs;
+use std::process::Command;
+
+use hanse_core::dr::choose::SyncSet;
+use hanse_core::dr::duty::Duty;
+use hanse_core::dr::sight::CopyRole;
+use hanse_workload::CopyReport;
+
+use crate::laboratory::{Laboratory, folder_of_postgres, program};
+use crate::moves::{follows, leads, pair};
+
+fn in_trouble(words: &'static str) -> impl Fn(&CopyReport) -> bool {
+    move |told| {
+        told.trouble
+            .as_ref()
+            .is_some_and(|trouble| trouble.contains(words))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn data_of_an_unknown_version_and_of_none_is_left_alone() {
+    let mut lab = Laboratory::new(&["a"]);
+    let data = lab.copies[0].data();
+    folder_of_postgres(&data);
+    fs::write(data.join("PG_VERSION"), "13\n").unwrap();
+    lab.tell(0, Duty::Wait);
+    lab.copies[0]
+        .until("it is too old", in_trouble("run pg_upgrade"))
+        .await;
+    fs::write(data.join("PG_VERSION"), "18\n").unwrap();
+    lab.copies[0]
+        .until(
+            "it is not here",
+            in_trouble("apt-get install postgresql-18"),
+        )
+        .await;
+    fs::remove_file(data.join("PG_VERSION")).unwrap();
+    fs::write(data.join("letter"), "dear").unwrap();
+    lab.copies[0]
+        .until("it is none", in_trouble("move it away"))
+        .await;
+    fs::remove_dir_all(lab.copies[0].folder.join("data")).unwrap();
+    lab.copies[0]
+        .until("it has no place", in_trouble("is no folder"))
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_database_is_never_copied_over() {
+    let mut lab = pair().await;
+    lab.copies[1].kill();
+    lab.tell(1, Duty::Wait);
+    let mut lab = {
+        let mut other = Laboratory::new(&["a", "b"]);
+        other.port = lab.port;
+        std::mem::swap(&mut other.copies[0], &mut lab.copies[0]);
+        other
+    };
+    let data = lab.copies[1].data();
+    let made = program("initdb").arg("-D").arg(&data).output().unwrap();
+    assert!(made.status.success());
+    let before = lab.copies[1].made();
+    lab.follow(1, 0, 5);
+    lab.copies[1]
+        .until("it is another", in_trouble("another database"))
+        .await;
+    assert_eq!(lab.copies[1].made(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_without_room_is_not_begun() {
+    let mut lab = pair().await;
+    lab.copies[1].kill();
+    let mut lab = {
+        let mut other = Laboratory::new(&["a", "b"]);
+        other.port = lab.port;
+        std::mem::swap(&mut other.copies[0], &mut lab.copies[0]);
+        other
+    };
+    let folder = lab.copies[1].folder.join("data");
+    let mount = Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=20m", "none"])
+        .arg(&folder)
+        .status()
+        .unwrap();
+    assert!(mount.success());
+    lab.follow(1, 0, 5);
+    let told = lab.copies[1]
+        .until("it has no room", in_trouble("make room"))
+        .await;
+    let left = fs::read_dir(&folder).unwrap().count();
+    let unmount = Command::new("umount").arg(&folder).status().unwrap();
+    assert!(unmount.success());
+    assert_eq!((told.role, left), (CopyRole::Absent, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_that_the_server_does_not_take_is_told() {
+    let mut lab = pair().await;
+    let hba = lab.copies[0].data().join("pg_hba.conf");
+    let text = fs::read_to_string(&hba).unwrap();
+    fs::write(&hba, format!("{text}host all all nowhere/99 nothing\n")).unwrap();
+    lab.lead(0, 5, crate::laboratory::any_of(&["b"]));
+    lab.copies[0]
+        .until("the line is told", in_trouble("pg_hba.conf line"))
+        .await;
+    let text = fs::read_to_string(&hba).unwrap();
+    fs::write(&hba, text.replace("host all all nowhere/99 nothing\n", "")).unwrap();
+    let well = |told: &CopyReport| told.trouble.is_none() && told.set.needed == 1;
+    lab.copies[0].until("it is well again", well).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_alter_system_says_is_told_and_not_overridden_in_silence() {
+    let mut lab = pair().await;
+    lab.copies[0].sql("alter system set synchronous_standby_names = ''");
+    lab.lead(0, 5, crate::laboratory::any_of(&["b"]));
+    lab.copies[0]
+        .until("it is told", in_trouble("ALTER SYSTEM RESET"))
+        .await;
+    lab.copies[0].sql("alter system reset synchronous_standby_names");
+    let well = |told: &CopyReport| told.trouble.is_none() && told.set.needed == 1;
+    lab.copies[0].until("it is well again", well).await;
+}
+
+/// Two servers that were promoted from the same place call their timelines alike.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_timeline_of_the_same_number_that_another_lease_began_is_another() {
+    let mut lab = Laboratory::new(&["a", "b", "c"]);
+    lab.tell(0, Duty::Wait);
+    let made = |told: &CopyReport| told.role == CopyRole::Stopped;
+    lab.copies[0].until("the database is made", made).await;
+    lab.lead(0, 5, SyncSet::default());
+    lab.copies[0].until("it leads", leads(5)).await;
+    for number in [1, 2] {
+        lab.follow(number, 0, 5);
+        lab.copies[number].until("it follows", follows(5)).await;
+    }
+    // The primary stops, and both have all; one leads and is alone, then the other.
+    lab.tell(0, Duty::Stop { barrier: 6 });
+    let stopped = |told: &CopyReport| told.role == CopyRole::Stopped && told.barrier == 6;
+    lab.copies[0].until("it stopped", stopped).await;
+    for number in [1, 2] {
+        lab.tell(number, Duty::Detach { barrier: 6 });
+        let cut = |told: &CopyReport| told.role == CopyRole::Detached && told.barrier == 6;
+        lab.copies[number]
+            .until("it has cut its connection", cut)
+            .await;
+    }
+    for (number, epoch) in [(1, 7), (2, 9)] {
+        lab.lead(number, epoch, SyncSet::default());
+        lab.copies[number].until("it leads", leads(epoch)).await;
+        lab.copies[number].sql(&format!("create table of_{epoch} (id int)"));
+        lab.copies[number].sql("checkpoint");
+        assert_eq!(
+            lab.copies[number].sql("select timeline_id from pg_control_checkpoint()"),
+            "2"
+        );
+    }
+    let made = lab.copies[1].made();
+    lab.follow(1, 2, 9);
+    lab.copies[1].until("it follows", follows(9)).await;
+    assert_ne!(
+        lab.copies[1].made(),
+        made,
+        "it can't be rewound: it was made anew"
+    );
+    let tables = "select string_agg(relname, ' ') from pg_class where relname like 'of_%'";
+    assert_eq!(lab.copies[1].sql(tables), "of_9");
+    // Whoever followed neither goes on from where both began.
+    lab.follow(0, 2, 9);
+    lab.copies[0].until("it follows", follows(9)).await;
+}
