@@ -312,7 +312,3 @@ fn problem(code: String, message: String, status: u16, zone: String) -> Route53P
         },
     }
 }
-
-#[cfg(test)]
-#[path = "route53_tests.rs"]
-mod tests;

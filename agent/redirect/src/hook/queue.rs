@@ -43,6 +43,8 @@ pub struct Tally {
     pub oldest_unix_s: Option<u64>,
     /// How many were taken.
     pub delivered: u64,
+    /// How many attempts came to nothing and are made again.
+    pub failed: u64,
     /// How many were refused for good.
     pub refused: u64,
     /// How many waited too long.
@@ -175,6 +177,11 @@ impl Queue {
             Ok(())
         })
         .await
+    }
+
+    /// An attempt came to nothing.
+    pub(super) fn failed(&self) {
+        self.inner.lock().tally.failed += 1;
     }
 
     /// The receiver will never take it.

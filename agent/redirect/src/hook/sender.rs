@@ -115,6 +115,7 @@ impl Hook {
                 self.queue.refused(waiting.place, *status).await?;
             }
             Verdict::Again { why, .. } => {
+                self.queue.failed();
                 tracing::warn!(
                     hook,
                     id,

@@ -224,7 +224,3 @@ fn child<'a>(node: Node<'a, '_>, name: &str) -> Option<&'a str> {
     let found = children.find(|child| child.tag_name().name() == name)?;
     found.text()
 }
-
-#[cfg(test)]
-#[path = "xml_tests.rs"]
-mod tests;

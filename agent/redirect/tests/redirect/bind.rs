@@ -13,14 +13,14 @@ use super::race;
 pub(crate) const SECRET: &str = "c2VjcmV0IG9mIHRoaXJ0eS10d28gYnl0ZXMsIG5vIGxlc3M=";
 const OTHER_SECRET: &str = "YW5vdGhlciBzZWNyZXQgb2YgdGhpcnR5LXR3byBieXRlcyE=";
 
-struct Bind {
+pub(crate) struct Bind {
     peer: Peer,
     port: u16,
     _folder: tempfile::TempDir,
 }
 
 impl Bind {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let zone = "$TTL 60\n@ SOA ns hostmaster 1 60 60 600 60\n@ NS ns\nns A 127.0.0.1\n\
                     alias CNAME app\nwritten TXT \"v=spf1\"\n_hanse.foreign TXT \"v=spf1\"\n\
@@ -70,9 +70,13 @@ impl Bind {
         panic!("named does not start");
     }
 
+    pub(crate) fn server(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
     fn config(&self, record: &str) -> DnsConfig {
         DnsConfig {
-            server: format!("127.0.0.1:{}", self.port),
+            server: self.server(),
             zone: "example.org".parse().unwrap(),
             record: format!("{record}.example.org").parse().unwrap(),
             ttl_s: 20,
