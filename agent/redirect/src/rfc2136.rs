@@ -205,7 +205,7 @@ impl Connection<'_> {
             Err(Verdict::Unsigned) => Err(self.dns.error(DnsProblem::Unsigned {
                 code: message::code_name(answer.code()),
                 key: key.name().to_string(),
-                advice: message::refused_advice(&self.dns.names),
+                advice: message::unsigned_advice(&self.dns.names, key.name(), answer.code()),
             })),
         }
     }

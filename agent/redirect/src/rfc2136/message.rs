@@ -118,8 +118,21 @@ fn problem(names: &Names, code: u16) -> DnsProblem {
     }
 }
 
+/// What to do about an answer without a signature.
+pub(super) fn unsigned_advice(names: &Names, key: &DnsName, code: u16) -> String {
+    match code {
+        // What PowerDNS says of each signature that it doesn't believe.
+        9 => format!(
+            "See that the server has the key {key} with this very algorithm and secret, that the \
+             clocks agree, and that it is the primary of the zone {}",
+            names.zone
+        ),
+        _ => refused_advice(names),
+    }
+}
+
 /// What to do about REFUSED.
-pub(super) fn refused_advice(names: &Names) -> String {
+fn refused_advice(names: &Names) -> String {
     let Names { zone, record, mark } = names;
     format!(
         "Permit the key to query the zone {zone} and to update A, AAAA of {record} and TXT of \
