@@ -210,6 +210,20 @@ pub fn check() -> Result<()> {
     Ok(())
 }
 
+/// The user and the group `postgres` of this machine.
+///
+/// # Errors
+///
+/// When there is no such user.
+pub fn postgres_ids() -> Result<(u32, u32)> {
+    let users = fs::read_to_string("/etc/passwd").context("unable to read /etc/passwd")?;
+    let ids = users.lines().find_map(|line| {
+        let mut fields = line.strip_prefix("postgres:")?.split(':').skip(1);
+        Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
+    });
+    ids.context("there is no user postgres: is PostgreSQL installed?")
+}
+
 /// Runs `program` as the user `postgres`: the server refuses to run as root, and what is root in a
 /// laboratory is the caller, in a namespace of one user. In a namespace within, the same is postgres.
 ///
@@ -217,12 +231,7 @@ pub fn check() -> Result<()> {
 ///
 /// When there is no such user.
 pub fn as_postgres(program: impl AsRef<Path>) -> Result<Invocation> {
-    let users = fs::read_to_string("/etc/passwd").context("unable to read /etc/passwd")?;
-    let ids = users.lines().find_map(|line| {
-        let mut fields = line.strip_prefix("postgres:")?.split(':').skip(1);
-        Some((fields.next()?, fields.next()?))
-    });
-    let (user, group) = ids.context("there is no user postgres: is PostgreSQL installed?")?;
+    let (user, group) = postgres_ids()?;
     let mut path = bin().into_os_string();
     path.push(":");
     path.push(search_path());

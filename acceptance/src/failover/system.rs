@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::auto_failover::{self, AutoFailover};
 use super::cluster::{Cluster, Replication, Variant};
 use super::fault::Fault;
+use super::hanse::{self, Hanse};
 use super::patroni::{self, Patroni};
 use crate::laboratory::Laboratory;
 
@@ -16,6 +17,8 @@ use crate::laboratory::Laboratory;
 pub enum System {
     /// Patroni with etcd.
     Patroni,
+    /// This project.
+    Hanse,
     /// pg_auto_failover with its monitor.
     #[value(name = "pg_auto_failover")]
     PgAutoFailover,
@@ -26,8 +29,22 @@ impl System {
     #[must_use]
     pub fn hosts(self) -> u8 {
         match self {
+            Self::Hanse => hanse::HOSTS,
             Self::Patroni => patroni::HOSTS,
             Self::PgAutoFailover => auto_failover::HOSTS,
+        }
+    }
+
+    /// A laboratory that it can stand in.
+    ///
+    /// # Errors
+    ///
+    /// When the machine lacks something; the message names the command that mends it.
+    pub fn laboratory(self) -> Result<Laboratory> {
+        match self {
+            // Its servers run as `postgres`, as on any host.
+            Self::Hanse => Laboratory::start_with_users(self.hosts()),
+            Self::Patroni | Self::PgAutoFailover => Laboratory::start(self.hosts()),
         }
     }
 
@@ -35,7 +52,7 @@ impl System {
     #[must_use]
     pub fn can_suffer(self, fault: Fault) -> bool {
         match self {
-            Self::Patroni => true,
+            Self::Hanse | Self::Patroni => true,
             Self::PgAutoFailover => fault != Fault::PowerOffWithDecider,
         }
     }
@@ -52,6 +69,7 @@ impl System {
         replication: Replication,
     ) -> Result<Box<dyn Cluster + 'l>> {
         Ok(match self {
+            Self::Hanse => Box::new(Hanse::raise(laboratory, variant, replication)?),
             Self::Patroni => Box::new(Patroni::raise(laboratory, variant, replication)?),
             Self::PgAutoFailover => {
                 Box::new(AutoFailover::raise(laboratory, variant, replication)?)

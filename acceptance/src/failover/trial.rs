@@ -56,7 +56,7 @@ impl Trial {
     /// When it can't be measured: the system doesn't become whole at first, or refuses a switchover.
     /// However badly it fares after that, it is a row and no error.
     pub fn run(&self, say: impl Fn(&str)) -> Result<Row> {
-        let laboratory = Laboratory::start(self.system.hosts())?;
+        let laboratory = self.system.laboratory()?;
         say("raising the system");
         let mut cluster = self
             .system

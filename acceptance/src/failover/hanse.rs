@@ -1,0 +1,235 @@
+//! Hanse: three sites with a copy each and a witness, all four of them voters.
+//!
+//! The first copy is a server that was there before, made by `initdb` as Debian has it; the plan
+//! adopts it. What a boot of a host starts is the agent; that starts the guard, and the guard the
+//! server.
+
+use std::fs;
+use std::os::unix::fs::chown;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use super::cluster::{Cluster, Front, Replication, Variant, last_lines};
+use super::server::{self, Server};
+use crate::federation::Federation;
+use crate::laboratory::{Host, Invocation, Laboratory};
+use crate::terraform::Terraform;
+use crate::wait::wait_until_true;
+
+/// How many hosts it stands on: the last one is the witness.
+pub const HOSTS: u8 = 4;
+const COPIES: u8 = 3;
+/// The address that follows the primary.
+const SERVICE: &str = "10.90.0.200";
+const PLAN: &str = "orders";
+/// Where each host has its copy.
+const DATA: &str = "/run/data/pg";
+/// How long it may take until all copies follow the first primary.
+const RAISE_TIMEOUT: Duration = Duration::from_secs(180);
+
+/// It, raised.
+#[derive(Debug)]
+pub struct Hanse<'l> {
+    laboratory: &'l Laboratory,
+    title: String,
+    federation: Federation<'l>,
+    _terraform: Terraform<'l>,
+}
+
+impl<'l> Hanse<'l> {
+    /// Raises it on all hosts of the laboratory.
+    ///
+    /// # Errors
+    ///
+    /// When its programs are missing or it doesn't become whole.
+    pub fn raise(
+        laboratory: &'l Laboratory,
+        variant: Variant,
+        replication: Replication,
+    ) -> Result<Self> {
+        let title = format!(
+            "Hanse {}, PostgreSQL {}",
+            env!("CARGO_PKG_VERSION"),
+            server::version(laboratory)?
+        );
+        for number in 1..=COPIES {
+            prepare(laboratory.host(number))?;
+        }
+        make_first(laboratory.host(1))?;
+        let federation = Federation::raise_voters(laboratory)?;
+        let mut configuration = federation.configuration();
+        configuration.tail = plan(variant, replication);
+        let terraform = federation.terraform(&configuration)?;
+        terraform.apply()?;
+        let hanse = Self {
+            laboratory,
+            title,
+            federation,
+            _terraform: terraform,
+        };
+        wait_until_true("every copy follows", RAISE_TIMEOUT, || hanse.is_whole())?;
+        Ok(hanse)
+    }
+
+    /// How the plan is, as `hanse dr` tells it.
+    ///
+    /// # Errors
+    ///
+    /// When nobody leads.
+    pub fn status(&self) -> Result<Value> {
+        let told = self.federation.operator.hanse_json(["dr", PLAN])?;
+        Ok(told["plans"][0].clone())
+    }
+
+    fn host_of(&self, status: &Value) -> Result<u8> {
+        let node = status["primary_node"].as_str().unwrap_or_default();
+        let host = self.laboratory.hosts().iter().find(|host| host.name() == node);
+        Ok(host.with_context(|| format!("nobody is primary: {status}"))?.number())
+    }
+}
+
+impl Cluster for Hanse<'_> {
+    fn title(&self) -> &str {
+        &self.title
+    }
+
+    fn copies(&self) -> &[u8] {
+        &[1, 2, 3]
+    }
+
+    fn agent_names(&self) -> &[&str] {
+        &["hanse"]
+    }
+
+    fn front(&self) -> Front {
+        Front {
+            endpoints: vec![format!("{SERVICE}:{}", server::PORT)],
+            explanation: "the plan's service address in the mesh, from the witness",
+        }
+    }
+
+    fn server(&self, host: u8) -> Server {
+        Server::of(self.laboratory.host(host))
+    }
+
+    fn primary(&self) -> Result<u8> {
+        let status = self.status()?;
+        self.host_of(&status)
+    }
+
+    fn is_whole(&self) -> Result<bool> {
+        let Ok(status) = self.status() else {
+            return Ok(false);
+        };
+        let copies = status["copies"].as_array().cloned().unwrap_or_default();
+        let has_role = |role: &str| {
+            let holders = copies.iter().filter(|copy| copy["role"] == role);
+            holders.count()
+        };
+        let is_over = status["run"].is_null();
+        Ok(is_over && has_role("primary") == 1 && has_role("following") == usize::from(COPIES) - 1)
+    }
+
+    fn decider(&self) -> Result<u8> {
+        Ok(self.federation.agents[self.federation.leader()?].host().number())
+    }
+
+    fn move_decider(&mut self, _host: u8) -> Result<bool> {
+        Ok(false)
+    }
+
+    fn switchover(&mut self) -> Result<()> {
+        let from = self.primary()?;
+        let to = if from == 2 { 1 } else { 2 };
+        let site = format!("site{to}");
+        let arguments = ["switchover", PLAN, "--to", &site];
+        self.federation.operator.hanse(arguments)?.success()?;
+        Ok(())
+    }
+
+    fn boot(&mut self, host: u8) -> Result<()> {
+        prepare(self.laboratory.host(host))?;
+        self.start_agent(host)
+    }
+
+    fn start_agent(&mut self, host: u8) -> Result<()> {
+        self.federation.agents[usize::from(host) - 1].start()
+    }
+
+    fn told(&self) -> String {
+        let told = self.federation.operator.hanse(["dr"]);
+        let told = told.map_or_else(|error| error.to_string(), |output| output.text().to_owned());
+        let events = self.federation.operator.hanse(["events"]);
+        let events = events.map(|output| last_lines(output.text(), 12));
+        format!("$ hanse dr\n{told}\n\n$ hanse events\n{}", events.unwrap_or_default())
+    }
+}
+
+/// What a boot does on a host with PostgreSQL: Debian's folder of sockets, here on the host's disk so
+/// that an observer gets to it past every network, and a path to the disk that is the same on all.
+fn prepare(host: &Host) -> Result<()> {
+    let server = Server::prepare(host)?;
+    let script = r#"
+        mkdir -p /run/postgresql /run/data
+        chown postgres:postgres "$1"
+        mount --bind "$1" /run/postgresql
+        mount --bind "$2" /run/data"#;
+    let mount = Invocation::script(script)
+        .arg("prepare")
+        .arg(&server.sockets)
+        .arg(host.data_dir());
+    host.exec(mount)?.success().context("unable to prepare the folder of sockets")?;
+    Ok(())
+}
+
+/// The server that was there before.
+fn make_first(host: &Host) -> Result<()> {
+    let server = Server::of(host);
+    fs::create_dir_all(&server.data)?;
+    let (user, group) = server::postgres_ids()?;
+    chown(&server.data, Some(user), Some(group))?;
+    let initdb = Invocation::new("setpriv")
+        .args([&format!("--reuid={user}"), &format!("--regid={group}"), "--clear-groups", "--"])
+        .arg(server::bin().join("initdb"))
+        .args(["--auth-local=trust", "--auth-host=trust", "-k", "-E", "UTF8", "--locale=C", "-D"])
+        .arg(&server.data);
+    host.exec(initdb)?.success()?;
+    let hba = server.data.join("pg_hba.conf");
+    let mut text = fs::read_to_string(&hba)?;
+    text.push_str("host all all 10.90.0.0/24 trust\n");
+    fs::write(&hba, text)?;
+    Ok(())
+}
+
+fn plan(variant: Variant, replication: Replication) -> String {
+    let preset = match variant {
+        Variant::Default => "standard",
+        Variant::Tuned => "fast",
+    };
+    let mode = match replication {
+        Replication::Default | Replication::Async => "async",
+        Replication::Sync => "sync",
+    };
+    format!(
+        r#"
+resource "hanse_dr_plan" "orders" {{
+  federation         = hanse_federation.this.name
+  name               = "{PLAN}"
+  home               = "site1"
+  standbys           = ["site2", "site3"]
+  preset             = "{preset}"
+  replication        = {{ mode = "{mode}", min_in_sync = 1 }}
+  automatic_failover = true
+  service_address    = "{SERVICE}"
+  workload = {{
+    postgresql = {{ data_directory = "{}", port = {} }}
+  }}
+  depends_on = [hanse_vpn_mesh.this]
+}}
+"#,
+        DATA,
+        server::PORT,
+    )
+}
