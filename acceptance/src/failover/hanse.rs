@@ -85,8 +85,14 @@ impl<'l> Hanse<'l> {
 
     fn host_of(&self, status: &Value) -> Result<u8> {
         let node = status["primary_node"].as_str().unwrap_or_default();
-        let host = self.laboratory.hosts().iter().find(|host| host.name() == node);
-        Ok(host.with_context(|| format!("nobody is primary: {status}"))?.number())
+        let host = self
+            .laboratory
+            .hosts()
+            .iter()
+            .find(|host| host.name() == node);
+        Ok(host
+            .with_context(|| format!("nobody is primary: {status}"))?
+            .number())
     }
 }
 
@@ -133,7 +139,9 @@ impl Cluster for Hanse<'_> {
     }
 
     fn decider(&self) -> Result<u8> {
-        Ok(self.federation.agents[self.federation.leader()?].host().number())
+        Ok(self.federation.agents[self.federation.leader()?]
+            .host()
+            .number())
     }
 
     fn move_decider(&mut self, _host: u8) -> Result<bool> {
@@ -163,7 +171,10 @@ impl Cluster for Hanse<'_> {
         let told = told.map_or_else(|error| error.to_string(), |output| output.text().to_owned());
         let events = self.federation.operator.hanse(["events"]);
         let events = events.map(|output| last_lines(output.text(), 12));
-        format!("$ hanse dr\n{told}\n\n$ hanse events\n{}", events.unwrap_or_default())
+        format!(
+            "$ hanse dr\n{told}\n\n$ hanse events\n{}",
+            events.unwrap_or_default()
+        )
     }
 }
 
@@ -180,7 +191,9 @@ fn prepare(host: &Host) -> Result<()> {
         .arg("prepare")
         .arg(&server.sockets)
         .arg(host.data_dir());
-    host.exec(mount)?.success().context("unable to prepare the folder of sockets")?;
+    host.exec(mount)?
+        .success()
+        .context("unable to prepare the folder of sockets")?;
     Ok(())
 }
 
@@ -191,9 +204,22 @@ fn make_first(host: &Host) -> Result<()> {
     let (user, group) = server::postgres_ids()?;
     chown(&server.data, Some(user), Some(group))?;
     let initdb = Invocation::new("setpriv")
-        .args([&format!("--reuid={user}"), &format!("--regid={group}"), "--clear-groups", "--"])
+        .args([
+            &format!("--reuid={user}"),
+            &format!("--regid={group}"),
+            "--clear-groups",
+            "--",
+        ])
         .arg(server::bin().join("initdb"))
-        .args(["--auth-local=trust", "--auth-host=trust", "-k", "-E", "UTF8", "--locale=C", "-D"])
+        .args([
+            "--auth-local=trust",
+            "--auth-host=trust",
+            "-k",
+            "-E",
+            "UTF8",
+            "--locale=C",
+            "-D",
+        ])
         .arg(&server.data);
     host.exec(initdb)?.success()?;
     let hba = server.data.join("pg_hba.conf");
