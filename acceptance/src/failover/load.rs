@@ -2,7 +2,7 @@
 //! writes go, and write down each commit that they were told of.
 //!
 //! It runs in a process of its own at the operator's place. A client trusts no connection for long:
-//! whoever doesn't answer within [`COMMIT_TIMEOUT`] is left. A commit without an answer may have
+//! whoever doesn't answer within a second is left. A commit without an answer may have
 //! happened or not; its number is never used again.
 
 use std::io::Write;
