@@ -117,7 +117,10 @@ impl Cluster for Hanse<'_> {
     }
 
     fn server(&self, host: u8) -> Server {
-        Server::of(self.laboratory.host(host))
+        Server {
+            user: server::postgres_ids().ok(),
+            ..Server::of(self.laboratory.host(host))
+        }
     }
 
     fn primary(&self) -> Result<u8> {
@@ -201,15 +204,9 @@ fn prepare(host: &Host) -> Result<()> {
 fn make_first(host: &Host) -> Result<()> {
     let server = Server::of(host);
     fs::create_dir_all(&server.data)?;
-    let (user, group) = server::postgres_ids()?;
-    chown(&server.data, Some(user), Some(group))?;
-    let initdb = Invocation::new("setpriv")
-        .args([
-            &format!("--reuid={user}"),
-            &format!("--regid={group}"),
-            "--clear-groups",
-            "--",
-        ])
+    let ids = server::postgres_ids()?;
+    chown(&server.data, Some(ids.0), Some(ids.1))?;
+    let initdb = server::as_user(ids)
         .arg(server::bin().join("initdb"))
         .args([
             "--auth-local=trust",

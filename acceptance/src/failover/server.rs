@@ -29,6 +29,8 @@ pub struct Server {
     pub sockets: PathBuf,
     /// Its port.
     pub port: u16,
+    /// Whom clients over the socket have to be, for a server that goes by that; none: anybody.
+    pub user: Option<(u32, u32)>,
 }
 
 impl Server {
@@ -57,6 +59,7 @@ impl Server {
             data: host.data_dir().join("pg"),
             sockets: host.data_dir().join("sock"),
             port: PORT,
+            user: None,
         }
     }
 
@@ -66,9 +69,17 @@ impl Server {
     ///
     /// When it doesn't answer or refuses.
     pub fn ask(&self, laboratory: &Laboratory, question: &str) -> Result<String> {
-        let psql = Invocation::new(bin().join("psql"));
+        let psql = self.client(bin().join("psql"));
         let output = laboratory.exec(self.psql(psql, question))?.success()?;
         Ok(output.text().to_owned())
+    }
+
+    /// A program that talks to it over its socket.
+    pub fn client(&self, program: impl AsRef<Path>) -> Invocation {
+        match self.user {
+            None => Invocation::new(program.as_ref()),
+            Some(user) => as_user(user).arg(program.as_ref()),
+        }
     }
 
     fn psql(&self, psql: Invocation, question: &str) -> Invocation {
@@ -110,7 +121,10 @@ impl Busy {
     ///
     /// When it doesn't.
     pub fn start(laboratory: &Laboratory, host: &Host, server: &Server) -> Result<Self> {
-        let psql = as_postgres(bin().join("psql"))?;
+        let psql = match server.user {
+            None => as_postgres(bin().join("psql"))?,
+            Some(_) => server.client(bin().join("psql")),
+        };
         let client = host.spawn("busy", server.psql(psql, BUSY))?;
         let question =
             "SELECT pid FROM pg_stat_activity WHERE query LIKE 'DO %' AND state = 'active'";
@@ -208,6 +222,13 @@ pub fn check() -> Result<()> {
          Debian from making and starting a server of its own)"
     );
     Ok(())
+}
+
+/// Runs what follows as somebody else of this machine, in a laboratory that has others.
+pub fn as_user((user, group): (u32, u32)) -> Invocation {
+    Invocation::new("setpriv")
+        .args([&format!("--reuid={user}"), &format!("--regid={group}")])
+        .args(["--clear-groups", "--"])
 }
 
 /// The user and the group `postgres` of this machine.

@@ -178,7 +178,9 @@ fn start_load(laboratory: &Laboratory, cluster: &dyn Cluster) -> Result<Process>
 }
 
 fn start_observer(laboratory: &Laboratory, cluster: &dyn Cluster) -> Result<Process> {
-    let mut observe = itself()?.arg("observe");
+    let program = std::env::current_exe().context("unable to find this program")?;
+    let first = cluster.copies().first().context("the system has no copy")?;
+    let mut observe = cluster.server(*first).client(program).arg("observe");
     for number in cluster.copies() {
         let server = cluster.server(*number);
         let sockets = server.sockets.display();

@@ -6,16 +6,17 @@ use crate::machine::Machine;
 use crate::order::{Process, Status};
 
 impl Machine {
-    /// What is told now; none: there was no order yet.
+    /// What is told now.
     pub(crate) fn status(&mut self, now: Duration) -> Option<Status> {
-        let order = self.order.as_ref()?;
+        let order = self.order.as_ref();
         // That a lease's end fences is true once the kernel's timer is set, and not before.
-        if self.is_covered() {
+        if let Some(order) = order.filter(|_| self.is_covered()) {
             self.serial = order.serial;
         }
+        let lease = order.and_then(|order| order.lease.as_ref());
         Some(Status {
             serial: self.serial,
-            epoch: order.lease.as_ref().map(|terms| terms.epoch),
+            epoch: lease.map(|terms| terms.epoch),
             may_write: self.may_write(now),
             is_lost: self.lease.as_ref().is_some_and(|held| held.is_lost),
             process: self.process(),

@@ -65,6 +65,9 @@ impl Care {
         client: watch::Receiver<Option<Client>>,
     ) -> Self {
         let place = folder.copy(&plan);
+        if let Err(error) = std::fs::create_dir_all(&place) {
+            tracing::error!(%plan, %error, "unable to make the folder {}", place.display());
+        }
         let guard = Arc::new(hanse_guard::Client::new(&place));
         let setup = setup(place, &plan, &copy.1);
         let (plans, told) = watch::channel(Some(copy));
@@ -170,7 +173,6 @@ async fn mind(data_dir: PathBuf, plan: PlanName, mut status: watch::Receiver<Opt
             if let Err(error) = start(&data_dir, &plan).await {
                 tracing::error!(%plan, %error, "unable to start the guard; trying again");
             }
-            // One without an order yet says nothing, and needs nobody.
             let _ = timeout(START_MAX, status.wait_for(Option::is_some)).await;
         }
         if status.wait_for(Option::is_none).await.is_err() {
@@ -196,12 +198,11 @@ async fn start(data_dir: &Path, plan: &PlanName) -> std::io::Result<()> {
             ))),
         };
     }
-    let place = DataFolder::new(data_dir).copy(plan);
-    std::fs::create_dir_all(&place)?;
+    let log = DataFolder::new(data_dir).copy(plan).join("guard.log");
     let log = std::fs::File::options()
         .create(true)
         .append(true)
-        .open(place.join("guard.log"))?;
+        .open(log)?;
     Command::new(std::env::current_exe()?)
         .args(["guard", "--data-dir"])
         .arg(data_dir)

@@ -139,7 +139,7 @@ impl Lookout {
         });
         let copies = copies.collect();
         let run = record.run.as_ref().map_or(0, |run| run.began_revision);
-        let probes = self.probes_of(plan, record.epoch, (terms, now));
+        let probes = self.probes_of(plan, record, (terms, now));
         let step = self
             .steps
             .entry(plan.clone())
@@ -159,10 +159,27 @@ impl Lookout {
         }
     }
 
-    fn probes_of(&self, plan: &PlanName, epoch: u64, (terms, now): (&Terms, Duration)) -> Probes {
-        let lately = |probe: &&Probe| {
-            probe.epoch == epoch && now.saturating_sub(probe.at) < terms.timings.lately()
+    /// A primary that says itself that it leads has answered too.
+    fn probes_of(
+        &self,
+        plan: &PlanName,
+        record: &PlanRecord,
+        (terms, now): (&Terms, Duration),
+    ) -> Probes {
+        let epoch = record.epoch;
+        let is_fresh = |at: Duration| now.saturating_sub(at) < terms.timings.lately();
+        let told = record
+            .primary
+            .as_ref()
+            .and_then(|primary| self.copies.get(&(plan.clone(), primary.clone())));
+        let leads = |told: &Told| {
+            let copy = &told.copy;
+            is_fresh(told.at) && copy.role == CopyRole::Primary && copy.epoch == epoch
         };
+        if told.is_some_and(leads) {
+            return Probes::Answered;
+        }
+        let lately = |probe: &&Probe| probe.epoch == epoch && is_fresh(probe.at);
         let probes = self
             .probes
             .get(plan)
