@@ -94,13 +94,18 @@ fn laggards(plan: &DrPlan, spec_revision: u64, status: &proto::PlanStatus) -> Ve
     for site in plan.sites() {
         let mut copies = status.copies.iter();
         let copy = copies.find(|copy| copy.member_cluster == site.as_str());
-        let is_primary = status.primary == site.as_str();
+        // Whoever is at home begins.
+        let is_primary = match status.primary.as_str() {
+            "" => *site == plan.home,
+            primary => site.as_str() == primary,
+        };
         if let Err(reason) = is_well(copy, is_primary, (spec_revision, lately)) {
             let node = copy.map_or("", |copy| &copy.node);
             late.push(format!("{}: {reason}", place(site, node)));
         }
     }
-    if !late.is_empty() && !status.waits_for.is_empty() {
+    let is_said = late.iter().any(|line| line.contains(&status.waits_for));
+    if !late.is_empty() && !is_said {
         late.insert(0, status.waits_for.clone());
     }
     late
