@@ -268,13 +268,15 @@ mod tests {
     }
 
     #[test]
-    fn a_plan_without_a_primary_is_not_proved() {
-        let none = late(|status| status.primary.clear());
-        assert_eq!(none[0], "a primary: there is none yet");
-        assert_eq!(
-            none.len(),
-            2,
-            "a primary nobody promoted is no standby: {none:?}"
-        );
+    fn a_plan_without_a_primary_waits_for_its_home_and_says_why_once() {
+        let none = late(|status| {
+            status.primary.clear();
+            status.waits_for = "its disk is full".into();
+            let home = told(status, 0);
+            (home.role, home.trouble) = ("absent".into(), "its disk is full".into());
+            told(status, 1).role = "following".into();
+        });
+        let home = "lubeck (lubeck-1): it is absent and not primary yet, its disk is full";
+        assert_eq!(none, ["a primary: there is none yet", home]);
     }
 }
