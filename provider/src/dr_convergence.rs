@@ -94,13 +94,18 @@ fn laggards(plan: &DrPlan, spec_revision: u64, status: &proto::PlanStatus) -> Ve
     for site in plan.sites() {
         let mut copies = status.copies.iter();
         let copy = copies.find(|copy| copy.member_cluster == site.as_str());
-        let is_primary = status.primary == site.as_str();
+        // Whoever is at home begins.
+        let is_primary = match status.primary.as_str() {
+            "" => *site == plan.home,
+            primary => site.as_str() == primary,
+        };
         if let Err(reason) = is_well(copy, is_primary, (spec_revision, lately)) {
             let node = copy.map_or("", |copy| &copy.node);
             late.push(format!("{}: {reason}", place(site, node)));
         }
     }
-    if !late.is_empty() && !status.waits_for.is_empty() {
+    let is_said = late.iter().any(|line| line.contains(&status.waits_for));
+    if !late.is_empty() && !is_said {
         late.insert(0, status.waits_for.clone());
     }
     late
@@ -263,13 +268,15 @@ mod tests {
     }
 
     #[test]
-    fn a_plan_without_a_primary_is_not_proved() {
-        let none = late(|status| status.primary.clear());
-        assert_eq!(none[0], "a primary: there is none yet");
-        assert_eq!(
-            none.len(),
-            2,
-            "a primary nobody promoted is no standby: {none:?}"
-        );
+    fn a_plan_without_a_primary_waits_for_its_home_and_says_why_once() {
+        let none = late(|status| {
+            status.primary.clear();
+            status.waits_for = "its disk is full".into();
+            let home = told(status, 0);
+            (home.role, home.trouble) = ("absent".into(), "its disk is full".into());
+            told(status, 1).role = "following".into();
+        });
+        let home = "lubeck (lubeck-1): it is absent and not primary yet, its disk is full";
+        assert_eq!(none, ["a primary: there is none yet", home]);
     }
 }

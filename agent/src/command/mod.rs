@@ -9,6 +9,8 @@ pub mod bootstrap;
 pub mod connection;
 pub mod credentials;
 pub mod debug;
+pub mod dr;
+mod dr_view;
 pub mod events;
 pub mod guard;
 pub mod join;
@@ -18,6 +20,7 @@ pub mod node;
 pub mod nodes;
 pub mod output;
 pub mod restore;
+pub mod run_plan;
 pub mod status;
 pub mod token;
 pub mod voter;
@@ -91,6 +94,18 @@ enum Command {
     Nodes(nodes::Nodes),
     /// Shows the VPN meshes and their paths
     Mesh(mesh::Mesh),
+    /// Shows the DR plans: who is primary, who could take over
+    Dr(dr::Dr),
+    /// Moves a DR plan's primary to another site in good order
+    Switchover(run_plan::Switchover),
+    /// Promotes a standby because the primary is gone
+    Failover(run_plan::Failover),
+    /// Moves a DR plan's primary home in good order
+    Failback(run_plan::Failback),
+    /// Lets nothing happen to a DR plan by itself
+    Pause(run_plan::Pause),
+    /// Lets things happen to a DR plan by themselves again
+    Resume(run_plan::Resume),
     /// Shows what happened
     Events(events::Events),
     /// Shows who did what, and verifies the log of it
@@ -135,6 +150,12 @@ impl Arguments {
             Command::Status(command) => asynchronously(command.run()),
             Command::Nodes(command) => asynchronously(command.run()),
             Command::Mesh(command) => asynchronously(command.run()),
+            Command::Dr(command) => asynchronously(command.run()),
+            Command::Switchover(command) => asynchronously(command.run()),
+            Command::Failover(command) => asynchronously(command.run()),
+            Command::Failback(command) => asynchronously(command.run()),
+            Command::Pause(command) => asynchronously(command.run()),
+            Command::Resume(command) => asynchronously(command.run()),
             Command::Events(command) => asynchronously(command.run()),
             Command::Audit(command) => asynchronously(command.run()),
         }
@@ -162,6 +183,26 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_plan_s_name_and_a_word_about_it_are_told_apart() {
+        for line in [
+            "hanse dr",
+            "hanse dr orders --watch --json",
+            "hanse dr confirm-fenced orders --holder lubeck-1",
+        ] {
+            let read = Arguments::try_parse_from(line.split(' '));
+            assert!(read.is_ok(), "{line}: {read:?}");
+        }
+        for line in [
+            "hanse dr confirm-fenced orders",
+            "hanse dr --watch confirm-fenced orders --holder lubeck-1",
+            "hanse switchover orders",
+        ] {
+            let read = Arguments::try_parse_from(line.split(' '));
+            assert!(read.is_err(), "{line}: {read:?}");
+        }
     }
 
     #[test]

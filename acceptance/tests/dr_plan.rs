@@ -1,0 +1,96 @@
+//! A DR plan's mistakes are found at plan time, at the attribute that is wrong.
+
+use anyhow::Result;
+use hanse_acceptance::{Configuration, Federation, Laboratory};
+
+/// What a sound plan says beside its names.
+const SOUND: [&str; 2] = ["home = \"site1\"", "standbys = [\"site2\"]"];
+
+/// One federation for all: plans change nothing.
+#[test]
+fn each_mistake_in_a_dr_plan_is_an_error_on_its_own_attribute() -> Result<()> {
+    let laboratory = Laboratory::start(2)?;
+    let federation = Federation::raise(&laboratory)?;
+    let sound = with_plan(&federation.configuration(), &SOUND);
+    let terraform = federation.terraform(&sound)?;
+    let plan = terraform.plan()?.output.stdout;
+    let flat_plan = flat(&plan);
+    // From the declaration alone, and so before anything is there.
+    for predicted in ["detection = \"6s\"", "promotion = \"2s\""] {
+        assert!(flat_plan.contains(predicted), "{predicted}: {plan}");
+    }
+    let cases: [(&str, &[&str], &str, &str); 7] = [
+        (
+            "a site twice",
+            &["home = \"site1\"", "standbys = [\"site1\"]"],
+            "A site twice",
+            "standbys = ",
+        ),
+        (
+            "a loss that asynchronous replication can't rule out",
+            &[SOUND[0], SOUND[1], "rpo = \"0s\""],
+            "This replication can't keep it",
+            "rpo = ",
+        ),
+        (
+            "a preset and timings",
+            &[SOUND[0], SOUND[1], "preset = \"fast\"", "timings = {}"],
+            "A preset and timings",
+            "timings = ",
+        ),
+        (
+            "a promotion that could come before the fence",
+            &[SOUND[0], SOUND[1], "timings = { stop_budget = \"20s\" }"],
+            "A promotion could come before the fence",
+            "timings = ",
+        ),
+        (
+            "an automatic failover with one voter",
+            &[SOUND[0], SOUND[1], "automatic_failover = true"],
+            "The voters don't suffice",
+            "automatic_failover = ",
+        ),
+        (
+            "a word that is none",
+            &[SOUND[0], SOUND[1], "failback = \"sometimes\""],
+            "sometimes",
+            "failback = ",
+        ),
+        (
+            "a service address outside the mesh",
+            &[SOUND[0], SOUND[1], "service_address = \"10.77.0.1\""],
+            "An address of no mesh",
+            "service_address = ",
+        ),
+    ];
+    for (what, lines, summary, attribute) in cases {
+        let wrong = with_plan(&federation.configuration(), lines);
+        terraform.write("main.tf", &wrong.to_string())?;
+        let planned = terraform.run(["plan", "-no-color"])?;
+        let told = flat(&format!("{}{}", planned.stdout, planned.stderr));
+        assert!(told.contains(summary), "{what}: {told}");
+        assert!(
+            told.contains(attribute),
+            "{what} is not shown at `{attribute}`: {told}"
+        );
+    }
+    Ok(())
+}
+
+fn with_plan(configuration: &Configuration, lines: &[&str]) -> Configuration {
+    let mut all = configuration.clone();
+    all.tail = format!(
+        "resource \"hanse_dr_plan\" \"this\" {{\n  federation = hanse_federation.this.name\n  \
+         name = \"orders\"\n  workload = {{ postgresql = {{ data_directory = \"/nowhere\" }} }}\n  \
+         depends_on = [hanse_vpn_mesh.this]\n  {}\n}}\n",
+        lines.join("\n  ")
+    );
+    all
+}
+
+/// Without line breaks, frames and repeated blanks.
+fn flat(text: &str) -> String {
+    let words = text.split_whitespace();
+    let words = words.filter(|word| !matches!(*word, "│" | "╷" | "╵"));
+    words.collect::<Vec<_>>().join(" ")
+}
