@@ -284,6 +284,7 @@ impl Cluster for AutoFailover<'_> {
         };
         Front {
             endpoints: COPIES.map(endpoint).to_vec(),
+            from: None,
             explanation: TRY_ALL,
         }
     }

@@ -41,6 +41,8 @@ pub(super) const TRY_ALL: &str = "the client tries all hosts in turn for the one
 pub struct Front {
     /// `address:port`, tried in turn; one only where the system moves an address.
     pub endpoints: Vec<String>,
+    /// The host on which clients run; none: outside of all hosts.
+    pub from: Option<u8>,
     /// How the system's users do it, for the table.
     pub explanation: &'static str,
 }

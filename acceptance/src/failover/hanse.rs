@@ -112,6 +112,7 @@ impl Cluster for Hanse<'_> {
     fn front(&self) -> Front {
         Front {
             endpoints: vec![format!("{SERVICE}:{}", server::PORT)],
+            from: Some(HOSTS),
             explanation: "the plan's service address in the mesh, from the witness",
         }
     }

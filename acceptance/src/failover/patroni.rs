@@ -190,6 +190,7 @@ impl Cluster for Patroni<'_> {
             endpoints: hosts
                 .map(|host| format!("{}:{}", host.ipv4(), server::PORT))
                 .collect(),
+            from: None,
             explanation: TRY_ALL,
         }
     }

@@ -91,17 +91,22 @@ impl Server {
             .args(["-c", question])
     }
 
-    /// Kills the postmaster as `kill -9` does; its children see it and end.
+    /// Kills the postmaster as `kill -9` does: the first of the server's processes, since its pid file
+    /// may count pids otherwise than the host.
     ///
     /// # Errors
     ///
     /// When there is none.
     pub fn kill(&self, host: &Host) -> Result<()> {
-        let pid_file = self.data.join("postmaster.pid");
-        let text = fs::read_to_string(&pid_file)
-            .with_context(|| format!("unable to read {}", pid_file.display()))?;
-        let pid = text.lines().next().context("postmaster.pid is empty")?;
-        host.exec(["kill", "-KILL", pid])?.success()?;
+        let script = r#"
+            for pid in $(cd /proc && printf '%s\n' [0-9]* | sort -n); do
+                { read -r name </proc/$pid/comm; } 2>/dev/null || continue
+                [ "$name" = "$1" ] && exec kill -KILL "$pid"
+            done
+            exit 1"#;
+        let kill = Invocation::script(script).args(["kill", NAME]);
+        let killed = host.exec(kill)?.success();
+        killed.with_context(|| format!("no server runs on {}", host.name()))?;
         Ok(())
     }
 }

@@ -170,11 +170,14 @@ impl Trial {
 }
 
 fn start_load(laboratory: &Laboratory, cluster: &dyn Cluster) -> Result<Process> {
-    let endpoints = cluster.front().endpoints;
+    let front = cluster.front();
     let load = itself()?
         .args(["load", "--clients", &CLIENTS.to_string()])
-        .args(endpoints);
-    laboratory.spawn("load", load)
+        .args(front.endpoints);
+    match front.from {
+        None => laboratory.spawn("load", load),
+        Some(number) => laboratory.host(number).spawn("load", load),
+    }
 }
 
 fn start_observer(laboratory: &Laboratory, cluster: &dyn Cluster) -> Result<Process> {
