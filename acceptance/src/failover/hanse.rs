@@ -26,6 +26,9 @@ const SERVICE: &str = "10.90.0.200";
 const PLAN: &str = "orders";
 /// Where each host has its copy.
 const DATA: &str = "/run/data/pg";
+/// So often another voter is elected until it is the one that is wanted.
+const ELECTIONS_MAX: usize = 20;
+const ELECTION_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long it may take until all copies follow the first primary.
 const RAISE_TIMEOUT: Duration = Duration::from_secs(180);
 
@@ -35,7 +38,8 @@ pub struct Hanse<'l> {
     laboratory: &'l Laboratory,
     title: String,
     federation: Federation<'l>,
-    _terraform: Terraform<'l>,
+    /// Where the plan is declared.
+    pub terraform: Terraform<'l>,
 }
 
 impl<'l> Hanse<'l> {
@@ -67,7 +71,7 @@ impl<'l> Hanse<'l> {
             laboratory,
             title,
             federation,
-            _terraform: terraform,
+            terraform,
         };
         wait_until_true("every copy follows", RAISE_TIMEOUT, || hanse.is_whole())?;
         Ok(hanse)
@@ -81,6 +85,19 @@ impl<'l> Hanse<'l> {
     pub fn status(&self) -> Result<Value> {
         let told = self.federation.operator.hanse_json(["dr", PLAN])?;
         Ok(told["plans"][0].clone())
+    }
+
+    /// Leads the primary home.
+    ///
+    /// # Errors
+    ///
+    /// When it is refused, or doesn't arrive there.
+    pub fn failback(&self) -> Result<()> {
+        self.federation
+            .operator
+            .hanse(["failback", PLAN])?
+            .success()?;
+        Ok(())
     }
 
     fn host_of(&self, status: &Value) -> Result<u8> {
@@ -148,7 +165,22 @@ impl Cluster for Hanse<'_> {
             .number())
     }
 
-    fn move_decider(&mut self, _host: u8) -> Result<bool> {
+    /// Whoever leads is stopped and started again until another does; no workload notices.
+    fn move_decider(&mut self, host: u8) -> Result<bool> {
+        for _ in 0..ELECTIONS_MAX {
+            let leader = self.federation.leader()?;
+            if self.federation.agents[leader].host().number() == host {
+                return Ok(true);
+            }
+            self.federation.agents[leader].stop()?;
+            wait_until_true("another voter leads", ELECTION_TIMEOUT, || {
+                Ok(self.federation.leader().is_ok_and(|other| other != leader))
+            })?;
+            self.federation.agents[leader].start()?;
+            let voters = usize::from(HOSTS);
+            self.federation.wait_until_voting(voters)?;
+            wait_until_true("every copy follows", RAISE_TIMEOUT, || self.is_whole())?;
+        }
         Ok(false)
     }
 

@@ -16,7 +16,7 @@ pub mod cluster;
 mod etcd;
 pub mod fault;
 pub mod hanse;
-mod ledger;
+pub mod ledger;
 pub mod load;
 pub mod observer;
 pub mod patroni;
