@@ -131,14 +131,8 @@ async fn live<H: Hands>(
         duty: watch::channel(None).0,
         complaint: watch::channel(None).0,
         copies: copies.clone(),
-        federation: watch::channel(None).0,
     };
-    let caring = copies::run(
-        folder.clone(),
-        copies.subscribe(),
-        known.federation.subscribe(),
-        stop.clone(),
-    );
+    let caring = copies::run(folder.clone(), copies.clone(), stop.clone());
     let mut caring = tokio::spawn(caring);
     let mut voters = Voters::learning(folder.clone(), settings.endpoints.clone());
     if let Some(server) = &server {
@@ -188,7 +182,7 @@ async fn live<H: Hands>(
     }
     stop.cancel();
     following.await.context("the follower failed")?;
-    caring.await.context("the care of copies failed")?;
+    caring.await.context("the care of copies failed")??;
     renewing
         .await
         .context("the renewal of certificates failed")?;

@@ -51,13 +51,20 @@ impl Client {
         .await
     }
 
-    /// Tells what a copy of the caller's is. Never repeated: the next one says more.
-    pub async fn report_copy(&self, status: proto::CopyStatus) -> Result<(), ClientError> {
-        let status = Some(status);
-        let request = proto::ReportCopyRequest { status };
+    /// Tells what a copy of the caller's is, and of which revision what it knows of its plan is. Yields
+    /// what all of its copies have to be, if that is newer. Never repeated: the next one says more.
+    pub async fn report_copy(
+        &self,
+        status: proto::CopyStatus,
+        heard_revision: u64,
+    ) -> Result<Option<proto::CopyPlans>, ClientError> {
+        let request = proto::ReportCopyRequest {
+            status: Some(status),
+            heard_revision,
+        };
         self.once_elsewhere(|mut api| async move { api.report_copy(request).await })
             .await
-            .map(|_| ())
+            .map(|response| response.copies)
     }
 
     /// Renews the lease of a plan whose primary is the caller's: it lasts so long from before this

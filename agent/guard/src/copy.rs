@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use crate::order::Program;
 
+/// A server under load may take its time with one answer, and not with all in so long.
+pub(crate) const SILENCE_MAX: Duration = Duration::from_secs(10);
+
 /// One start of a program, until nothing of it is left.
 #[derive(Debug)]
 pub(crate) struct Copy {
@@ -20,6 +23,8 @@ pub(crate) struct Copy {
     pub(crate) ending: Option<Ending>,
     /// A server that was started again writes by then.
     pub(crate) writes_by: Option<Duration>,
+    /// When it told last that it takes writes; none: it did not yet.
+    pub(crate) wrote_at: Option<Duration>,
 }
 
 /// How it is being ended.
@@ -41,6 +46,13 @@ impl Copy {
     /// It was not asked to end.
     pub(crate) fn is_wanted(&self) -> bool {
         self.ending.is_none()
+    }
+
+    /// A server that took writes has not answered for so long that it stands still: its processes were
+    /// stopped, or wait for a disk.
+    pub(crate) fn is_silent(&self, now: Duration) -> bool {
+        let silent_for = self.wrote_at.map(|at| now.saturating_sub(at));
+        silent_for.is_some_and(|silent_for| silent_for >= SILENCE_MAX)
     }
 
     pub(crate) fn is_killed(&self) -> bool {

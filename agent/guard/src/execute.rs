@@ -16,6 +16,9 @@ use crate::service::{Event, Service};
 /// A server that takes longer does not answer.
 const OBSERVATION_MAX: Duration = Duration::from_millis(1500);
 
+/// So many renewals may be without an answer at a time.
+const RENEWALS_MAX: usize = 4;
+
 impl Service {
     pub(super) fn execute(
         &mut self,
@@ -85,8 +88,11 @@ impl Service {
     }
 
     fn renew(&mut self, renewal: Renewal) {
-        if let Some(earlier) = self.renewal.take() {
-            earlier.abort();
+        // A slow answer is one all the same; one that comes after so many questions is none.
+        while self.renewals.len() >= RENEWALS_MAX
+            && let Some(earliest) = self.renewals.pop_front()
+        {
+            earliest.abort();
         }
         let (federation, events) = (self.federation.clone(), self.events.clone());
         let sent = self.clock.boot();
@@ -99,7 +105,7 @@ impl Service {
                 result,
             });
         });
-        self.renewal = Some(task.abort_handle());
+        self.renewals.push_back(task.abort_handle());
     }
 
     fn give_back(&mut self, epoch: u64) {

@@ -56,7 +56,7 @@ pub(crate) struct Machine {
     pub(super) observed: Option<Observation>,
     /// The latest order that is in effect.
     pub(super) serial: u64,
-    restarts: Restarts,
+    pub(super) restarts: Restarts,
     /// The next start is a restart.
     pub(super) is_restart: bool,
     pub(super) not_before: Duration,
@@ -174,6 +174,7 @@ impl Machine {
         let writes = observed.as_ref().is_some_and(|observed| observed.writes);
         if writes {
             copy.writes_by = None;
+            copy.wrote_at = Some(now);
         }
         // A leader that doesn't write yet is about to.
         let is_awaited = observed.is_none() || !writes && self.may_write(now);

@@ -275,3 +275,41 @@ fn a_restarted_server_has_so_long_to_write_and_then_the_lease_goes_back() {
         "{status:?}"
     );
 }
+
+/// Renewed all the time, while the server says nothing; the commands that come of it.
+fn hangs(machine: &mut Machine, start: u64, from: u64, until: u64) -> Vec<Command> {
+    let mut commands = Vec::new();
+    for now in from..until {
+        machine.answered(7, seconds(now), TTL);
+        machine.observed(start, None, seconds(now));
+        commands.extend(acts(machine, seconds(now)));
+    }
+    commands.retain(|command| !matches!(command, Command::Arm { .. }));
+    commands
+}
+
+#[test]
+fn a_server_that_stands_still_is_started_again_once_and_then_given_up() {
+    let mut machine = leading();
+    assert_eq!(hangs(&mut machine, 1, 101, 110), []);
+    assert_eq!(hangs(&mut machine, 1, 110, 111), [Command::Kill]);
+    machine.ended(1, "killed", seconds(111));
+    let started = hangs(&mut machine, 1, 111, 112);
+    assert!(
+        matches!(started[..], [Command::Start { start: 2, .. }]),
+        "{started:?}"
+    );
+    machine.running(2, 51, seconds(112));
+    machine.observed(2, writes(true), seconds(112));
+    assert_eq!(hangs(&mut machine, 2, 113, 123), [Command::Kill]);
+    machine.ended(2, "killed", seconds(123));
+    assert_eq!(
+        hangs(&mut machine, 2, 123, 124),
+        [Command::GiveBack { epoch: 7 }]
+    );
+    let status = machine.status(seconds(124)).unwrap();
+    assert!(
+        matches!(status.process, Process::GaveUp { .. }),
+        "{status:?}"
+    );
+}

@@ -3,6 +3,7 @@
 //! It waits in one place, for any event, and for nothing in particular: no renewal, disk, server or
 //! address keeps it from ending the workload in time.
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -92,7 +93,8 @@ pub struct Service {
     pub(super) turns: watch::Sender<u64>,
     pub(super) order: Option<Order>,
     pub(super) keeping: Option<(u64, Keeping)>,
-    pub(super) renewal: Option<AbortHandle>,
+    /// Those without an answer yet, the latest last.
+    pub(super) renewals: VecDeque<AbortHandle>,
     pub(super) giving_back: Option<AbortHandle>,
     /// A request that has no answer yet: the next waits.
     pub(super) is_busy: bool,
@@ -129,7 +131,7 @@ impl Service {
             turns: watch::Sender::new(0),
             order,
             keeping: None,
-            renewal: None,
+            renewals: VecDeque::new(),
             giving_back: None,
             is_busy: false,
             releasing: None,

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use hanse_core::dr::guard::GuardStep;
 
-use crate::copy::{Copy, Ending};
+use crate::copy::{Copy, Ending, SILENCE_MAX};
 use crate::held::Held;
 use crate::machine::{Command, INTERVAL, Machine};
 use crate::message::milliseconds;
+use crate::restart::Next;
 use crate::seams::Renewal;
 
 impl Machine {
@@ -48,6 +49,7 @@ impl Machine {
         };
         let must_go = wanted != Some(&copy.program) || copy.is_leased && !has_lease;
         let stop_max = Duration::from_millis(copy.program.stop_max_ms);
+        let fences = self.terms().is_some_and(|terms| terms.fences_itself);
         match copy.ending {
             Some(Ending::Killed { .. }) => {}
             Some(Ending::Asked { kill_at }) if now >= kill_at => {
@@ -65,6 +67,17 @@ impl Machine {
                 if let Some(copy) = &mut self.copy {
                     copy.ending = Some(Ending::Asked { kill_at });
                 }
+            }
+            None if copy.is_leased && fences && copy.is_silent(now) => {
+                let why = format!(
+                    "it has not answered for {SILENCE_MAX:?}; see its log {}",
+                    copy.program.log.display()
+                );
+                match self.restarts.ended(now.saturating_sub(copy.since), fences) {
+                    Next::Again { .. } => self.is_restart = true,
+                    Next::Enough => self.gave_up = Some(why.clone()),
+                }
+                self.kill(why, commands);
             }
             None if copy.writes_by.is_some_and(|by| now >= by) => {
                 let why = format!(
@@ -109,6 +122,7 @@ impl Machine {
             armed_ms: None,
             ending: None,
             writes_by,
+            wrote_at: None,
         });
     }
 

@@ -6,19 +6,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hanse_client::Client;
+use hanse_client::proto;
 use hanse_core::dr::duty::CopyPlan;
 use hanse_core::name::PlanName;
 use hanse_core::object::dr_plan::Workload;
 use hanse_guard::{Order, Process, Status};
 use hanse_workload::{Guard, GuardError, Setup, Steward};
 use tokio::process::Command;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::reporter;
 use crate::data::DataFolder;
+use crate::follower::Lines;
 
 /// A guard that doesn't answer for so long is started.
 const ABSENCE_MAX: Duration = Duration::from_millis(500);
@@ -62,7 +63,7 @@ impl Care {
         folder: &DataFolder,
         plan: PlanName,
         copy: (u64, CopyPlan),
-        client: watch::Receiver<Option<Client>>,
+        (lines, news): (Arc<Lines>, mpsc::Sender<proto::CopyPlans>),
     ) -> Self {
         let place = folder.copy(&plan);
         if let Err(error) = std::fs::create_dir_all(&place) {
@@ -75,12 +76,8 @@ impl Care {
         let mut tasks = JoinSet::new();
         tasks.spawn(mind(folder.path().to_owned(), plan.clone(), guard.status()));
         tasks.spawn(steward.run());
-        tasks.spawn(reporter::run(
-            plan.clone(),
-            plans.subscribe(),
-            reports,
-            client,
-        ));
+        let told = plans.subscribe();
+        tasks.spawn(reporter::run(plan.clone(), told, reports, lines, news));
         Self {
             plan,
             plans,

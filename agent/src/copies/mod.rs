@@ -10,27 +10,41 @@ mod told;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use hanse_client::Client;
+use hanse_client::proto;
 use hanse_core::name::PlanName;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use told::Told;
 
 use self::care::Care;
 use crate::data::DataFolder;
+use crate::follower::Lines;
 
-/// Cares for the copies until `stop`; what runs goes on. `client`: the federation, while it can be
-/// reached.
+/// What waits to be taken from answers to reports.
+const NEWS_LENGTH: usize = 4;
+
+/// Cares for the copies until `stop`; what runs goes on.
 pub async fn run(
     folder: DataFolder,
-    mut told: watch::Receiver<Arc<Told>>,
-    client: watch::Receiver<Option<Client>>,
+    told: watch::Sender<Arc<Told>>,
     stop: CancellationToken,
-) {
+) -> anyhow::Result<()> {
+    let mut changes = told.subscribe();
+    let (sender, mut news) = mpsc::channel(NEWS_LENGTH);
+    let mut lines: Option<Arc<Lines>> = None;
     let mut cared: BTreeMap<PlanName, Care> = BTreeMap::new();
     loop {
-        let now = told.borrow_and_update().clone();
+        let now = changes.borrow_and_update().clone();
+        // A node without copies has no need of them.
+        let lines = match (&lines, now.copies.is_empty()) {
+            (None, false) => lines
+                .insert(Arc::new(Lines::start(&folder)?))
+                .clone()
+                .into(),
+            (Some(lines), _) => Some(lines.clone()),
+            (None, true) => None,
+        };
         let gone: Vec<_> = cared
             .keys()
             .filter(|plan| !now.copies.contains_key(*plan))
@@ -45,16 +59,49 @@ pub async fn run(
             match cared.get(plan) {
                 Some(care) => care.tell(copy.clone()),
                 None => {
-                    let care = Care::begin(&folder, plan.clone(), copy.clone(), client.clone());
+                    let Some(lines) = &lines else {
+                        continue;
+                    };
+                    let way = (lines.clone(), sender.clone());
+                    let care = Care::begin(&folder, plan.clone(), copy.clone(), way);
                     cared.insert(plan.clone(), care);
                 }
             }
         }
         tokio::select! {
-            () = stop.cancelled() => return,
-            changed = told.changed() => if changed.is_err() {
-                return;
-            },
+            () = stop.cancelled() => return Ok(()),
+            _ = changes.changed() => {}
+            Some(copies) = news.recv() => take(&folder, &told, &copies),
         }
     }
+}
+
+/// Takes what a voter says of the copies. It is on the disk before it is in effect: the guards go by it
+/// too.
+pub fn take(folder: &DataFolder, told: &watch::Sender<Arc<Told>>, copies: &proto::CopyPlans) {
+    // One at a time: a stream and an answer may bring news at once.
+    told.send_if_modified(|known| match known.heard(copies) {
+        Ok(None) => false,
+        Ok(Some(next)) => match next.write(folder) {
+            Ok(()) => {
+                *known = Arc::new(next);
+                true
+            }
+            Err(error) => {
+                tracing::error!(%error, "the copies stay as they were");
+                false
+            }
+        },
+        Err(findings) => {
+            let reason = findings
+                .first()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            tracing::error!(
+                reason,
+                "a voter says of copies what this agent does not understand"
+            );
+            false
+        }
+    });
 }

@@ -1,52 +1,71 @@
-//! Tells the federation what a copy is: whenever that changes, and as often as the plan checks.
+//! Tells the federation what a copy is: whenever that changes, and as often as the plan checks. The
+//! answer says what the copy has to be, if this node has not heard it: so a stream that hangs, since
+//! its voter stands still, keeps nothing from a copy.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use hanse_client::{Client, convert};
+use hanse_client::{convert, proto};
 use hanse_core::dr::duty::CopyPlan;
 use hanse_core::dr::sight::CopySight;
 use hanse_core::name::PlanName;
 use hanse_workload::CopyReport;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 
-/// How long one report may take.
-const TIMEOUT: Duration = Duration::from_secs(5);
+use crate::follower::Lines;
+
+/// How long one report may take at least and at most.
+const TIMEOUT_MIN: Duration = Duration::from_millis(500);
+const TIMEOUT_MAX: Duration = Duration::from_secs(5);
 /// How soon a report that failed is made again.
-const RETRY: Duration = Duration::from_millis(250);
+const RETRY: Duration = Duration::from_millis(100);
 
 /// Reports for as long as there is somebody who keeps the copy.
 pub(super) async fn run(
     plan: PlanName,
-    plans: watch::Receiver<Option<(u64, CopyPlan)>>,
+    mut plans: watch::Receiver<Option<(u64, CopyPlan)>>,
     mut reports: watch::Receiver<CopyReport>,
-    mut client: watch::Receiver<Option<Client>>,
+    lines: Arc<Lines>,
+    news: mpsc::Sender<proto::CopyPlans>,
 ) {
     loop {
         let report = reports.borrow_and_update().clone();
-        let federation = client.borrow_and_update().clone();
-        let interval = plans
-            .borrow()
-            .as_ref()
-            .map_or(TIMEOUT, |(_, copy)| copy.timings.check_interval.value());
+        let (heard_revision, interval) = match &*plans.borrow_and_update() {
+            Some((revision, copy)) => (*revision, copy.timings.check_interval.value()),
+            None => return,
+        };
+        let status =
+            convert::copy_status_to_proto(&plan, &sight(&report), report.progress.as_deref());
+        let asked = lines.ask(|federation| {
+            let status = status.clone();
+            async move { federation.report_copy(status, heard_revision).await }
+        });
+        let patience = interval.clamp(TIMEOUT_MIN, TIMEOUT_MAX);
         let mut pause = interval;
-        if let Some(federation) = federation {
-            let status =
-                convert::copy_status_to_proto(&plan, &sight(&report), report.progress.as_deref());
-            match timeout(TIMEOUT, federation.report_copy(status)).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => {
-                    tracing::debug!(%plan, %error, "a copy's report did not arrive");
-                    pause = RETRY;
+        match timeout(patience, asked).await {
+            Ok(Ok(None)) => {}
+            Ok(Ok(Some(copies))) => {
+                if news.send(copies).await.is_err() {
+                    return;
                 }
-                Err(_) => tracing::debug!(%plan, "a copy's report had no answer"),
+            }
+            Ok(Err(reason)) => {
+                tracing::debug!(%plan, reason, "a copy's report did not arrive");
+                pause = RETRY;
+            }
+            Err(_) => {
+                tracing::debug!(%plan, "a copy's report had no answer");
+                pause = RETRY;
             }
         }
         tokio::select! {
             changed = reports.changed() => if changed.is_err() {
                 return;
             },
-            Ok(()) = client.changed() => {}
+            changed = plans.changed() => if changed.is_err() {
+                return;
+            },
             () = sleep(pause) => {}
         }
     }

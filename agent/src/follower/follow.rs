@@ -18,7 +18,7 @@ use super::pace::Pace;
 use super::reporter::Reporter;
 use super::voters::Voters;
 use super::{capacity, plan_file, report};
-use crate::copies::Told;
+use crate::copies::{self, Told};
 use crate::data::{DataError, DataFolder, QUEUE_SIZE_DEFAULT};
 
 /// How often to report before a plan says so, and the bounds of what a plan may say.
@@ -41,8 +41,6 @@ pub struct Known {
     pub complaint: watch::Sender<Option<String>>,
     /// Where to say what the node's copies of workloads have to be.
     pub copies: watch::Sender<Arc<Told>>,
-    /// Where to say by which connection the federation can be reached; none: by none.
-    pub federation: watch::Sender<Option<Client>>,
 }
 
 /// Follows the node's plan.
@@ -145,7 +143,6 @@ impl<H: Hands> Follower<H> {
         let client = client.with_patience(Duration::ZERO);
         let mut events = client.follow(self.request()).await?;
         tracing::info!("following the federation");
-        self.identity.federation.send_replace(Some(client.clone()));
         let (interval, intervals) = watch::channel(self.report_interval());
         let reporter = Reporter {
             client: client.clone(),
@@ -208,7 +205,7 @@ impl<H: Hands> Follower<H> {
             self.identity.duty.send_replace(Some(duty.clone()));
         }
         if let Some(copies) = &event.copies {
-            self.take_copies(copies);
+            copies::take(&self.folder, &self.identity.copies, copies);
         }
         match event.event {
             Some(Event::Plan(plan)) => {
@@ -247,31 +244,6 @@ impl<H: Hands> Follower<H> {
             }
             // Something that a newer voter says and that is not of a plan.
             None => Ok(()),
-        }
-    }
-
-    /// Takes what a voter says of the copies. It is on the disk before it is in effect: the guards go
-    /// by it too.
-    fn take_copies(&self, copies: &proto::CopyPlans) {
-        let known = self.identity.copies.borrow().clone();
-        match known.heard(copies) {
-            Ok(None) => {}
-            Ok(Some(next)) => match next.write(&self.folder) {
-                Ok(()) => {
-                    self.identity.copies.send_replace(Arc::new(next));
-                }
-                Err(error) => tracing::error!(%error, "the copies stay as they were"),
-            },
-            Err(findings) => {
-                let reason = findings
-                    .first()
-                    .map(ToString::to_string)
-                    .unwrap_or_default();
-                tracing::error!(
-                    reason,
-                    "a voter says of copies what this agent does not understand"
-                );
-            }
         }
     }
 
@@ -387,7 +359,6 @@ mod tests {
             duty: watch::channel(None).0,
             complaint: watch::channel(None).0,
             copies: watch::channel(Default::default()).0,
-            federation: watch::channel(None).0,
         };
         Follower::new(folder.clone(), voters, known, Arc::new(Idle))
     }

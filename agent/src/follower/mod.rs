@@ -9,6 +9,8 @@ pub mod capacity;
 pub mod follow;
 pub mod hands;
 pub mod held;
+mod line;
+mod lines;
 mod pace;
 pub mod plan_file;
 pub mod renewal;
@@ -19,4 +21,5 @@ pub mod voters;
 
 pub use follow::{Follower, Known};
 pub use hands::Hands;
+pub use lines::Lines;
 pub use voters::Voters;

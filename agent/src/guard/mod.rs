@@ -6,7 +6,6 @@
 
 mod addresses;
 mod federation;
-mod line;
 
 use std::sync::Arc;
 use std::time::Duration;

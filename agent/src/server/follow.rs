@@ -23,6 +23,7 @@ use tokio::sync::watch;
 use tokio_stream::Stream;
 use tonic::Status;
 
+use super::dr;
 use super::followers::FollowerPlace;
 use super::plans::Frame;
 use super::session::Session;
@@ -244,20 +245,9 @@ impl Following {
         if sent.copies.as_ref() == Some(&copies) {
             return None;
         }
-        let told = copies.iter().map(|(revision, copy)| {
-            let key = Some(keys.of_plan(&copy.plan));
-            let copy = CopyPlan {
-                key,
-                ..copy.clone()
-            };
-            convert::copy_plan_to_proto(*revision, &copy)
-        });
-        let copies_told = told.collect();
+        let message = dr::copies_message(&copies, state.revision(), keys);
         sent.copies = Some(copies);
-        Some(proto::CopyPlans {
-            copies: copies_told,
-            revision: state.revision(),
-        })
+        Some(message)
     }
 
     fn finish(

@@ -335,8 +335,8 @@ impl Api for Service {
             Route::Here(caller, request) => (caller, request),
             Route::Leader(mut leader, request) => return leader.report_copy(request).await,
         };
-        dr::report(&self.0, &caller, request)?;
-        Ok(Response::new(proto::ReportCopyResponse {}))
+        let copies = dr::report(&self.0, &caller, request)?;
+        Ok(Response::new(proto::ReportCopyResponse { copies }))
     }
 
     async fn renew_lease(

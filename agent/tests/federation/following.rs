@@ -106,7 +106,6 @@ fn follow(
         duty: watch::channel(None).0,
         complaint: watch::channel(None).0,
         copies: watch::channel(Default::default()).0,
-        federation: watch::channel(None).0,
     };
     let follower = Follower::new(folder, voters, known, hands.clone());
     tokio::spawn(follower.run(stop.clone()));

@@ -4,6 +4,8 @@ use hanse_client::{RefusalKind, convert, proto, refusal};
 use hanse_consensus::lease::NoLease;
 use hanse_core::command::{PlanRequest, Request};
 use hanse_core::dr::ask::{self, Ask};
+use hanse_core::dr::copies::copies_of;
+use hanse_core::dr::duty::CopyPlan;
 use hanse_core::dr::position::Position;
 use hanse_core::finding::{Finding, Path};
 use hanse_core::lease::LeaseRequest;
@@ -16,16 +18,17 @@ use super::super::caller::Caller;
 use super::super::enroll::calling_node;
 use super::super::voter::{Voter, failed, invalid};
 use super::conductor::glance;
+use crate::preshared::PresharedKeys;
 
 /// The longest sentence that is kept of a copy, in characters.
 const SENTENCE_LENGTH_MAX: usize = 500;
 
-/// Keeps what a node tells of a copy of its own.
+/// Keeps what a node tells of a copy of its own. Yields what its copies have to be, if it lags.
 pub(in super::super) fn report(
     voter: &Voter,
     caller: &Caller,
     request: proto::ReportCopyRequest,
-) -> Result<(), Status> {
+) -> Result<Option<proto::CopyPlans>, Status> {
     let node = calling_node(caller)?;
     let status = request.status.unwrap_or_default();
     let told = convert::copy_status_from_proto(&status);
@@ -45,7 +48,39 @@ pub(in super::super) fn report(
         drop(memory);
         voter.desk.stir();
     }
-    Ok(())
+    let copies = copies_of(&state, &node);
+    let is_newer = |(revision, copy): &(u64, CopyPlan)| {
+        copy.plan == plan && *revision > request.heard_revision
+    };
+    if !copies.iter().any(is_newer) {
+        return Ok(None);
+    }
+    let keys = voter.keys()?;
+    Ok(Some(copies_message(
+        &copies,
+        state.revision(),
+        &keys.preshared,
+    )))
+}
+
+/// What a node's copies have to be, as of a revision, for the wire.
+pub(in super::super) fn copies_message(
+    copies: &[(u64, CopyPlan)],
+    revision: u64,
+    keys: &PresharedKeys,
+) -> proto::CopyPlans {
+    let told = copies.iter().map(|(revision, copy)| {
+        let key = Some(keys.of_plan(&copy.plan));
+        let copy = CopyPlan {
+            key,
+            ..copy.clone()
+        };
+        convert::copy_plan_to_proto(*revision, &copy)
+    });
+    proto::CopyPlans {
+        copies: told.collect(),
+        revision,
+    }
 }
 
 /// Renews the lease of a plan whose primary is the caller's.

@@ -15,7 +15,7 @@ use hanse_core::dr::lookout::Lookout;
 use hanse_core::name::{ClusterName, PlanName};
 use tokio::sync::{Notify, watch};
 
-pub(super) use calls::{release, renew, report, run_plan};
+pub(super) use calls::{copies_message, release, renew, report, run_plan};
 pub(super) use conductor::conduct;
 pub(super) use status::plan_status;
 

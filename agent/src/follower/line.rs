@@ -1,15 +1,15 @@
-//! One connection of a guard to a voter, made again whenever it is lost.
+//! One connection to a voter, made again whenever it is lost.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use hanse_client::{Client, Clock};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
+use super::voters::Voters;
 use crate::clock::FollowerClock;
 use crate::data::{DataFolder, Settings};
-use crate::follower::Voters;
 use crate::identity::NodeIdentity;
 
 /// How long a connection may take to be made.
@@ -21,9 +21,13 @@ const LIFE_MAX: Duration = Duration::from_secs(600);
 
 /// One connection.
 pub(super) struct Line {
-    client: watch::Receiver<Option<Client>>,
-    broken: Arc<Notify>,
+    client: watch::Receiver<Option<Connection>>,
+    /// The latest connection that does not serve.
+    broken: watch::Sender<u64>,
 }
+
+/// A connection, and which one it is.
+type Connection = (u64, Client);
 
 /// What a connection is made from.
 struct Connector {
@@ -44,30 +48,42 @@ impl Line {
             place,
         };
         let (sender, client) = watch::channel(None);
-        let broken = Arc::new(Notify::new());
-        tokio::spawn(connector.run(sender, broken.clone()));
+        let (broken, told) = watch::channel(0);
+        tokio::spawn(connector.run(sender, told));
         Ok(Self { client, broken })
     }
 
     /// The connection; an error: there is none just now.
-    pub(super) fn client(&self) -> Result<Client, String> {
+    pub(super) fn client(&self) -> Result<Connection, String> {
         let client = self.client.borrow().clone();
         client.ok_or_else(|| "no voter can be reached".to_owned())
     }
 
-    /// It does not serve.
-    pub(super) fn is_broken(&self) {
-        self.broken.notify_one();
+    /// That connection does not serve.
+    pub(super) fn is_broken(&self, connection: u64) {
+        self.broken
+            .send_modify(|broken| *broken = connection.max(*broken));
     }
 }
 
 impl Connector {
-    async fn run(self, client: watch::Sender<Option<Client>>, broken: Arc<Notify>) {
-        loop {
+    async fn run(
+        self,
+        client: watch::Sender<Option<Connection>>,
+        mut broken: watch::Receiver<u64>,
+    ) {
+        for number in 1.. {
             match timeout(CONNECT_MAX, self.connect()).await {
                 Ok(Ok(connected)) => {
-                    client.send_replace(Some(connected));
-                    let _ = timeout(LIFE_MAX, broken.notified()).await;
+                    client.send_replace(Some((number, connected)));
+                    let is_this = broken.wait_for(|broken| *broken >= number);
+                    if let Ok(ended) = timeout(LIFE_MAX, is_this).await {
+                        if ended.is_err() {
+                            return;
+                        }
+                        client.send_replace(None);
+                        continue;
+                    }
                 }
                 Ok(Err(error)) => tracing::debug!(error = format!("{error:#}"), "no connection"),
                 Err(_) => tracing::debug!("no connection within {CONNECT_MAX:?}"),
