@@ -74,8 +74,10 @@ pub enum PlanChange {
         lost_bytes: Option<u64>,
         /// Whether its guard stops it at its lease's end: it is told so with the lease.
         fences_itself: bool,
-        /// Who has each acknowledged commit, from its first one on.
+        /// Who is to have each acknowledged commit, from its first one on.
         set: SyncSet,
+        /// Who has each for sure, with what was acknowledged before.
+        promised: SyncSet,
         /// How long the lease lasts without being renewed, in milliseconds.
         lease_ttl_ms: u64,
     },
@@ -201,6 +203,7 @@ impl PlanRecord {
                 lost_bytes,
                 fences_itself,
                 set,
+                promised,
                 lease_ttl_ms: _,
             } => {
                 self.primary = Some(cluster.clone());
@@ -215,7 +218,7 @@ impl PlanRecord {
                     at_unix_s: now_unix_s,
                 });
                 self.fences_itself = *fences_itself;
-                self.set = set.clone();
+                self.set = promised.clone();
                 self.wanted_set = set.clone();
                 self.wanted_revision = revision;
                 if let Some(run) = &mut self.run {

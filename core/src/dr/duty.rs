@@ -114,8 +114,11 @@ pub fn duty(terms: &Terms, record: &PlanRecord, cluster: &ClusterName) -> Duty {
         // It has received the last there is, or never will.
         Phase::Demoting if run.last_position.is_some() => Duty::Detach { barrier },
         Phase::Fencing if record.primary.is_none() => Duty::Wait,
-        // Its guard ends it with its lease; if it renews that, it goes on.
-        Phase::Fencing if is_primary && !run.asked => lead(terms, record),
+        // Its guard ends it with its lease; if it renews that, it goes on. One that was promoted in this
+        // run and did not become primary is not waited for.
+        Phase::Fencing if is_primary && !run.asked && !run.failed.contains(cluster) => {
+            lead(terms, record)
+        }
         Phase::Fencing if is_primary => Duty::Stop { barrier },
         Phase::Fencing => Duty::Detach { barrier },
         Phase::Demoting | Phase::Promoting | Phase::Redirecting => as_it_is(),

@@ -4,6 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::choose::SyncSet;
+use super::notes::has_it;
 use super::position::Position;
 use super::record::PlanRecord;
 use super::sight::{CopyRole, CopySight, LeaseSight, Probes, Sight, Terms};
@@ -14,6 +16,8 @@ use crate::name::{ClusterName, NodeName, PlanName};
 pub struct Lookout {
     copies: BTreeMap<(PlanName, ClusterName), Told>,
     steps: BTreeMap<PlanName, (u64, Duration)>,
+    /// Where a primary was when it first told that a set is in effect, by the revision of that.
+    in_effect: BTreeMap<PlanName, (u64, Position)>,
     /// The run for which the primary's site was fenced from outside.
     fenced: BTreeMap<PlanName, u64>,
     /// What voters found when they probed a plan's primary under a lease, and when.
@@ -70,8 +74,9 @@ impl Lookout {
         self.copies.insert((plan.clone(), cluster.clone()), told);
     }
 
-    /// The guard of a primary told how far that is, while it renewed its lease. The rest of what is
-    /// known of the copy stays as it was told.
+    /// The guard of a primary told that it takes writes and how far it is, while it renewed its lease.
+    /// The rest of what is known of the copy stays as it was told; where nothing was, its agent is away,
+    /// and this is all that is known.
     pub fn renewed(
         &mut self,
         plan: &PlanName,
@@ -80,13 +85,31 @@ impl Lookout {
         now: Duration,
     ) {
         let key = (plan.clone(), cluster.clone());
-        if let Some(told) = self.copies.get_mut(&key).filter(|told| told.node == *node)
-            && told.copy.role == CopyRole::Primary
-            && told.copy.epoch == position.branch
-            && told.copy.position.is_none_or(|known| known < position)
-        {
-            told.copy.position = Some(position);
-            told.at = now;
+        let is_same = |told: &Told| {
+            let copy = &told.copy;
+            told.node == *node && copy.role == CopyRole::Primary && copy.epoch == position.branch
+        };
+        match self.copies.get_mut(&key) {
+            Some(told) if is_same(told) => {
+                told.copy.position = told.copy.position.max(Some(position));
+                told.at = now;
+            }
+            // What its agent told is of this lease, or of a later one.
+            Some(told) if told.node == *node && told.copy.epoch >= position.branch => {}
+            Some(_) | None => {
+                let copy = CopySight {
+                    ago: Duration::ZERO,
+                    role: CopyRole::Primary,
+                    revision: 0,
+                    barrier: 0,
+                    epoch: position.branch,
+                    fences_itself: false,
+                    position: Some(position),
+                    set: SyncSet::default(),
+                    trouble: None,
+                };
+                self.heard(plan, (cluster, node), copy, now);
+            }
         }
     }
 
@@ -106,6 +129,7 @@ impl Lookout {
         self.copies.retain(|(plan, _), _| is_there(plan));
         self.steps.retain(|plan, _| is_there(plan));
         self.fenced.retain(|plan, _| is_there(plan));
+        self.in_effect.retain(|plan, _| is_there(plan));
         self.probes.retain(|plan, _| is_there(plan));
     }
 
@@ -140,6 +164,7 @@ impl Lookout {
         let copies = copies.collect();
         let run = record.run.as_ref().map_or(0, |run| run.began_revision);
         let probes = self.probes_of(plan, record, (terms, now));
+        let in_effect_at = self.in_effect_at(plan, record);
         let step = self
             .steps
             .entry(plan.clone())
@@ -150,12 +175,29 @@ impl Lookout {
         Sight {
             lease,
             copies,
+            in_effect_at,
             probes,
             fenced_outside: run > 0 && self.fenced.get(plan) == Some(&run),
             redirected,
             now_unix_s,
             step_for: now.saturating_sub(step.1),
             quorum_trouble,
+        }
+    }
+
+    fn in_effect_at(&mut self, plan: &PlanName, record: &PlanRecord) -> Option<Position> {
+        let primary = record.primary.as_ref()?;
+        let told = self.copies.get(&(plan.clone(), primary.clone()))?;
+        let position = told.copy.position.filter(|_| has_it(record, &told.copy));
+        let known = self.in_effect.get(plan);
+        match (known, position) {
+            (Some((revision, at)), _) if *revision == record.wanted_revision => Some(*at),
+            (_, Some(position)) => {
+                let first = (record.wanted_revision, position);
+                self.in_effect.insert(plan.clone(), first);
+                Some(position)
+            }
+            (_, None) => None,
         }
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::change::PlanChange;
 use super::choose::{self, Candidate, Demand};
-use super::notes::{first_set_for, note};
+use super::notes::{first_set_for, have_all_until, note};
 use super::position::Position;
 use super::record::{Outcome, Phase, PlanRecord, Run, RunKind};
 use super::sight::{CopyRole, CopySight, LeaseSight, Probes, Sight, Terms};
@@ -18,6 +18,8 @@ use crate::name::ClusterName;
 const DEMOTION_MAX: Duration = Duration::from_secs(30);
 /// How long a standby may take to receive the last that a stopped primary wrote.
 const CATCH_UP_MAX: Duration = Duration::from_secs(10);
+/// How long standbys that are there are waited for, where any of them may be promoted.
+const ANSWERS_MAX: Duration = Duration::from_secs(2);
 /// How long clients' way to the new primary may take to be moved everywhere.
 const REDIRECT_MAX: Duration = Duration::from_secs(30);
 
@@ -65,13 +67,36 @@ fn start(terms: &Terms, record: &PlanRecord, sight: &Sight) -> Next {
             trouble: Some(trouble),
             ..
         }) => Next::Wait(trouble.clone()),
-        Some(copy) if copy.role.is_whole() => begin(
-            (RunKind::Start, Phase::Fencing),
-            Some(&terms.home),
-            "nobody was primary yet".to_owned(),
-        ),
+        Some(copy) if copy.role.is_whole() => match has_more(record, sight, &terms.home, copy) {
+            Some(other) => Next::Wait(format!(
+                "`{other}` has data too, and may have more than `{home}`: move it away, or declare \
+                 `{other}` as the home",
+                home = terms.home
+            )),
+            None => begin(
+                (RunKind::Start, Phase::Fencing),
+                Some(&terms.home),
+                "nobody was primary yet".to_owned(),
+            ),
+        },
         Some(_) | None => Next::Wait(format!("`{}` has no data yet", terms.home)),
     }
+}
+
+/// Another site whose data may be what the workload's users have: from here it would be overwritten.
+fn has_more<'a>(
+    record: &'a PlanRecord,
+    sight: &Sight,
+    home: &ClusterName,
+    own: &CopySight,
+) -> Option<&'a ClusterName> {
+    record.nodes.keys().find(|cluster| {
+        let copy = sight.copies.get(*cluster).filter(|_| *cluster != home);
+        copy.is_some_and(|copy| {
+            let is_ahead = copy.position > own.position;
+            copy.role == CopyRole::Primary || (copy.role.is_whole() && is_ahead)
+        })
+    })
 }
 
 /// Somebody is primary and no run is under way.
@@ -224,6 +249,28 @@ fn fencing(terms: &Terms, record: &PlanRecord, sight: &Sight, run: &Run) -> Next
         only: run.to.as_ref(),
     };
     match choose::choose(&candidates, &demand) {
+        Ok(choice) if record.set.is_empty() && sight.step_for < ANSWERS_MAX => {
+            // Whoever is there and has not answered yet may have more.
+            let is_awaited = |cluster: &&ClusterName| {
+                let copy = sight.copies.get(*cluster);
+                copy.is_some_and(|copy| {
+                    let has_answered = copy.barrier >= run.began_revision && copy.is_detached();
+                    copy.role.is_whole() && copy.ago < terms.timings.lately() && !has_answered
+                })
+            };
+            let mut others = record.standbys().map(|(cluster, _)| cluster);
+            match others.find(is_awaited) {
+                Some(other) if *other != choice.cluster => {
+                    Next::Wait(format!("`{other}` is to tell how far it is"))
+                }
+                Some(_) | None => promote(
+                    terms,
+                    record,
+                    sight,
+                    (&choice.cluster, choice.position, choice.lag_bytes),
+                ),
+            }
+        }
         Ok(choice) => promote(
             terms,
             record,
@@ -308,12 +355,18 @@ fn promote(
     sight: &Sight,
     (cluster, position, lost_bytes): (&ClusterName, Position, Option<u64>),
 ) -> Next {
+    let set = first_set_for(terms, record, sight, cluster);
     Next::Commit(PlanChange::Promoted {
+        // Those who are to have each commit from now on may lack what was acknowledged before.
+        promised: match have_all_until(sight, &set, position) {
+            true => set.clone(),
+            false => record.set.either(&set),
+        },
         cluster: cluster.clone(),
         position,
         lost_bytes,
         fences_itself: terms.automatic_failover,
-        set: first_set_for(terms, record, sight, cluster),
+        set,
         lease_ttl_ms: milliseconds(terms.timings.lease_ttl.value()),
     })
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::change::PlanChange;
 use super::choose::SyncSet;
+use super::position::Position;
 use super::record::{Outcome, Phase, PlanRecord, RunKind};
 use super::sight::{CopyRole, CopySight, PLANNED_LAG_BYTES_MAX, Sight, Terms};
 use crate::name::ClusterName;
@@ -104,12 +105,40 @@ fn set(
         let promised = record.set.either(&wanted);
         return Some(PlanChange::Set { promised, wanted });
     }
-    // What it told before it heard of this one may be what it had an earlier time.
-    let has_it = copy.revision >= record.wanted_revision && copy.set == wanted;
-    (has_it && record.set != wanted).then(|| PlanChange::Set {
+    let is_true = has_it(record, copy) && have_what_was_before(sight, &wanted);
+    (is_true && record.set != wanted).then(|| PlanChange::Set {
         promised: wanted.clone(),
         wanted,
     })
+}
+
+/// Whether the primary's server goes by who is to have each commit. What it told before it heard of
+/// this one may be what it had an earlier time.
+pub(super) fn has_it(record: &PlanRecord, copy: &CopySight) -> bool {
+    copy.role == CopyRole::Primary
+        && copy.epoch == record.epoch
+        && copy.revision >= record.wanted_revision
+        && copy.set == record.wanted_set
+}
+
+/// Whether k of the members have what was acknowledged before commits waited for them: else they would
+/// be trusted with what they never got.
+fn have_what_was_before(sight: &Sight, wanted: &SyncSet) -> bool {
+    let has_all = |before| have_all_until(sight, wanted, before);
+    wanted.is_empty() || sight.in_effect_at.is_some_and(has_all)
+}
+
+/// Whether k of the members have everything until a position.
+pub(super) fn have_all_until(sight: &Sight, set: &SyncSet, until: Position) -> bool {
+    let has = |cluster: &&ClusterName| {
+        let copy = sight.copies.get(*cluster);
+        let position = copy.and_then(|copy| copy.position);
+        position.is_some_and(|position| {
+            position.branch == until.branch && position.offset_bytes >= until.offset_bytes
+        })
+    };
+    let holders = set.members.iter().filter(has).count();
+    u32::try_from(holders).unwrap_or(u32::MAX) >= set.needed
 }
 
 /// Who must have each commit while a site is primary.

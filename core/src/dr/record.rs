@@ -190,6 +190,11 @@ impl PlanRecord {
             revision,
             held,
             run: None,
+            // What has happened since, nobody here knows: who has what, or how far anybody was.
+            set: SyncSet::default(),
+            wanted_set: SyncSet::default(),
+            wanted_revision: revision,
+            mark: None,
             ..self
         }
     }

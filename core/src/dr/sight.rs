@@ -45,6 +45,10 @@ pub struct Sight {
     pub lease: LeaseSight,
     /// What each site's copy told last.
     pub copies: BTreeMap<ClusterName, CopySight>,
+    /// Where the primary was when it told for the first time, as far as this leader knows, that who is
+    /// to have each commit is in effect: those it acknowledged before are no further. None: it has not
+    /// told so.
+    pub in_effect_at: Option<Position>,
     /// What voters found when they probed the primary.
     pub probes: Probes,
     /// Whether the primary's site was fenced from outside, since the run's fencing began.

@@ -165,6 +165,7 @@ mod tests {
             lost_bytes: None,
             fences_itself: true,
             set: SyncSet::default(),
+            promised: SyncSet::default(),
             lease_ttl_ms: 10_000,
         };
         change_plan(federation, promoted, ended)?;

@@ -73,6 +73,7 @@ impl Case {
             lost_bytes: None,
             fences_itself: true,
             set: SyncSet::default(),
+            promised: SyncSet::default(),
             lease_ttl_ms: 10_000,
         };
         record.apply(&promoted, (EPOCH, 0));
@@ -101,6 +102,7 @@ impl Case {
             },
             record,
             sight: Sight {
+                in_effect_at: None,
                 lease: LeaseSight::Held {
                     holder: node("a-1"),
                     epoch: EPOCH,
@@ -323,12 +325,18 @@ fn a_position_counts_only_once_the_standby_cut_its_connection_for_this_run() {
         barrier: RUN - 1,
         ..detached(490)
     };
-    let case = Case::new().fenced().copy("b", early);
-    assert_eq!(case.commits(), "promote c");
+    let waits = Case::new().fenced().copy("b", early.clone());
+    assert!(
+        waits.commits().contains("`b` is to tell how far it is"),
+        "{}",
+        waits.commits()
+    );
+    let long = |case: Case| case.change(|case| case.sight.step_for = Duration::from_secs(2));
+    assert_eq!(long(waits).commits(), "promote c");
     let following = Case::new()
         .fenced()
         .copy("b", copy(CopyRole::Following, 499));
-    assert_eq!(following.commits(), "promote c");
+    assert_eq!(long(following).commits(), "promote c");
 }
 
 #[test]
@@ -440,6 +448,13 @@ fn what_the_log_promises_holds_before_and_after_the_server_is_told() {
     let mut case = case.copy("a", primary(14));
     assert_eq!(case.next(), Next::Rest, "that was at an earlier time");
     case = case.copy("a", primary(15));
+    case.sight.in_effect_at = Some(at(EPOCH, 500));
+    assert_eq!(
+        case.next(),
+        Next::Rest,
+        "nobody has what was acknowledged before"
+    );
+    case.sight.in_effect_at = Some(at(EPOCH, 490));
     let Next::Commit(change) = case.next() else {
         panic!("{}", case.commits());
     };

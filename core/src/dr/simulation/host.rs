@@ -54,6 +54,30 @@ pub(super) struct Host {
     pub(super) releases: Option<u64>,
 }
 
+/// How many commits a standby receives in one tick at most.
+const RECEIVED_MAX: usize = 7;
+
+/// What a standby has after one more tick: without what the primary doesn't have, and more of what it
+/// has. It is on the primary's branch once it has all.
+fn nearer(own: Option<&Database>, source: &Database) -> Database {
+    let has = own.map_or(0, |own| {
+        if own.branch == source.branch {
+            return own.commits.len();
+        }
+        let pairs = own.commits.iter().zip(&source.commits);
+        pairs.take_while(|(one, other)| one == other).count()
+    });
+    let length = source.commits.len().min(has + RECEIVED_MAX);
+    let branch = match length == source.commits.len() {
+        true => source.branch,
+        false => own.map_or(0, |own| own.branch),
+    };
+    Database {
+        branch,
+        commits: source.commits.take(length),
+    }
+}
+
 impl Database {
     pub(super) fn position(&self) -> Position {
         Position {
@@ -251,7 +275,7 @@ impl Host {
                     return;
                 }
                 // Rewound, made anew or streamed: in the end it has what the primary has.
-                self.disk.database = Some(source.clone());
+                self.disk.database = Some(nearer(self.disk.database.as_ref(), source));
                 self.disk.may_diverge = false;
                 self.role = CopyRole::Following;
             }

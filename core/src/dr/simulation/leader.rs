@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use super::super::change::PlanChange;
 use super::super::duty::duty;
 use super::super::machine::{Next, next};
+use super::super::notes::has_it;
+use super::super::position::Position;
 use super::super::record::PlanRecord;
 use super::super::sight::{CopySight, LeaseSight, Probes, Sight};
 use super::host::TICK;
@@ -61,6 +63,7 @@ impl World {
                     self.election = ELECTION_TICKS;
                     self.book.begin(self.term, self.now(), self.revision);
                     self.heard.clear();
+                    self.in_effect = None;
                     self.renewed = self.tick;
                     self.step_since = self.tick;
                     self.tell(format!("{leader} leads"));
@@ -109,6 +112,21 @@ impl World {
         }
     }
 
+    /// As the leader's lookout remembers it.
+    fn in_effect_at(&mut self) -> Option<Position> {
+        let primary = self.record.primary.as_ref()?;
+        let (_, told) = self.heard.get(primary)?;
+        let position = told.position.filter(|_| has_it(&self.record, told));
+        match (self.in_effect, position) {
+            (Some((revision, at)), _) if revision == self.record.wanted_revision => Some(at),
+            (_, Some(position)) => {
+                self.in_effect = Some((self.record.wanted_revision, position));
+                Some(position)
+            }
+            (_, None) => None,
+        }
+    }
+
     pub(super) fn sight(&mut self, leader: usize) -> Sight {
         let (name, now) = (lease_name(), self.now());
         let lease = match &self.lease {
@@ -151,9 +169,11 @@ impl World {
                 }
             }
         };
+        let in_effect_at = self.in_effect_at();
         Sight {
             lease,
             copies,
+            in_effect_at,
             probes,
             fenced_outside: self.fenced_outside,
             redirected: true,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::super::position::Position;
 use super::super::record::PlanRecord;
 use super::super::sight::{CopyRole, CopySight, Terms};
 use super::super::timings::Preset;
@@ -51,6 +52,8 @@ pub(super) struct World {
     pub(super) term: u64,
     /// What each copy told this leader last, and when, in ticks.
     pub(super) heard: BTreeMap<ClusterName, (u32, CopySight)>,
+    /// Where the primary was when it first told that a set is in effect, by the revision of that.
+    pub(super) in_effect: Option<(u64, Position)>,
     pub(super) renewed: u32,
     pub(super) step_since: u32,
     pub(super) tick: u32,
@@ -148,6 +151,7 @@ impl World {
             election: 1,
             term: 0,
             heard: BTreeMap::new(),
+            in_effect: None,
             renewed: 0,
             step_since: 0,
             tick: 0,
