@@ -79,6 +79,7 @@ fn sight(report: &CopyReport) -> CopySight {
         epoch,
         fences_itself,
         position,
+        received_epoch,
         set,
         trouble,
         progress: _,
@@ -91,6 +92,7 @@ fn sight(report: &CopyReport) -> CopySight {
         epoch,
         fences_itself,
         position,
+        received_epoch,
         set,
         trouble,
     }

@@ -219,6 +219,7 @@ impl Steward {
             fences_itself: lease.is_some_and(|lease| lease.fences_itself)
                 && look.process != Run::Unknown,
             position,
+            received_epoch: memory.branch,
             set: self.set.0.clone(),
             trouble,
             progress,

@@ -19,6 +19,9 @@ pub struct CopyReport {
     pub fences_itself: bool,
     /// How far it is; none: it can't tell.
     pub position: Option<Position>,
+    /// The latest lease of whose primary it may have received anything: equal to the position's branch
+    /// once that is certain.
+    pub received_epoch: u64,
     /// Who has each commit before it is acknowledged, as the server is configured.
     pub set: SyncSet,
     /// What is wrong with it, in one sentence.
@@ -36,6 +39,7 @@ impl Default for CopyReport {
             epoch: 0,
             fences_itself: false,
             position: None,
+            received_epoch: 0,
             set: SyncSet::default(),
             trouble: None,
             progress: None,

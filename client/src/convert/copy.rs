@@ -106,6 +106,7 @@ pub fn copy_status_to_proto(
         epoch: copy.epoch,
         fences_itself: copy.fences_itself,
         position: copy.position.as_ref().map(position_to_proto),
+        received_epoch: copy.received_epoch,
         set: Some(sync_set_to_proto(&copy.set)),
         trouble: copy.trouble.clone().unwrap_or_default(),
         progress: progress.unwrap_or_default().to_owned(),
@@ -129,6 +130,7 @@ pub fn copy_status_from_proto(
             epoch: status.epoch,
             fences_itself: status.fences_itself,
             position: status.position.as_ref().map(position_from_proto),
+            received_epoch: status.received_epoch,
             set: set?,
             trouble: Some(status.trouble.clone()).filter(|text| !text.is_empty()),
         };

@@ -161,14 +161,15 @@ pub(crate) fn copy_sight() -> impl Strategy<Value = CopySight> {
     });
     (
         word::<CopyRole>(CopyRole::WORDS),
-        (any::<u64>(), any::<u64>(), any::<u64>()),
+        (any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>()),
         any::<bool>(),
         option::of(position),
         sync_set(),
         option::of(".{1,9}"),
     )
-        .prop_map(
-            |(role, (revision, barrier, epoch), fences_itself, position, set, trouble)| CopySight {
+        .prop_map(|(role, numbers, fences_itself, position, set, trouble)| {
+            let (revision, barrier, epoch, received_epoch) = numbers;
+            CopySight {
                 ago: Duration::ZERO,
                 role,
                 revision,
@@ -176,8 +177,9 @@ pub(crate) fn copy_sight() -> impl Strategy<Value = CopySight> {
                 epoch,
                 fences_itself,
                 position,
+                received_epoch,
                 set,
                 trouble,
-            },
-        )
+            }
+        })
 }

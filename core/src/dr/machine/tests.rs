@@ -37,6 +37,7 @@ pub(in super::super) fn copy(role: CopyRole, offset_bytes: u64) -> CopySight {
         epoch: if role == CopyRole::Primary { EPOCH } else { 0 },
         fences_itself: true,
         position: Some(at(EPOCH, offset_bytes)),
+        received_epoch: EPOCH,
         set: SyncSet::default(),
         trouble: None,
     }

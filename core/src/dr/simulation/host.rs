@@ -150,6 +150,7 @@ impl Host {
                 Duty::Wait | Duty::Follow { .. } | Duty::Detach { .. } | Duty::Stop { .. } => false,
             },
             position: database.map(Database::position),
+            received_epoch: database.map_or(0, |database| database.position().branch),
             set: self.set.clone(),
             trouble: self.trouble.clone(),
         }
