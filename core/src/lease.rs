@@ -32,6 +32,14 @@ pub struct Lease {
     pub epoch: u64,
     /// How long it lasts without being renewed, in milliseconds.
     pub ttl_ms: u64,
+    /// The longest that it lasted since it was granted, if that is longer: its holder may have been
+    /// answered so. 0: it never was.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub ttl_max_ms: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// What somebody wants of a lease.
@@ -102,10 +110,11 @@ impl Lease {
         Duration::from_millis(self.ttl_ms)
     }
 
-    /// How long after the last answer the holder must have noticed that it ended.
+    /// How long after the last answer the holder must have noticed that it ended, whatever it was
+    /// answered.
     #[must_use]
     pub fn ends_after(&self) -> Duration {
-        ends_after(self.ttl())
+        ends_after(Duration::from_millis(self.ttl_ms.max(self.ttl_max_ms)))
     }
 }
 
@@ -133,6 +142,14 @@ impl Leases {
         self.0.get(lease)
     }
 
+    /// Has a lease last so long from its next renewal on.
+    pub(crate) fn set_ttl(&mut self, lease: &LeaseName, ttl_ms: u64) {
+        if let Some(held) = self.0.get_mut(lease).filter(|held| held.ttl_ms != ttl_ms) {
+            held.ttl_max_ms = held.ttl_max_ms.max(held.ttl_ms).max(ttl_ms);
+            held.ttl_ms = ttl_ms;
+        }
+    }
+
     /// The same holders, each at that epoch: what they know of theirs renews nothing any more.
     pub(crate) fn raised(mut self, epoch: u64) -> Self {
         for lease in self.0.values_mut() {
@@ -153,6 +170,7 @@ impl Leases {
                     holder: holder.clone(),
                     epoch: revision,
                     ttl_ms: *ttl_ms,
+                    ttl_max_ms: 0,
                 };
                 self.0.insert(lease.clone(), held);
             }
@@ -313,6 +331,7 @@ mod tests {
             holder: "a".parse().unwrap(),
             epoch: 7,
             ttl_ms: 10_000,
+            ttl_max_ms: 0,
         }
     }
 
@@ -363,6 +382,23 @@ mod tests {
         assert_eq!(renew(&mut book, 7, 105), Ok(seconds(10)));
         take(&mut book, 115).unwrap_err();
         assert_eq!(take(&mut book, 116), Ok(Some(7)));
+    }
+
+    #[test]
+    fn a_lease_that_became_shorter_lasts_as_long_as_its_holder_may_have_been_told() {
+        let mut leases = Leases::default();
+        let granted = LeaseChange::Granted {
+            lease: name(),
+            holder: "a".parse().unwrap(),
+            ttl_ms: 30_000,
+        };
+        leases.apply(&granted, 7);
+        leases.set_ttl(&name(), 2_000);
+        let held = leases.get(&name()).unwrap();
+        assert_eq!(
+            (held.ttl(), held.ends_after()),
+            (seconds(2), ends_after(seconds(30)))
+        );
     }
 
     #[test]

@@ -31,7 +31,7 @@ impl Voters {
 #[async_trait]
 impl Federation for Voters {
     async fn renew(&self, renewal: Renewal) -> Result<Duration, RenewalError> {
-        let observed = renewal.observed.as_ref();
+        let observed = renewal.observed.as_ref().filter(|observed| observed.writes);
         let offset_bytes = observed.map(|observed| observed.offset_bytes);
         let (plan, epoch) = (self.plan.clone(), renewal.epoch);
         let asked = self.lines.ask(|federation| async move {

@@ -86,6 +86,15 @@ pub(super) fn check_change(state: &FederationState, next: &DrPlan) -> Result<(),
             detail,
         ));
     }
+    let declared = state.inventory().dr_plans.get(&next.name);
+    let is_other = declared.is_some_and(|stored| stored.spec.workload != next.workload);
+    if is_other && record.primary.is_some() {
+        let detail = "The plan has a primary, whose workload stays where and what it is. For another \
+                      one, declare another plan.";
+        let kind = RefusalKind::Conflict;
+        let path = Path::of("workload");
+        return Err(Refusal::one(kind, path, "Another workload", detail));
+    }
     if record.run.is_some() {
         let detail =
             "A run is under way. Wait for its end, which `hanse dr` shows, then apply again.";

@@ -19,6 +19,8 @@ const RETRY_SHARE: u32 = 4;
 pub struct Guard {
     epoch: u64,
     terms: GuardTerms,
+    /// By what it goes from the next answer on: what was answered was for the terms before.
+    next_terms: Option<GuardTerms>,
     /// Until when it holds, counted from before the last renewal that was answered was sent.
     ends: Option<Duration>,
     /// When the next renewal is due.
@@ -60,6 +62,7 @@ impl Guard {
         Self {
             epoch,
             terms,
+            next_terms: None,
             ends: None,
             next: now,
             is_lost: false,
@@ -72,9 +75,13 @@ impl Guard {
         self.epoch
     }
 
-    /// Goes by other terms from now on.
+    /// Goes by other terms: from the next answer on, if there was one already. A lease that is to end
+    /// nothing any more ends nothing at once.
     pub fn set_terms(&mut self, terms: GuardTerms) {
-        self.terms = terms;
+        match self.ends {
+            Some(_) if terms.fences_itself && terms != self.terms => self.next_terms = Some(terms),
+            Some(_) | None => (self.terms, self.next_terms) = (terms, None),
+        }
     }
 
     /// Whether the workload may run, and may be started.
@@ -123,6 +130,7 @@ impl Guard {
     /// A renewal that was sent at a moment was answered: the lease lasts so long from then.
     pub fn answered(&mut self, sent: Duration, ttl: Duration) {
         if !self.is_lost {
+            self.terms = self.next_terms.take().unwrap_or(self.terms);
             self.next = self
                 .next
                 .max(sent.saturating_add(self.terms.check_interval));
@@ -180,6 +188,20 @@ mod tests {
         let until = seconds(102);
         assert_eq!(guard.step(seconds(101), true), GuardStep::Rest { until });
         assert_eq!(guard.step(seconds(103), true), GuardStep::Renew);
+    }
+
+    #[test]
+    fn other_terms_count_from_the_next_answer_on() {
+        let mut guard = holding(TERMS);
+        let longer = GuardTerms {
+            stop_budget: seconds(9),
+            ..TERMS
+        };
+        guard.set_terms(longer);
+        assert!(guard.may_run(Duration::from_millis(106_999)));
+        guard.answered(seconds(102), seconds(30));
+        assert!(guard.may_run(Duration::from_millis(122_999)));
+        assert!(!guard.may_run(seconds(123)));
     }
 
     #[test]

@@ -105,6 +105,7 @@ impl Lookout {
                     epoch: position.branch,
                     fences_itself: false,
                     position: Some(position),
+                    received_epoch: position.branch,
                     set: SyncSet::default(),
                     trouble: None,
                 };

@@ -296,6 +296,12 @@ fn candidates(terms: &Terms, record: &PlanRecord, sight: &Sight, run: &Run) -> V
             let is_silent = copy.ago >= terms.timings.silence_max();
             is_silent.then(|| "it is silent".to_owned())
         };
+        // What it may have received beyond what it knows to have, it may have acknowledged.
+        let is_certain = |copy: &&CopySight| {
+            let branch = copy.position.map_or(0, |position| position.branch);
+            record.set.is_empty() || copy.received_epoch <= branch
+        };
+        let answer = answer.filter(is_certain);
         Candidate {
             cluster: cluster.clone(),
             position: answer.and_then(|copy| copy.position),

@@ -13,6 +13,9 @@ impl FederationState {
         let Object::DrPlan(spec) = object else {
             return;
         };
+        let ttl_ms = spec.timings().lease_ttl.value().as_millis();
+        let ttl_ms = u64::try_from(ttl_ms).unwrap_or(u64::MAX);
+        self.leases.set_ttl(&LeaseName::from(&spec.name), ttl_ms);
         let record = self.plans.entry(spec.name.clone()).or_default();
         let primary = record.primary_node().cloned();
         let leading = self.inventory.leading_addresses(primary.as_ref());

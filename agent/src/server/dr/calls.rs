@@ -7,8 +7,9 @@ use hanse_core::dr::ask::{self, Ask};
 use hanse_core::dr::copies::copies_of;
 use hanse_core::dr::duty::CopyPlan;
 use hanse_core::dr::position::Position;
+use hanse_core::dr::record::{Phase, Run};
 use hanse_core::finding::{Finding, Path};
-use hanse_core::lease::LeaseRequest;
+use hanse_core::lease::{LeaseError, LeaseRequest};
 use hanse_core::name::{ClusterName, LeaseName, NodeName, PlanName};
 use hanse_core::state::FederationState;
 use tonic::Status;
@@ -92,6 +93,21 @@ pub(in super::super) async fn renew(
     let node = calling_node(caller)?;
     let plan = read_plan(&request.plan)?;
     let (lease, epoch) = (LeaseName::from(&plan), request.epoch);
+    let known = voter.replica.read();
+    if known
+        .plans()
+        .get(&plan)
+        .is_some_and(|record| record.held.is_some())
+    {
+        // It may be the holder's by the word of the federation that this one was restored from.
+        let reason =
+            "this federation was restored, and the plan waits for `hanse dr confirm-fenced`";
+        return Err(Status::unavailable(reason));
+    }
+    if is_to_end(&known, &plan) {
+        let reason = LeaseError::Lost(lease).to_string();
+        return Err(refused(RefusalKind::Conflict, "No lease", &reason));
+    }
     let renewed = voter.replica.renew_lease(&lease, &node, epoch).await;
     let ttl = renewed.map_err(no_lease)?;
     let state = voter.replica.read();
@@ -110,6 +126,28 @@ pub(in super::super) async fn renew(
     }
     Ok(proto::RenewLeaseResponse {
         ttl_ms: u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX),
+    })
+}
+
+/// Whether the primary's lease is to end, so that nobody waits for ever for a holder that goes on
+/// renewing it: somebody asked for another, or it was promoted and did not become primary.
+fn is_to_end(state: &FederationState, plan: &PlanName) -> bool {
+    let record = state
+        .plans()
+        .get(plan)
+        .filter(|record| record.fences_itself);
+    record.is_some_and(|record| {
+        let run = record
+            .run
+            .as_ref()
+            .filter(|run| run.phase == Phase::Fencing);
+        let has_failed = |run: &Run| {
+            record
+                .primary
+                .as_ref()
+                .is_some_and(|it| run.failed.contains(it))
+        };
+        run.is_some_and(|run| run.asked || has_failed(run))
     })
 }
 

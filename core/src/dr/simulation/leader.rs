@@ -198,6 +198,7 @@ impl World {
                 holder: self.record.nodes[to].clone(),
                 epoch: self.revision,
                 ttl_ms: u64::try_from(self.terms.timings.lease_ttl.value().as_millis()).unwrap(),
+                ttl_max_ms: 0,
             });
             self.book.granted(name, self.revision, (self.term, now));
             self.renewed = self.tick;
