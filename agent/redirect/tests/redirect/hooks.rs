@@ -207,10 +207,10 @@ fn neither_the_secret_nor_the_path_is_shown() {
     );
 }
 
-/// Another life of a part of these tests, as a process that can be killed.
+/// Another life of one of these tests, as a process that can be killed: it is told by its folder.
 fn start(part: &str, folder: &Path, url: &str) -> Child {
     Command::new(std::env::current_exe().unwrap())
-        .args([part, "--exact", "--ignored", "--nocapture"])
+        .args([part, "--exact", "--nocapture"])
         .env(FOLDER, folder)
         .env(URL, url)
         .stdout(Stdio::piped())
@@ -218,31 +218,31 @@ fn start(part: &str, folder: &Path, url: &str) -> Child {
         .unwrap()
 }
 
-fn variable(name: &str) -> String {
-    std::env::var(name).unwrap_or_else(|_| panic!("{name} is unset: other tests start this one"))
-}
-
-#[tokio::test]
-#[ignore = "started, and killed, by the tests below"]
-async fn pushes_until_it_is_killed() {
-    let queue = queue(Path::new(&variable(FOLDER))).await;
+async fn push_until_killed(folder: &Path) {
+    let queue = queue(folder).await;
     for number in 0.. {
         queue.push(event(number)).await.unwrap();
         println!("pushed event-{number}");
     }
 }
 
-#[tokio::test]
-#[ignore = "started, and killed, by the tests below"]
-async fn sends_until_it_is_killed() {
-    let queue = queue(Path::new(&variable(FOLDER))).await;
-    hook(&variable(URL), &queue).run().await;
+async fn send_until_killed(folder: &Path) {
+    let queue = queue(folder).await;
+    let url = std::env::var(URL).unwrap();
+    hook(&url, &queue).run().await;
 }
 
 #[tokio::test]
 async fn what_was_pushed_is_there_after_a_kill() {
+    if let Ok(folder) = std::env::var(FOLDER) {
+        return push_until_killed(folder.as_ref()).await;
+    }
     let folder = tempfile::tempdir().unwrap();
-    let mut child = start("hooks::pushes_until_it_is_killed", folder.path(), "");
+    let mut child = start(
+        "hooks::what_was_pushed_is_there_after_a_kill",
+        folder.path(),
+        "",
+    );
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut pushed = lines.map_while(Result::ok).filter_map(|line| {
         let (_, id) = line.split_once("pushed ")?;
@@ -269,6 +269,9 @@ async fn what_was_pushed_is_there_after_a_kill() {
 
 #[tokio::test]
 async fn what_was_not_taken_before_a_kill_is_sent_after_it() {
+    if let Ok(folder) = std::env::var(FOLDER) {
+        return send_until_killed(folder.as_ref()).await;
+    }
     let folder = tempfile::tempdir().unwrap();
     let filled = queue(folder.path()).await;
     for number in 100..130 {
@@ -276,7 +279,11 @@ async fn what_was_not_taken_before_a_kill_is_sent_after_it() {
     }
     drop(filled);
     let (url, mut received) = receiver(Vec::new());
-    let mut child = start("hooks::sends_until_it_is_killed", folder.path(), &url);
+    let mut child = start(
+        "hooks::what_was_not_taken_before_a_kill_is_sent_after_it",
+        folder.path(),
+        &url,
+    );
     let mut got = Vec::new();
     while got.len() < 10 {
         got.push(
