@@ -218,14 +218,6 @@ fn start(part: &str, folder: &Path, url: &str) -> Child {
         .unwrap()
 }
 
-async fn push_until_killed(folder: &Path) {
-    let queue = queue(folder).await;
-    for number in 0.. {
-        queue.push(event(number)).await.unwrap();
-        println!("pushed event-{number}");
-    }
-}
-
 async fn send_until_killed(folder: &Path) {
     let queue = queue(folder).await;
     let url = std::env::var(URL).unwrap();
@@ -235,7 +227,12 @@ async fn send_until_killed(folder: &Path) {
 #[tokio::test]
 async fn what_was_pushed_is_there_after_a_kill() {
     if let Ok(folder) = std::env::var(FOLDER) {
-        return push_until_killed(folder.as_ref()).await;
+        // The other life.
+        let queue = queue(folder.as_ref()).await;
+        for number in 0.. {
+            queue.push(event(number)).await.unwrap();
+            println!("pushed event-{number}");
+        }
     }
     let folder = tempfile::tempdir().unwrap();
     let mut child = start(
