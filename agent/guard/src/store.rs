@@ -161,6 +161,15 @@ pub(crate) fn note_process(path: &Path, pid: u32) -> Result<(), Error> {
     file::write_atomically(path, &content).map_err(failed())
 }
 
+/// The process that was noted last, if it is there still.
+pub(crate) fn began(folder: &Path) -> Option<u32> {
+    let content = file::read_bounded(&folder.join(PROCESS_FILE), SIZE_MAX).ok()??;
+    let started: Started = serde_json::from_slice(&content).ok()?;
+    let is_it = boot_id().is_ok_and(|boot| boot == started.boot)
+        && start_ticks(started.pid) == Some(started.ticks);
+    is_it.then_some(started.pid)
+}
+
 fn parse(content: &[u8]) -> Option<Order> {
     let text = std::str::from_utf8(content).ok()?;
     let (checksum, text) = text.split_once('\n')?;

@@ -56,6 +56,10 @@ impl Guard for Socket {
     fn status(&self) -> watch::Receiver<Option<Status>> {
         self.0.status()
     }
+
+    fn began(&self) -> Option<u32> {
+        self.0.began()
+    }
 }
 
 impl Care {

@@ -32,7 +32,10 @@ impl Steward {
             Step::StopOutside => {
                 // Before it ends, so that nobody starts it again past the guard.
                 write_configuration(at, look)?;
-                at.server.stop_outsider().await
+                match look.outsider {
+                    Some(outsider) => at.server.stop_outsider(outsider).await,
+                    None => Ok(()),
+                }
             }
             Step::Configure => {
                 write_configuration(at, look)?;

@@ -9,7 +9,7 @@ use hanse_core::name::ClusterName;
 use hanse_guard::{Process, Status};
 
 use crate::decide::{Data, Ordered, Run, Scene, Seen, Source, Step};
-use crate::postgresql::{Aim, Answer, Configuration, Control, Primary, State, others};
+use crate::postgresql::{Aim, Answer, Configuration, Control, Holder, Primary, State, others};
 use crate::report::CopyReport;
 use crate::steward::{Here, Steward};
 use crate::trouble::Trouble;
@@ -22,6 +22,7 @@ pub(crate) struct Look {
     pub(crate) data: Data,
     process: Run,
     pub(crate) runs_outside: bool,
+    pub(crate) outsider: Option<Holder>,
     ordered: Option<Ordered>,
     may_write_under: Option<u64>,
     pub(crate) answer: Option<Answer>,
@@ -56,7 +57,8 @@ impl Steward {
     pub(crate) async fn look(&mut self, at: &mut Here) -> Result<Look, Trouble> {
         let status = self.guard.status().borrow().clone();
         let process = self.process(status.as_ref());
-        let runs_outside = at.server.outsider().is_some();
+        let outsider = at.server.outsider(status.as_ref(), self.guard.began());
+        let runs_outside = outsider.is_some();
         let has_data = at.server.has_data()?;
         let answer = match has_data && (runs_outside || process == Run::Running) {
             true => at.observer.observe().await.ok(),
@@ -113,6 +115,7 @@ impl Steward {
             data,
             process,
             runs_outside,
+            outsider,
             ordered: self.ordered_now(at),
             may_write_under: status
                 .filter(|status| status.may_write && !status.is_lost)
