@@ -144,6 +144,13 @@ impl Machine {
         }
     }
 
+    /// The plan is not declared any more; true if that is news. What runs goes on until it is let go.
+    pub(crate) fn no_plan(&mut self, epoch: u64) -> bool {
+        let mut held = self.lease.iter_mut().chain(&mut self.before);
+        let held = held.find(|held| held.epoch() == epoch);
+        held.is_some_and(Held::orphaned)
+    }
+
     /// The federation knows that nothing runs under it.
     pub(crate) fn went_back(&mut self, epoch: u64) {
         if let Some(held) = self.lease.as_mut().filter(|held| held.epoch() == epoch) {
@@ -204,7 +211,7 @@ impl Machine {
         self.ended = Some(ended);
         // The kernel's timer may have ended it while this process stood still.
         if by_itself && self.wanted().is_some() && self.may_start(now) {
-            let fences = self.terms().is_some_and(|terms| terms.fences_itself);
+            let fences = self.fences();
             match self.restarts.ended(now.saturating_sub(copy.since), fences) {
                 Next::Again { pause } => {
                     self.is_restart = true;
@@ -243,7 +250,7 @@ impl Machine {
             copy.and_then(|copy| match copy.ending {
                 Some(Ending::Asked { kill_at }) => Some(kill_at),
                 Some(Ending::Killed { .. }) => None,
-                None => copy.writes_by,
+                None => copy.writes_by.filter(|_| self.fences()),
             }),
             (copy.is_none() && self.wanted().is_some() && self.may_start(now))
                 .then_some(self.not_before),
@@ -301,7 +308,7 @@ impl Machine {
         let Some(copy) = self.copy.as_ref().filter(|copy| copy.is_leased) else {
             return true;
         };
-        let Some(held) = self.ruling().filter(|held| held.terms().fences_itself) else {
+        let Some(held) = self.ruling().filter(|held| held.fences()) else {
             return true;
         };
         match (copy.armed_ms, held.kernel_stops_at()) {
@@ -321,6 +328,12 @@ impl Machine {
     /// The terms of the order's lease.
     pub(super) fn terms(&self) -> Option<&LeaseTerms> {
         self.order.as_ref().and_then(|order| order.lease.as_ref())
+    }
+
+    /// Whether the end of the order's lease ends what runs, and somebody else may take over.
+    pub(super) fn fences(&self) -> bool {
+        self.terms().is_some_and(|terms| terms.fences_itself)
+            && self.lease.as_ref().is_none_or(Held::fences)
     }
 
     pub(super) fn may_start(&self, now: Duration) -> bool {
@@ -355,7 +368,7 @@ impl Machine {
             return false;
         };
         let runs = self.copy.as_ref().is_some_and(|copy| copy.is_leased);
-        let gave_up = self.gave_up.is_some() && held.terms().fences_itself;
+        let gave_up = self.gave_up.is_some() && held.fences();
         let is_asked = self.order.as_ref().is_some_and(|order| {
             order.gives_back && (order.program.is_none() || order.lease.is_none())
         });

@@ -313,3 +313,52 @@ fn a_server_that_stands_still_is_started_again_once_and_then_given_up() {
         "{status:?}"
     );
 }
+
+#[test]
+fn a_plan_that_is_no_more_ends_nothing() {
+    let mut machine = leading();
+    assert!(machine.no_plan(7));
+    assert!(!machine.no_plan(7), "it is no news");
+    let disarmed = Command::Arm { at_ms: None };
+    assert_eq!(acts(&mut machine, seconds(101)), [disarmed]);
+    machine.armed(1, None);
+    assert!(machine.may_write(seconds(101)));
+    assert_eq!(acts(&mut machine, seconds(1000)), []);
+    machine.jumped(seconds(1001));
+    machine.lost(7);
+    assert_eq!(acts(&mut machine, seconds(1002)), []);
+    assert!(machine.is_steady(), "it can be let go");
+    // It is asked again, and not all the time.
+    assert_eq!(asks(&mut machine, seconds(1006)), [7]);
+    assert_eq!(asks(&mut machine, seconds(1010)), []);
+    assert_eq!(asks(&mut machine, seconds(1011)), [7]);
+}
+
+#[test]
+fn a_server_whose_plan_is_no_more_is_started_again_without_a_limit() {
+    let mut machine = leading();
+    machine.no_plan(7);
+    for start in 1..9 {
+        let now = seconds(100 * start + 1);
+        machine.ended(start, "exit 1", now);
+        let commands: Vec<_> = (0..60)
+            .flat_map(|second| acts(&mut machine, now + seconds(second)))
+            .collect();
+        let next = start + 1;
+        let is_next =
+            |command: &Command| matches!(command, Command::Start { start, .. } if *start == next);
+        assert!(
+            commands.iter().any(is_next) && !commands.contains(&Command::Kill),
+            "{commands:?}"
+        );
+        machine.running(next, 51, now + seconds(60));
+    }
+}
+
+#[test]
+fn a_lease_that_was_lost_stays_so_whatever_becomes_of_the_plan() {
+    let mut machine = leading();
+    machine.lost(7);
+    assert!(!machine.no_plan(7));
+    assert_eq!(acts(&mut machine, seconds(101)), [Command::Kill]);
+}

@@ -251,6 +251,15 @@ impl Service {
                     tracing::warn!(epoch, "the lease is another's");
                     self.machine.lost(epoch);
                 }
+                Err(RenewalError::NoPlan) => {
+                    if self.machine.no_plan(epoch) {
+                        tracing::warn!(
+                            epoch,
+                            "the plan is not declared any more: the workload goes on, and its lease \
+                             ends nothing"
+                        );
+                    }
+                }
                 Err(error @ RenewalError::Unanswered(_)) => tracing::warn!(epoch, "{error}"),
             },
             // What is another's needn't go back.

@@ -49,7 +49,7 @@ impl Machine {
         };
         let must_go = wanted != Some(&copy.program) || copy.is_leased && !has_lease;
         let stop_max = Duration::from_millis(copy.program.stop_max_ms);
-        let fences = self.terms().is_some_and(|terms| terms.fences_itself);
+        let fences = self.fences();
         match copy.ending {
             Some(Ending::Killed { .. }) => {}
             Some(Ending::Asked { kill_at }) if now >= kill_at => {
@@ -79,7 +79,7 @@ impl Machine {
                 }
                 self.kill(why, commands);
             }
-            None if copy.writes_by.is_some_and(|by| now >= by) => {
+            None if fences && copy.writes_by.is_some_and(|by| now >= by) => {
                 let why = format!(
                     "it was started again and did not write in time; see its log {}",
                     copy.program.log.display()
@@ -101,7 +101,7 @@ impl Machine {
         let terms = self.terms();
         let is_leased = terms.is_some();
         let writes_by = terms
-            .filter(|terms| self.is_restart && terms.fences_itself)
+            .filter(|_| self.is_restart && self.fences())
             .map(|terms| now.saturating_add(Duration::from_millis(terms.restart_max_ms)));
         let held = self.lease.as_ref().filter(|_| is_leased);
         let at_ms = held.and_then(Held::kernel_stops_at).map(milliseconds);
