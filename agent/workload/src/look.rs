@@ -1,5 +1,7 @@
 //! What is seen of a copy in one turn, and what is told of it.
 
+use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use hanse_core::dr::duty::{CopyPlan, Duty};
@@ -110,6 +112,10 @@ impl Steward {
             is_settled: answer.is_settled,
             offset_bytes: answer.offset_bytes,
             timeline: answer.timeline,
+            log_timeline: match at.kept.get().pointed {
+                Some(_) => log_timeline(&at.server.data.join("pg_wal")),
+                None => 0,
+            },
         });
         Ok(Look {
             data,
@@ -222,7 +228,7 @@ impl Steward {
             fences_itself: lease.is_some_and(|lease| lease.fences_itself)
                 && look.process != Run::Unknown,
             position,
-            received_epoch: memory.branch,
+            received_epoch: memory.received_epoch(),
             set: self.set.0.clone(),
             trouble,
             progress,
@@ -254,6 +260,24 @@ impl Steward {
         self.end = Some((control.checkpoint, end));
         Ok(end)
     }
+}
+
+/// The latest timeline that any of the log here is of: what was received lies there before anything
+/// else tells of it.
+fn log_timeline(log: &Path) -> u32 {
+    let Ok(entries) = fs::read_dir(log) else {
+        return u32::MAX;
+    };
+    let timeline = |entry: std::io::Result<fs::DirEntry>| {
+        let name = entry.ok()?.file_name();
+        let name = name.to_str()?;
+        let digits = name
+            .get(..24)
+            .filter(|_| name.len() == 24 || name.ends_with(".partial"))?;
+        u64::from_str_radix(&digits[8..], 16).ok()?;
+        u32::from_str_radix(&digits[..8], 16).ok()
+    };
+    entries.filter_map(timeline).max().unwrap_or(0)
 }
 
 fn role(look: &Look, is_whole: bool) -> CopyRole {
