@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use hanse_core::dr::guard::GuardStep;
 
-use crate::copy::{Copy, Ending};
+use crate::copy::{Copy, Ending, Silence};
 use crate::held::Held;
 use crate::message::milliseconds;
 use crate::order::{LeaseTerms, Order, Program, ServiceAddress, StopSignal};
@@ -63,6 +63,8 @@ pub(crate) struct Machine {
     pub(super) give_back_at: Duration,
     pub(super) observe_at: Duration,
     closes: bool,
+    /// When it was looked at last what is to be done.
+    pub(super) turned_at: Option<Duration>,
     pub(super) last_start: u64,
 }
 
@@ -179,6 +181,10 @@ impl Machine {
             return;
         };
         let writes = observed.as_ref().is_some_and(|observed| observed.writes);
+        match observed {
+            Some(_) => copy.silence = Silence::default(),
+            None => copy.silence.unanswered(),
+        }
         if writes {
             copy.writes_by = None;
             copy.wrote_at = Some(now);
