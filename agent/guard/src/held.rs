@@ -5,6 +5,7 @@ use std::time::Duration;
 use hanse_core::dr::guard::{Guard, GuardStep, GuardTerms};
 
 use crate::order::LeaseTerms;
+use crate::store::Back;
 
 /// No lease is renewed more often, whatever an order says.
 const INTERVAL_MIN: Duration = Duration::from_millis(50);
@@ -41,6 +42,14 @@ impl Held {
             goes_back: false,
             went_back: false,
         }
+    }
+
+    /// It goes back, as an earlier guard noted.
+    pub(crate) fn goes_back(mut self, back: Back) -> Self {
+        if self.epoch() == back.epoch {
+            (self.goes_back, self.went_back) = (true, back.is_known);
+        }
+        self
     }
 
     pub(crate) fn epoch(&self) -> u64 {

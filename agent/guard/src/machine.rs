@@ -13,6 +13,7 @@ use crate::message::milliseconds;
 use crate::order::{LeaseTerms, Order, Program, ServiceAddress, StopSignal};
 use crate::restart::{Next, Restarts};
 use crate::seams::{Observation, Renewal};
+use crate::store::Back;
 
 /// Without a lease, the server is asked this often; a lease that goes back is offered this often.
 pub(super) const INTERVAL: Duration = Duration::from_secs(1);
@@ -66,6 +67,8 @@ pub(crate) struct Machine {
     /// When it was looked at last what is to be done.
     pub(super) turned_at: Option<Duration>,
     pub(super) last_start: u64,
+    /// The lease that goes back, or went, as it is on the disk.
+    pub(super) back: Option<Back>,
 }
 
 impl Machine {
@@ -74,6 +77,21 @@ impl Machine {
         Self {
             last_start,
             ..Self::default()
+        }
+    }
+
+    /// An earlier guard began to give this lease back.
+    pub(crate) fn goes_back(&mut self, back: Back, now: Duration) {
+        self.back = Some(back);
+        if !back.is_known {
+            let terms = LeaseTerms {
+                epoch: back.epoch,
+                check_interval_ms: milliseconds(INTERVAL),
+                stop_budget_ms: 0,
+                fences_itself: true,
+                restart_max_ms: 0,
+            };
+            self.lease = Some(Held::new(terms, now).goes_back(back));
         }
     }
 
@@ -98,11 +116,18 @@ impl Machine {
                 if is_leased && self.before.is_none() {
                     self.before = held;
                 }
-                self.lease = Some(Held::new(terms.clone(), now));
+                let held = Held::new(terms.clone(), now);
+                self.lease = Some(match self.back {
+                    Some(back) => held.goes_back(back),
+                    None => held,
+                });
             }
             // What runs under it ends under it; and what has to go back is not forgotten before.
             (None, held) if is_leased => self.lease = held,
-            (None, held) => self.lease = held.filter(|held| order.gives_back && !held.is_lost),
+            (None, held) => {
+                let stays = |held: &Held| (order.gives_back || held.goes_back) && !held.is_lost;
+                self.lease = held.filter(stays);
+            }
         }
         self.order = Some(order);
     }
@@ -378,7 +403,7 @@ impl Machine {
         let is_asked = self.order.as_ref().is_some_and(|order| {
             order.gives_back && (order.program.is_none() || order.lease.is_none())
         });
-        !runs && !held.is_lost && !held.went_back && (gave_up || is_asked)
+        !runs && !held.is_lost && !held.went_back && (gave_up || is_asked || held.goes_back)
     }
 
     fn copy_of(&mut self, start: u64) -> Option<&mut Copy> {

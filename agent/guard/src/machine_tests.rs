@@ -7,6 +7,7 @@ use hanse_core::dr::choose::SyncSet;
 use super::{Command, Machine};
 use crate::order::{LeaseTerms, Order, Process, Program, ServiceAddress, StopSignal};
 use crate::seams::Observation;
+use crate::store::Back;
 
 const TTL: Duration = Duration::from_secs(10);
 
@@ -380,7 +381,7 @@ fn a_plan_that_is_no_more_ends_nothing() {
     assert!(machine.is_steady(), "it can be let go");
     // It is asked again, and not all the time.
     assert_eq!(asks(&mut machine, seconds(1006)), [7]);
-    assert_eq!(asks(&mut machine, seconds(1010)), []);
+    assert!(asks(&mut machine, seconds(1010)).is_empty());
     assert_eq!(asks(&mut machine, seconds(1011)), [7]);
 }
 
@@ -411,4 +412,42 @@ fn a_lease_that_was_lost_stays_so_whatever_becomes_of_the_plan() {
     machine.lost(7);
     assert!(!machine.no_plan(7));
     assert_eq!(acts(&mut machine, seconds(101)), [Command::Kill]);
+}
+
+/// A guard that finds that an earlier one began to give lease 7 back, with this order.
+fn after_going_back(order: Order, is_known: bool) -> Machine {
+    let mut machine = Machine::new(0);
+    let back = Back { epoch: 7, is_known };
+    machine.goes_back(back, seconds(100));
+    machine.order(order, seconds(100));
+    machine
+}
+
+#[test]
+fn a_lease_that_an_earlier_guard_gave_back_is_lost_and_goes_back_until_that_is_answered() {
+    let back = Command::GiveBack { epoch: 7 };
+    let leads = || order(1, Some(lease(7)), Some(program()));
+    let mut machine = after_going_back(leads(), false);
+    assert_eq!(machine.step(seconds(100)), [back.clone()]);
+    machine.answered(7, seconds(100), TTL);
+    assert_eq!(machine.step(seconds(101)), [back.clone()]);
+    machine.went_back(7);
+    assert_eq!(machine.step(seconds(103)), []);
+
+    let mut known = after_going_back(leads(), true);
+    known.answered(7, seconds(100), TTL);
+    assert_eq!(known.step(seconds(101)), []);
+
+    let mut follows = after_going_back(order(1, None, Some(program())), false);
+    let commands = acts(&mut follows, seconds(100));
+    assert!(
+        matches!(&commands[..], [Command::Start { start: 1, .. }, last] if *last == back),
+        "{commands:?}"
+    );
+
+    let mut other = after_going_back(order(1, Some(lease(9)), Some(program())), false);
+    assert_eq!(asks(&mut other, seconds(100)), [9]);
+    other.answered(9, seconds(100), TTL);
+    let commands = acts(&mut other, seconds(100));
+    assert!(matches!(commands[..], [Command::Start { start: 1, .. }]));
 }

@@ -11,6 +11,7 @@ use crate::machine::{Command, INTERVAL, Machine};
 use crate::message::milliseconds;
 use crate::restart::Next;
 use crate::seams::Renewal;
+use crate::store::Back;
 
 /// The loop turns at least once in a second; one that did not for so long stood still.
 const GAP_MAX: Duration = Duration::from_secs(2);
@@ -187,6 +188,10 @@ impl Machine {
         self.give_back_at = now + INTERVAL;
         if let Some(held) = &mut self.lease {
             held.goes_back = true;
+            self.back = Some(Back {
+                epoch: held.epoch(),
+                is_known: false,
+            });
             commands.push(Command::GiveBack {
                 epoch: held.epoch(),
             });
