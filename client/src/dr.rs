@@ -9,6 +9,17 @@ use crate::client::Client;
 use crate::error::ClientError;
 use crate::proto::{self, run_plan_request::Ask};
 
+/// What comes of asking for a lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Renewed {
+    /// It lasts so long from before the question.
+    Lasts(Duration),
+    /// It is another's, for ever.
+    Lost,
+    /// Its plan is not declared any more.
+    NoPlan,
+}
+
 impl Client {
     /// Asks something of a plan. Yields the federation's revision that carries it.
     pub async fn run_plan(
@@ -68,13 +79,13 @@ impl Client {
     }
 
     /// Renews the lease of a plan whose primary is the caller's: it lasts so long from before this
-    /// was called; none: it is another's, for ever. Never repeated: that is the guard's to decide.
+    /// was called. Never repeated: that is the guard's to decide.
     pub async fn renew_lease(
         &self,
         plan: &PlanName,
         epoch: u64,
         offset_bytes: Option<u64>,
-    ) -> Result<Option<Duration>, ClientError> {
+    ) -> Result<Renewed, ClientError> {
         let request = proto::RenewLeaseRequest {
             plan: plan.to_string(),
             epoch,
@@ -84,11 +95,15 @@ impl Client {
             .once_elsewhere(|mut api| async move { api.renew_lease(request).await })
             .await;
         match answered {
-            Ok(response) => Ok(Some(Duration::from_millis(response.ttl_ms))),
+            Ok(response) => Ok(Renewed::Lasts(Duration::from_millis(response.ttl_ms))),
             Err(ClientError::Refused {
                 kind: RefusalKind::Conflict,
                 ..
-            }) => Ok(None),
+            }) => Ok(Renewed::Lost),
+            Err(ClientError::Refused {
+                kind: RefusalKind::NotFound,
+                ..
+            }) => Ok(Renewed::NoPlan),
             Err(error) => Err(error),
         }
     }

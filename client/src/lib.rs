@@ -33,6 +33,7 @@ pub use clock::{Clock, Reading, WallClock};
 pub use complaints::{complaints, figures_age_ms};
 pub use connect::{Attempt, MESSAGE_LIMIT_BYTES, between_voters, with_socket_path};
 pub use credentials::{Credentials, CredentialsError};
+pub use dr::Renewed;
 pub use error::ClientError;
 pub use fingerprint::Fingerprint;
 pub use hanse_core::admission::RefusalKind;

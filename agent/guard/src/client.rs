@@ -12,6 +12,7 @@ use tokio::time::sleep;
 use crate::error::Error;
 use crate::message::line;
 use crate::order::{Order, Status};
+use crate::store;
 use crate::wire::{Line, Reply, Request, SOCKET, read_line};
 
 const RECONNECT: Duration = Duration::from_millis(200);
@@ -23,6 +24,7 @@ type Waiting = oneshot::Sender<Result<Reply, Error>>;
 pub struct Client {
     requests: mpsc::Sender<(Request, Waiting)>,
     status: watch::Receiver<Option<Status>>,
+    folder: PathBuf,
 }
 
 impl Client {
@@ -32,7 +34,11 @@ impl Client {
         let (requests, asked) = mpsc::channel(1);
         let (told, status) = watch::channel(None);
         tokio::spawn(stay(folder.join(SOCKET), asked, told));
-        Self { requests, status }
+        Self {
+            requests,
+            status,
+            folder: folder.to_owned(),
+        }
     }
 
     /// Has the guard go by an order, which is on its disk once this returns. The guard gives it its
@@ -67,6 +73,13 @@ impl Client {
     #[must_use]
     pub fn status(&self) -> watch::Receiver<Option<Status>> {
         self.status.clone()
+    }
+
+    /// The process that the guard began last, if it is there still: noted before it is the program,
+    /// and no more once it was let go.
+    #[must_use]
+    pub fn began(&self) -> Option<u32> {
+        store::began(&self.folder)
     }
 
     async fn ask(&self, request: Request) -> Result<Reply, Error> {

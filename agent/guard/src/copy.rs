@@ -4,8 +4,35 @@ use std::time::Duration;
 
 use crate::order::Program;
 
-/// A server under load may take its time with one answer, and not with all in so long.
-pub(crate) const SILENCE_MAX: Duration = Duration::from_secs(10);
+/// A server under load may take its time with one answer, and not with so many in so long.
+pub(crate) const SILENCE_MIN: Duration = Duration::from_secs(10);
+const UNANSWERED_MIN: u32 = 5;
+/// One that is asked seldom is given so many intervals.
+const SILENT_INTERVALS: u32 = 3;
+
+/// Questions in a row that had no answer, of those that were asked while the guard itself ran.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Silence {
+    /// When the one was asked whose answer is awaited.
+    asked_at: Option<Duration>,
+    /// When the first of them was asked.
+    since: Option<Duration>,
+    unanswered: u32,
+}
+
+impl Silence {
+    pub(crate) fn asked(&mut self, now: Duration) {
+        self.asked_at = Some(now);
+    }
+
+    /// Nobody answered.
+    pub(crate) fn unanswered(&mut self) {
+        if let Some(asked_at) = self.asked_at.take() {
+            self.since.get_or_insert(asked_at);
+            self.unanswered += 1;
+        }
+    }
+}
 
 /// One start of a program, until nothing of it is left.
 #[derive(Debug)]
@@ -25,6 +52,7 @@ pub(crate) struct Copy {
     pub(crate) writes_by: Option<Duration>,
     /// When it told last that it takes writes; none: it did not yet.
     pub(crate) wrote_at: Option<Duration>,
+    pub(crate) silence: Silence,
 }
 
 /// How it is being ended.
@@ -48,11 +76,15 @@ impl Copy {
         self.ending.is_none()
     }
 
-    /// A server that took writes has not answered for so long that it stands still: its processes were
-    /// stopped, or wait for a disk.
-    pub(crate) fn is_silent(&self, now: Duration) -> bool {
-        let silent_for = self.wrote_at.map(|at| now.saturating_sub(at));
-        silent_for.is_some_and(|silent_for| silent_for >= SILENCE_MAX)
+    /// For how long a server that took writes has not answered, if that is so long that it stands
+    /// still: its processes were stopped, or wait for a disk.
+    pub(crate) fn silent_for(&self, now: Duration, check_interval: Duration) -> Option<Duration> {
+        let silent_for = now.saturating_sub(self.silence.since?);
+        let silence_max = SILENCE_MIN.max(check_interval.saturating_mul(SILENT_INTERVALS));
+        let is_silent = self.wrote_at.is_some()
+            && self.silence.unanswered >= UNANSWERED_MIN
+            && silent_for >= silence_max;
+        is_silent.then_some(silent_for)
     }
 
     pub(crate) fn is_killed(&self) -> bool {

@@ -10,8 +10,9 @@ use crate::carrier::Carrier;
 use crate::keeping::{Keeping, Told};
 use crate::machine::Command;
 use crate::order::Program;
-use crate::seams::Renewal;
+use crate::seams::{Renewal, RenewalError};
 use crate::service::{Event, Service};
+use crate::store::{self, Back};
 
 /// A server that takes longer does not answer.
 const OBSERVATION_MAX: Duration = Duration::from_millis(1500);
@@ -113,8 +114,16 @@ impl Service {
             earlier.abort();
         }
         let (federation, events) = (self.federation.clone(), self.events.clone());
+        let path = self.store.back_path();
         let task = tokio::spawn(async move {
-            let result = federation.give_back(epoch).await;
+            // On the disk before anybody else may have it: no later guard goes on under it.
+            let is_known = false;
+            let note = move || store::note_back(&path, Back { epoch, is_known });
+            let result = match tokio::task::spawn_blocking(note).await {
+                Ok(Ok(())) => federation.give_back(epoch).await,
+                Ok(Err(error)) => Err(RenewalError::Unanswered(error.sentence())),
+                Err(error) => Err(RenewalError::Unanswered(error.to_string())),
+            };
             let _ = events.send(Event::WentBack(epoch, result));
         });
         self.giving_back = Some(task.abort_handle());

@@ -5,9 +5,13 @@ use std::time::Duration;
 use hanse_core::dr::guard::{Guard, GuardStep, GuardTerms};
 
 use crate::order::LeaseTerms;
+use crate::store::Back;
 
 /// No lease is renewed more often, whatever an order says.
 const INTERVAL_MIN: Duration = Duration::from_millis(50);
+
+/// For a plan that is no more it is asked several times in each of these.
+const ORPHAN_INTERVAL: Duration = Duration::from_secs(20);
 
 /// A lease, and what became of it.
 #[derive(Debug)]
@@ -18,6 +22,8 @@ pub(crate) struct Held {
     /// What was asked before this moment counts no more.
     counts_from: Duration,
     pub(crate) is_lost: bool,
+    /// Its plan is not declared any more: whatever becomes of it ends nothing.
+    is_orphaned: bool,
     /// It goes back, or went: nothing runs under it ever again.
     pub(crate) goes_back: bool,
     /// The federation knows that it went back.
@@ -32,9 +38,18 @@ impl Held {
             ends: None,
             counts_from: Duration::ZERO,
             is_lost: false,
+            is_orphaned: false,
             goes_back: false,
             went_back: false,
         }
+    }
+
+    /// It goes back, as an earlier guard noted.
+    pub(crate) fn goes_back(mut self, back: Back) -> Self {
+        if self.epoch() == back.epoch {
+            (self.goes_back, self.went_back) = (true, back.is_known);
+        }
+        self
     }
 
     pub(crate) fn epoch(&self) -> u64 {
@@ -46,8 +61,13 @@ impl Held {
     }
 
     pub(crate) fn set_terms(&mut self, terms: LeaseTerms) {
-        self.guard.set_terms(guard_terms(&terms));
         self.terms = terms;
+        self.guard.set_terms(self.guard_terms());
+    }
+
+    /// Whether its end ends what runs under it.
+    pub(crate) fn fences(&self) -> bool {
+        self.terms.fences_itself && !self.is_orphaned
     }
 
     pub(crate) fn may_run(&self, now: Duration) -> bool {
@@ -84,15 +104,28 @@ impl Held {
         true
     }
 
+    /// Nobody takes over for a plan that is no more, so nothing is lost to anybody.
     pub(crate) fn lost(&mut self) {
-        self.guard.lost();
-        self.is_lost = true;
+        if !self.is_orphaned {
+            self.guard.lost();
+            self.is_lost = true;
+        }
+    }
+
+    /// Its plan is not declared any more; true if that is news.
+    pub(crate) fn orphaned(&mut self) -> bool {
+        if self.is_lost || self.is_orphaned {
+            return false;
+        }
+        self.is_orphaned = true;
+        self.guard.set_terms(self.guard_terms());
+        true
     }
 
     /// Nobody can tell how long the machine stood still.
     pub(crate) fn jumped(&mut self, now: Duration) {
         // Its end ends nothing, so no moment of it matters.
-        if self.terms.fences_itself {
+        if self.fences() {
             self.guard.jumped();
             self.ends = None;
             self.counts_from = now;
@@ -105,8 +138,20 @@ impl Held {
 
     fn before_the_end(&self, budget: Duration) -> Option<Duration> {
         self.ends
-            .filter(|_| self.terms.fences_itself)
+            .filter(|_| self.fences())
             .map(|ends| ends.saturating_sub(budget))
+    }
+
+    fn guard_terms(&self) -> GuardTerms {
+        let terms = guard_terms(&self.terms);
+        match self.is_orphaned {
+            false => terms,
+            true => GuardTerms {
+                check_interval: ORPHAN_INTERVAL,
+                fences_itself: false,
+                ..terms
+            },
+        }
     }
 }
 

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use hanse_core::dr::guard::GuardStep;
 
-use crate::copy::{Copy, Ending};
+use crate::copy::{Copy, Ending, Silence};
 use crate::held::Held;
 use crate::message::milliseconds;
 use crate::order::{LeaseTerms, Order, Program, ServiceAddress, StopSignal};
 use crate::restart::{Next, Restarts};
 use crate::seams::{Observation, Renewal};
+use crate::store::Back;
 
 /// Without a lease, the server is asked this often; a lease that goes back is offered this often.
 pub(super) const INTERVAL: Duration = Duration::from_secs(1);
@@ -63,7 +64,11 @@ pub(crate) struct Machine {
     pub(super) give_back_at: Duration,
     pub(super) observe_at: Duration,
     closes: bool,
+    /// When it was looked at last what is to be done.
+    pub(super) turned_at: Option<Duration>,
     pub(super) last_start: u64,
+    /// The lease that goes back, or went, as it is on the disk.
+    pub(super) back: Option<Back>,
 }
 
 impl Machine {
@@ -72,6 +77,21 @@ impl Machine {
         Self {
             last_start,
             ..Self::default()
+        }
+    }
+
+    /// An earlier guard began to give this lease back.
+    pub(crate) fn goes_back(&mut self, back: Back, now: Duration) {
+        self.back = Some(back);
+        if !back.is_known {
+            let terms = LeaseTerms {
+                epoch: back.epoch,
+                check_interval_ms: milliseconds(INTERVAL),
+                stop_budget_ms: 0,
+                fences_itself: true,
+                restart_max_ms: 0,
+            };
+            self.lease = Some(Held::new(terms, now).goes_back(back));
         }
     }
 
@@ -96,11 +116,18 @@ impl Machine {
                 if is_leased && self.before.is_none() {
                     self.before = held;
                 }
-                self.lease = Some(Held::new(terms.clone(), now));
+                let held = Held::new(terms.clone(), now);
+                self.lease = Some(match self.back {
+                    Some(back) => held.goes_back(back),
+                    None => held,
+                });
             }
             // What runs under it ends under it; and what has to go back is not forgotten before.
             (None, held) if is_leased => self.lease = held,
-            (None, held) => self.lease = held.filter(|held| order.gives_back && !held.is_lost),
+            (None, held) => {
+                let stays = |held: &Held| (order.gives_back || held.goes_back) && !held.is_lost;
+                self.lease = held.filter(stays);
+            }
         }
         self.order = Some(order);
     }
@@ -144,6 +171,13 @@ impl Machine {
         }
     }
 
+    /// The plan is not declared any more; true if that is news. What runs goes on until it is let go.
+    pub(crate) fn no_plan(&mut self, epoch: u64) -> bool {
+        let mut held = self.lease.iter_mut().chain(&mut self.before);
+        let held = held.find(|held| held.epoch() == epoch);
+        held.is_some_and(Held::orphaned)
+    }
+
     /// The federation knows that nothing runs under it.
     pub(crate) fn went_back(&mut self, epoch: u64) {
         if let Some(held) = self.lease.as_mut().filter(|held| held.epoch() == epoch) {
@@ -172,6 +206,10 @@ impl Machine {
             return;
         };
         let writes = observed.as_ref().is_some_and(|observed| observed.writes);
+        match observed {
+            Some(_) => copy.silence = Silence::default(),
+            None => copy.silence.unanswered(),
+        }
         if writes {
             copy.writes_by = None;
             copy.wrote_at = Some(now);
@@ -204,7 +242,7 @@ impl Machine {
         self.ended = Some(ended);
         // The kernel's timer may have ended it while this process stood still.
         if by_itself && self.wanted().is_some() && self.may_start(now) {
-            let fences = self.terms().is_some_and(|terms| terms.fences_itself);
+            let fences = self.fences();
             match self.restarts.ended(now.saturating_sub(copy.since), fences) {
                 Next::Again { pause } => {
                     self.is_restart = true;
@@ -243,7 +281,7 @@ impl Machine {
             copy.and_then(|copy| match copy.ending {
                 Some(Ending::Asked { kill_at }) => Some(kill_at),
                 Some(Ending::Killed { .. }) => None,
-                None => copy.writes_by,
+                None => copy.writes_by.filter(|_| self.fences()),
             }),
             (copy.is_none() && self.wanted().is_some() && self.may_start(now))
                 .then_some(self.not_before),
@@ -301,7 +339,7 @@ impl Machine {
         let Some(copy) = self.copy.as_ref().filter(|copy| copy.is_leased) else {
             return true;
         };
-        let Some(held) = self.ruling().filter(|held| held.terms().fences_itself) else {
+        let Some(held) = self.ruling().filter(|held| held.fences()) else {
             return true;
         };
         match (copy.armed_ms, held.kernel_stops_at()) {
@@ -321,6 +359,12 @@ impl Machine {
     /// The terms of the order's lease.
     pub(super) fn terms(&self) -> Option<&LeaseTerms> {
         self.order.as_ref().and_then(|order| order.lease.as_ref())
+    }
+
+    /// Whether the end of the order's lease ends what runs, and somebody else may take over.
+    pub(super) fn fences(&self) -> bool {
+        self.terms().is_some_and(|terms| terms.fences_itself)
+            && self.lease.as_ref().is_none_or(Held::fences)
     }
 
     pub(super) fn may_start(&self, now: Duration) -> bool {
@@ -355,11 +399,11 @@ impl Machine {
             return false;
         };
         let runs = self.copy.as_ref().is_some_and(|copy| copy.is_leased);
-        let gave_up = self.gave_up.is_some() && held.terms().fences_itself;
+        let gave_up = self.gave_up.is_some() && held.fences();
         let is_asked = self.order.as_ref().is_some_and(|order| {
             order.gives_back && (order.program.is_none() || order.lease.is_none())
         });
-        !runs && !held.is_lost && !held.went_back && (gave_up || is_asked)
+        !runs && !held.is_lost && !held.went_back && (gave_up || is_asked || held.goes_back)
     }
 
     fn copy_of(&mut self, start: u64) -> Option<&mut Copy> {

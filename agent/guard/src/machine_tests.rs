@@ -7,6 +7,7 @@ use hanse_core::dr::choose::SyncSet;
 use super::{Command, Machine};
 use crate::order::{LeaseTerms, Order, Process, Program, ServiceAddress, StopSignal};
 use crate::seams::Observation;
+use crate::store::Back;
 
 const TTL: Duration = Duration::from_secs(10);
 
@@ -277,12 +278,12 @@ fn a_restarted_server_has_so_long_to_write_and_then_the_lease_goes_back() {
 }
 
 /// Renewed all the time, while the server says nothing; the commands that come of it.
-fn hangs(machine: &mut Machine, start: u64, from: u64, until: u64) -> Vec<Command> {
+fn hangs(machine: &mut Machine, start: u64, seconds_of: std::ops::Range<u64>) -> Vec<Command> {
     let mut commands = Vec::new();
-    for now in from..until {
+    for now in seconds_of {
         machine.answered(7, seconds(now), TTL);
-        machine.observed(start, None, seconds(now));
         commands.extend(acts(machine, seconds(now)));
+        machine.observed(start, None, seconds(now));
     }
     commands.retain(|command| !matches!(command, Command::Arm { .. }));
     commands
@@ -291,25 +292,162 @@ fn hangs(machine: &mut Machine, start: u64, from: u64, until: u64) -> Vec<Comman
 #[test]
 fn a_server_that_stands_still_is_started_again_once_and_then_given_up() {
     let mut machine = leading();
-    assert_eq!(hangs(&mut machine, 1, 101, 110), []);
-    assert_eq!(hangs(&mut machine, 1, 110, 111), [Command::Kill]);
-    machine.ended(1, "killed", seconds(111));
-    let started = hangs(&mut machine, 1, 111, 112);
+    // It is asked for the first time at 101, since a renewal was answered then.
+    assert_eq!(hangs(&mut machine, 1, 101..111), []);
+    assert_eq!(hangs(&mut machine, 1, 111..112), [Command::Kill]);
+    machine.ended(1, "killed", seconds(112));
+    let started = hangs(&mut machine, 1, 112..113);
     assert!(
         matches!(started[..], [Command::Start { start: 2, .. }]),
         "{started:?}"
     );
-    machine.running(2, 51, seconds(112));
-    machine.observed(2, writes(true), seconds(112));
-    assert_eq!(hangs(&mut machine, 2, 113, 123), [Command::Kill]);
-    machine.ended(2, "killed", seconds(123));
+    machine.running(2, 51, seconds(113));
+    machine.observed(2, writes(true), seconds(113));
+    assert_eq!(hangs(&mut machine, 2, 114..126), [Command::Kill]);
+    machine.ended(2, "killed", seconds(126));
     assert_eq!(
-        hangs(&mut machine, 2, 123, 124),
+        hangs(&mut machine, 2, 126..127),
         [Command::GiveBack { epoch: 7 }]
     );
-    let status = machine.status(seconds(124)).unwrap();
+    let status = machine.status(seconds(127)).unwrap();
     assert!(
         matches!(status.process, Process::GaveUp { .. }),
         "{status:?}"
     );
+}
+
+#[test]
+fn a_server_that_is_asked_seldom_is_not_silent_between_two_questions() {
+    let mut terms = lease(7);
+    terms.check_interval_ms = 15_000;
+    let mut machine = leading();
+    machine.order(order(2, Some(terms), Some(program())), seconds(100));
+    for now in 101..160 {
+        if (now - 101) % 15 == 0 {
+            machine.answered(7, seconds(now), seconds(60));
+        }
+        let commands = machine.step(seconds(now));
+        assert!(!commands.contains(&Command::Kill), "at {now}");
+        if commands.contains(&Command::Observe { start: 1 }) {
+            machine.observed(1, writes(true), seconds(now));
+        }
+    }
+    // Once it doesn't answer, three intervals have to go by.
+    machine.observe_at = seconds(160);
+    assert_eq!(hangs(&mut machine, 1, 160..205), []);
+    assert_eq!(hangs(&mut machine, 1, 205..206), [Command::Kill]);
+}
+
+#[test]
+fn a_guard_that_stood_still_itself_counts_no_silence_from_before() {
+    let mut machine = leading();
+    assert_eq!(hangs(&mut machine, 1, 101..104), []);
+    // It stood still for seven seconds: neither a question of before nor one without an answer counts.
+    assert_eq!(hangs(&mut machine, 1, 111..121), []);
+    assert_eq!(hangs(&mut machine, 1, 121..122), [Command::Kill]);
+}
+
+#[test]
+fn few_questions_without_an_answer_are_no_silence() {
+    let mut machine = leading();
+    for now in 101..130 {
+        machine.answered(7, seconds(now), TTL);
+        let commands = acts(&mut machine, seconds(now));
+        assert!(!commands.contains(&Command::Kill), "at {now}");
+        // The answer is late, and there is one of four in time.
+        if now % 5 == 0 {
+            machine.observed(1, None, seconds(now));
+            machine.observe_at = seconds(now + 1);
+        }
+        if now == 120 {
+            machine.observed(1, writes(true), seconds(now));
+        }
+    }
+}
+
+#[test]
+fn a_plan_that_is_no_more_ends_nothing() {
+    let mut machine = leading();
+    assert!(machine.no_plan(7));
+    assert!(!machine.no_plan(7), "it is no news");
+    let disarmed = Command::Arm { at_ms: None };
+    assert_eq!(acts(&mut machine, seconds(101)), [disarmed]);
+    machine.armed(1, None);
+    assert!(machine.may_write(seconds(101)));
+    assert_eq!(acts(&mut machine, seconds(1000)), []);
+    machine.jumped(seconds(1001));
+    machine.lost(7);
+    assert_eq!(acts(&mut machine, seconds(1002)), []);
+    assert!(machine.is_steady(), "it can be let go");
+    // It is asked again, and not all the time.
+    assert_eq!(asks(&mut machine, seconds(1006)), [7]);
+    assert!(asks(&mut machine, seconds(1010)).is_empty());
+    assert_eq!(asks(&mut machine, seconds(1011)), [7]);
+}
+
+#[test]
+fn a_server_whose_plan_is_no_more_is_started_again_without_a_limit() {
+    let mut machine = leading();
+    machine.no_plan(7);
+    for start in 1..9 {
+        let now = seconds(100 * start + 1);
+        machine.ended(start, "exit 1", now);
+        let commands: Vec<_> = (0..60)
+            .flat_map(|second| acts(&mut machine, now + seconds(second)))
+            .collect();
+        let next = start + 1;
+        let is_next =
+            |command: &Command| matches!(command, Command::Start { start, .. } if *start == next);
+        assert!(
+            commands.iter().any(is_next) && !commands.contains(&Command::Kill),
+            "{commands:?}"
+        );
+        machine.running(next, 51, now + seconds(60));
+    }
+}
+
+#[test]
+fn a_lease_that_was_lost_stays_so_whatever_becomes_of_the_plan() {
+    let mut machine = leading();
+    machine.lost(7);
+    assert!(!machine.no_plan(7));
+    assert_eq!(acts(&mut machine, seconds(101)), [Command::Kill]);
+}
+
+/// A guard that finds that an earlier one began to give lease 7 back, with this order.
+fn after_going_back(order: Order, is_known: bool) -> Machine {
+    let mut machine = Machine::new(0);
+    let back = Back { epoch: 7, is_known };
+    machine.goes_back(back, seconds(100));
+    machine.order(order, seconds(100));
+    machine
+}
+
+#[test]
+fn a_lease_that_an_earlier_guard_gave_back_is_lost_and_goes_back_until_that_is_answered() {
+    let back = Command::GiveBack { epoch: 7 };
+    let leads = || order(1, Some(lease(7)), Some(program()));
+    let mut machine = after_going_back(leads(), false);
+    assert_eq!(machine.step(seconds(100)), [back.clone()]);
+    machine.answered(7, seconds(100), TTL);
+    assert_eq!(machine.step(seconds(101)), [back.clone()]);
+    machine.went_back(7);
+    assert_eq!(machine.step(seconds(103)), []);
+
+    let mut known = after_going_back(leads(), true);
+    known.answered(7, seconds(100), TTL);
+    assert_eq!(known.step(seconds(101)), []);
+
+    let mut follows = after_going_back(order(1, None, Some(program())), false);
+    let commands = acts(&mut follows, seconds(100));
+    assert!(
+        matches!(&commands[..], [Command::Start { start: 1, .. }, last] if *last == back),
+        "{commands:?}"
+    );
+
+    let mut other = after_going_back(order(1, Some(lease(9)), Some(program())), false);
+    assert_eq!(asks(&mut other, seconds(100)), [9]);
+    other.answered(9, seconds(100), TTL);
+    let commands = acts(&mut other, seconds(100));
+    assert!(matches!(commands[..], [Command::Start { start: 1, .. }]));
 }

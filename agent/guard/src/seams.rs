@@ -45,6 +45,9 @@ pub enum RenewalError {
     /// It is another's: it will never be renewed.
     #[error("the lease is another's")]
     Lost,
+    /// The plan is not declared any more: the workload goes on, and nobody takes over.
+    #[error("the DR plan is not declared any more")]
+    NoPlan,
     /// Nobody answered, or not well: it is asked again.
     #[error("the federation did not answer: {0}")]
     Unanswered(String),

@@ -22,7 +22,7 @@ use crate::message::milliseconds;
 use crate::order::{Order, Status};
 use crate::seams::{Addresses, Federation, Observation, RenewalError, Watch};
 use crate::socket::{self, Asked, refused};
-use crate::store::{self, Store};
+use crate::store::{self, Back, Store};
 use crate::wire::{Reply, Request};
 
 /// The loop turns at least this often: a jump of the clock is noticed, and a watchdog hears of it.
@@ -113,6 +113,9 @@ impl Service {
         let (events, happened) = mpsc::unbounded_channel();
         // Starts are told apart even by somebody who knew an earlier guard.
         let mut machine = Machine::new(milliseconds(seams.clock.wall()));
+        if let Some(back) = store.back()? {
+            machine.goes_back(back, seams.clock.boot());
+        }
         if let Some(order) = &order {
             machine.order(order.clone(), seams.clock.boot());
         }
@@ -251,11 +254,28 @@ impl Service {
                     tracing::warn!(epoch, "the lease is another's");
                     self.machine.lost(epoch);
                 }
+                Err(RenewalError::NoPlan) => {
+                    if self.machine.no_plan(epoch) {
+                        tracing::warn!(
+                            epoch,
+                            "the plan is not declared any more: the workload goes on, and its lease \
+                             ends nothing"
+                        );
+                    }
+                }
                 Err(error @ RenewalError::Unanswered(_)) => tracing::warn!(epoch, "{error}"),
             },
             // What is another's needn't go back.
             Event::WentBack(epoch, Ok(()) | Err(RenewalError::Lost)) => {
                 self.machine.went_back(epoch);
+                let path = self.store.back_path();
+                tokio::task::spawn_blocking(move || {
+                    let is_known = true;
+                    if let Err(error) = store::note_back(&path, Back { epoch, is_known }) {
+                        // The next guard gives it back again.
+                        tracing::warn!("{}", error.sentence());
+                    }
+                });
             }
             Event::WentBack(epoch, Err(error)) => {
                 tracing::warn!(epoch, "unable to give the lease back: {error}");

@@ -5,17 +5,22 @@ use std::time::Duration;
 
 use hanse_core::dr::guard::GuardStep;
 
-use crate::copy::{Copy, Ending, SILENCE_MAX};
+use crate::copy::{Copy, Ending, Silence};
 use crate::held::Held;
 use crate::machine::{Command, INTERVAL, Machine};
 use crate::message::milliseconds;
 use crate::restart::Next;
 use crate::seams::Renewal;
+use crate::store::Back;
+
+/// The loop turns at least once in a second; one that did not for so long stood still.
+const GAP_MAX: Duration = Duration::from_secs(2);
 
 impl Machine {
     /// What is to be done now.
     pub(crate) fn step(&mut self, now: Duration) -> Vec<Command> {
         let mut commands = Vec::new();
+        self.turned(now);
         self.fence(now, &mut commands);
         self.stop(now, &mut commands);
         self.start(now, &mut commands);
@@ -24,6 +29,15 @@ impl Machine {
         self.give_back(now, &mut commands);
         self.observe(now, &mut commands);
         commands
+    }
+
+    /// While this did not turn, nobody can tell whether the server answered.
+    fn turned(&mut self, now: Duration) {
+        let before = self.turned_at.replace(now);
+        let stood_still = before.is_some_and(|before| now.saturating_sub(before) > GAP_MAX);
+        if let Some(copy) = self.copy.as_mut().filter(|_| stood_still) {
+            copy.silence = Silence::default();
+        }
     }
 
     fn fence(&mut self, now: Duration, commands: &mut Vec<Command>) {
@@ -49,7 +63,11 @@ impl Machine {
         };
         let must_go = wanted != Some(&copy.program) || copy.is_leased && !has_lease;
         let stop_max = Duration::from_millis(copy.program.stop_max_ms);
-        let fences = self.terms().is_some_and(|terms| terms.fences_itself);
+        let fences = self.fences();
+        let interval = self.terms().map_or(0, |terms| terms.check_interval_ms);
+        let silent_for = copy
+            .silent_for(now, Duration::from_millis(interval))
+            .filter(|_| copy.is_leased && fences);
         match copy.ending {
             Some(Ending::Killed { .. }) => {}
             Some(Ending::Asked { kill_at }) if now >= kill_at => {
@@ -68,9 +86,10 @@ impl Machine {
                     copy.ending = Some(Ending::Asked { kill_at });
                 }
             }
-            None if copy.is_leased && fences && copy.is_silent(now) => {
+            None if silent_for.is_some() => {
+                let seconds = silent_for.unwrap_or_default().as_secs();
                 let why = format!(
-                    "it has not answered for {SILENCE_MAX:?}; see its log {}",
+                    "it has not answered for {seconds} s; see its log {}",
                     copy.program.log.display()
                 );
                 match self.restarts.ended(now.saturating_sub(copy.since), fences) {
@@ -79,7 +98,7 @@ impl Machine {
                 }
                 self.kill(why, commands);
             }
-            None if copy.writes_by.is_some_and(|by| now >= by) => {
+            None if fences && copy.writes_by.is_some_and(|by| now >= by) => {
                 let why = format!(
                     "it was started again and did not write in time; see its log {}",
                     copy.program.log.display()
@@ -101,7 +120,7 @@ impl Machine {
         let terms = self.terms();
         let is_leased = terms.is_some();
         let writes_by = terms
-            .filter(|terms| self.is_restart && terms.fences_itself)
+            .filter(|_| self.is_restart && self.fences())
             .map(|terms| now.saturating_add(Duration::from_millis(terms.restart_max_ms)));
         let held = self.lease.as_ref().filter(|_| is_leased);
         let at_ms = held.and_then(Held::kernel_stops_at).map(milliseconds);
@@ -123,6 +142,7 @@ impl Machine {
             ending: None,
             writes_by,
             wrote_at: None,
+            silence: Silence::default(),
         });
     }
 
@@ -168,6 +188,10 @@ impl Machine {
         self.give_back_at = now + INTERVAL;
         if let Some(held) = &mut self.lease {
             held.goes_back = true;
+            self.back = Some(Back {
+                epoch: held.epoch(),
+                is_known: false,
+            });
             commands.push(Command::GiveBack {
                 epoch: held.epoch(),
             });
@@ -175,11 +199,12 @@ impl Machine {
     }
 
     fn observe(&mut self, now: Duration, commands: &mut Vec<Command>) {
-        if let Some(copy) = &self.copy
+        if let Some(copy) = &mut self.copy
             && copy.pid.is_some()
             && !copy.is_killed()
             && now >= self.observe_at
         {
+            copy.silence.asked(now);
             // The answer sets the next moment; this one is for when none comes.
             self.observe_at = now + 2 * INTERVAL;
             commands.push(Command::Observe { start: copy.start });

@@ -16,6 +16,7 @@ use crate::order::Order;
 
 const ORDER_FILE: &str = "order";
 const PROCESS_FILE: &str = "process";
+const BACK_FILE: &str = "back";
 const LOCK_FILE: &str = "lock";
 /// More than any order that comes over the socket.
 const SIZE_MAX: u64 = 8 << 20;
@@ -33,6 +34,14 @@ struct Started {
     boot: String,
     pid: u32,
     ticks: u64,
+}
+
+/// A lease that goes back: nothing runs under it ever again, whatever becomes of this guard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Back {
+    pub(crate) epoch: u64,
+    /// The federation knows.
+    pub(crate) is_known: bool,
 }
 
 impl Store {
@@ -94,6 +103,28 @@ impl Store {
         Ok(())
     }
 
+    /// Where it is noted which lease goes back.
+    pub(crate) fn back_path(&self) -> PathBuf {
+        self.folder.join(BACK_FILE)
+    }
+
+    /// The latest lease that goes back, or went.
+    pub(crate) fn back(&self) -> Result<Option<Back>, Error> {
+        let path = self.back_path();
+        let Some(content) = file::read_bounded(&path, SIZE_MAX)
+            .map_err(Error::io(format!("read {}", path.display())))?
+        else {
+            return Ok(None);
+        };
+        serde_json::from_slice(&content).map(Some).map_err(|_| {
+            Error::problem(format!(
+                "{} is damaged, so nobody knows which lease was given back: see in `hanse dr` that \
+                 the plan has another lease by now, then remove the file",
+                path.display()
+            ))
+        })
+    }
+
     /// Where the process that was started last is noted.
     pub(crate) fn process_path(&self) -> PathBuf {
         self.folder.join(PROCESS_FILE)
@@ -143,6 +174,15 @@ pub(crate) fn write_order(path: &Path, order: &Order) -> Result<(), Error> {
     file::write_atomically(path, content.as_bytes()).map_err(failed())
 }
 
+/// Notes which lease goes back, before it does.
+pub(crate) fn note_back(path: &Path, back: Back) -> Result<(), Error> {
+    let failed = || Error::io::<std::io::Error>(format!("write {}", path.display()));
+    let content = serde_json::to_vec(&back)
+        .map_err(std::io::Error::from)
+        .map_err(failed())?;
+    file::write_atomically(path, &content).map_err(failed())
+}
+
 /// Notes which process was started, before it is the program.
 pub(crate) fn note_process(path: &Path, pid: u32) -> Result<(), Error> {
     let failed = || Error::io::<std::io::Error>(format!("write {}", path.display()));
@@ -159,6 +199,15 @@ pub(crate) fn note_process(path: &Path, pid: u32) -> Result<(), Error> {
         .map_err(std::io::Error::from)
         .map_err(failed())?;
     file::write_atomically(path, &content).map_err(failed())
+}
+
+/// The process that was noted last, if it is there still.
+pub(crate) fn began(folder: &Path) -> Option<u32> {
+    let content = file::read_bounded(&folder.join(PROCESS_FILE), SIZE_MAX).ok()??;
+    let started: Started = serde_json::from_slice(&content).ok()?;
+    let is_it = boot_id().is_ok_and(|boot| boot == started.boot)
+        && start_ticks(started.pid) == Some(started.ticks);
+    is_it.then_some(started.pid)
 }
 
 fn parse(content: &[u8]) -> Option<Order> {
@@ -226,6 +275,23 @@ mod tests {
             std::fs::write(store.order_path(), &other).unwrap();
             assert!(store.order().is_err(), "{index}");
         }
+    }
+
+    #[test]
+    fn the_lease_that_goes_back_is_read_as_it_was_noted_and_a_torn_note_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        assert_eq!(store.back().unwrap(), None);
+        let back = Back {
+            epoch: 7,
+            is_known: false,
+        };
+        note_back(&store.back_path(), back).unwrap();
+        store.forget().unwrap();
+        assert_eq!(store.back().unwrap(), Some(back));
+        std::fs::write(store.back_path(), "{").unwrap();
+        let said = store.back().unwrap_err().sentence();
+        assert!(said.contains("is damaged"), "{said}");
     }
 
     #[test]

@@ -25,6 +25,13 @@ use crate::follower::Lines;
 const ABSENCE_MAX: Duration = Duration::from_millis(500);
 /// How long one that was started may take to answer, before it is started again.
 const START_MAX: Duration = Duration::from_secs(5);
+/// How long it may take until a server has told whether it writes.
+const OBSERVATION_MAX: Duration = Duration::from_secs(5);
+/// How long one attempt to end the care for a copy may take: a standby is stopped in good order first.
+const END_MAX: Duration = Duration::from_secs(90);
+/// How soon it is attempted again, and how often.
+const END_RETRY: Duration = Duration::from_secs(5);
+const END_ATTEMPTS: u32 = 24;
 /// Below it, what only a server that was started by its guard finds.
 const SEALS: &str = "/run/hanse/sealed";
 /// Whose a server is that is made here, as Debian has it.
@@ -39,6 +46,7 @@ pub(super) struct Care {
     plan: PlanName,
     plans: watch::Sender<Option<(u64, CopyPlan)>>,
     guard: Arc<hanse_guard::Client>,
+    setup: Setup,
     /// Ends with this.
     _tasks: JoinSet<()>,
 }
@@ -56,6 +64,10 @@ impl Guard for Socket {
     fn status(&self) -> watch::Receiver<Option<Status>> {
         self.0.status()
     }
+
+    fn began(&self) -> Option<u32> {
+        self.0.began()
+    }
 }
 
 impl Care {
@@ -72,7 +84,7 @@ impl Care {
         let guard = Arc::new(hanse_guard::Client::new(&place));
         let setup = setup(place, &plan, &copy.1);
         let (plans, told) = watch::channel(Some(copy));
-        let (steward, reports) = Steward::new(setup, Arc::new(Socket(guard.clone())), told);
+        let (steward, reports) = Steward::new(setup.clone(), Arc::new(Socket(guard.clone())), told);
         let mut tasks = JoinSet::new();
         tasks.spawn(mind(folder.path().to_owned(), plan.clone(), guard.status()));
         tasks.spawn(steward.run());
@@ -82,6 +94,7 @@ impl Care {
             plan,
             plans,
             guard,
+            setup,
             _tasks: tasks,
         }
     }
@@ -97,47 +110,95 @@ impl Care {
     }
 
     /// The plan is no more, or has no copy here any more: a primary runs on without a guard, and a
-    /// standby is stopped. No data is deleted.
+    /// standby is stopped. No data is deleted, and the server starts without a guard from then on.
     pub(super) async fn end(self) {
         let Self {
             plan,
             plans,
             guard,
+            setup,
             _tasks: tasks,
         } = self;
+        let workload = plans
+            .borrow()
+            .as_ref()
+            .map(|(_, copy)| copy.workload.clone());
         drop((plans, tasks));
         tracing::info!(%plan, "the plan has no copy here any more");
-        let status = guard.status().borrow().clone();
-        let runs = status.is_some_and(|status| {
-            let writes = status.observed.is_some_and(|observed| observed.writes);
-            writes && matches!(status.process, Process::Running { .. })
-        });
-        if !runs {
-            let order = Order {
-                plan: plan.clone(),
-                serial: 0,
-                lease: None,
-                program: None,
-                gives_back: false,
-                service_address: None,
+        let ended = || async {
+            let ended = end_guard(&guard, &plan).await;
+            ended.map_err(|error| format!("unable to end the guard: {}", error.sentence()))
+        };
+        persist(&plan, ended).await;
+        if let Some(Workload::Postgresql(postgresql)) = workload {
+            let withdrawn = || async {
+                let withdrawn = hanse_workload::withdraw(&setup, &postgresql).await;
+                withdrawn.map_err(|error| format!("unable to take back the settings: {error}"))
             };
-            let stopped = async {
-                guard.order(order).await?;
-                let mut status = guard.status();
-                let is_stopped = |status: &Option<Status>| {
-                    let process = status.as_ref().map(|status| &status.process);
-                    matches!(process, None | Some(Process::Stopped { .. }))
-                };
-                let _ = status.wait_for(is_stopped).await;
-                Ok::<(), hanse_guard::Error>(())
-            };
-            if let Ok(Err(error)) = timeout(START_MAX, stopped).await {
-                tracing::warn!(%plan, "{}", error.sentence());
-            }
+            persist(&plan, withdrawn).await;
         }
-        if let Err(error) = guard.release().await {
-            tracing::warn!(%plan, "unable to end the guard: {}", error.sentence());
+    }
+}
+
+/// Does something until it is done, for a while.
+async fn persist<F>(plan: &PlanName, mut work: impl FnMut() -> F)
+where
+    F: Future<Output = Result<(), String>>,
+{
+    for _ in 0..END_ATTEMPTS {
+        match timeout(END_MAX, work()).await {
+            Ok(Ok(())) => return,
+            Ok(Err(reason)) => tracing::warn!(%plan, reason, "trying again"),
+            Err(_) => tracing::warn!(%plan, "no answer within {END_MAX:?}; trying again"),
         }
+        sleep(END_RETRY).await;
+    }
+    tracing::error!(
+        %plan,
+        "given up: what runs goes on, and may need its guard; see the guard's own log"
+    );
+}
+
+/// Ends what can't write, and lets go of anything else.
+async fn end_guard(guard: &hanse_guard::Client, plan: &PlanName) -> Result<(), hanse_guard::Error> {
+    let mut status = guard.status();
+    let is_known = |status: &Option<Status>| {
+        let status = status.as_ref();
+        status.is_some_and(|status| status.observed.is_some() || !runs(status))
+    };
+    let _ = timeout(OBSERVATION_MAX, status.wait_for(is_known)).await;
+    let known = guard.status().borrow().clone();
+    if !may_be_stopped(known.as_ref()) {
+        return guard.release().await;
+    }
+    guard
+        .order(Order {
+            plan: plan.clone(),
+            serial: 0,
+            lease: None,
+            program: None,
+            gives_back: false,
+            service_address: None,
+        })
+        .await?;
+    let is_stopped = |status: &Option<Status>| status.as_ref().is_none_or(|status| !runs(status));
+    let _ = status.wait_for(is_stopped).await;
+    Ok(())
+}
+
+/// Only what is known to be a standby, or not to run at all, is stopped: a server that doesn't answer
+/// may be a primary.
+fn may_be_stopped(status: Option<&Status>) -> bool {
+    status.is_some_and(|status| {
+        let observed = status.observed.as_ref();
+        !runs(status) || observed.is_some_and(|observed| !observed.writes)
+    })
+}
+
+fn runs(status: &Status) -> bool {
+    match status.process {
+        Process::Running { .. } | Process::Stopping => true,
+        Process::Stopped { .. } | Process::GaveUp { .. } => false,
     }
 }
 
@@ -212,4 +273,42 @@ async fn start(data_dir: &Path, plan: &PlanName) -> std::io::Result<()> {
         .process_group(0)
         .spawn()?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use hanse_core::dr::choose::SyncSet;
+    use hanse_guard::Observation;
+
+    use super::*;
+
+    fn status(process: Process, writes: Option<bool>) -> Status {
+        Status {
+            serial: 1,
+            epoch: None,
+            may_write: false,
+            is_lost: false,
+            process,
+            observed: writes.map(|writes| Observation {
+                writes,
+                receives: false,
+                offset_bytes: 1,
+                set: SyncSet::default(),
+            }),
+        }
+    }
+
+    #[test]
+    fn only_what_is_known_not_to_write_is_stopped_when_its_plan_is_no_more() {
+        let running = || Process::Running { start: 1, pid: 7 };
+        let gave_up = Process::GaveUp {
+            reason: "why".to_owned(),
+        };
+        assert!(may_be_stopped(Some(&status(running(), Some(false)))));
+        assert!(may_be_stopped(Some(&status(gave_up, None))));
+        assert!(!may_be_stopped(Some(&status(running(), Some(true)))));
+        assert!(!may_be_stopped(Some(&status(running(), None))));
+        assert!(!may_be_stopped(Some(&status(Process::Stopping, None))));
+        assert!(!may_be_stopped(None));
+    }
 }

@@ -7,12 +7,15 @@ mod care;
 mod reporter;
 mod told;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use hanse_client::proto;
 use hanse_core::name::PlanName;
 use tokio::sync::{mpsc, watch};
+use tokio::task::{Id, JoinSet};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 pub use told::Told;
@@ -23,6 +26,8 @@ use crate::follower::Lines;
 
 /// What waits to be taken from answers to reports.
 const NEWS_LENGTH: usize = 4;
+/// How soon what could not be begun is tried again.
+const RETRY: Duration = Duration::from_secs(5);
 
 /// Cares for the copies until `stop`; what runs goes on.
 pub async fn run(
@@ -34,17 +39,19 @@ pub async fn run(
     let (sender, mut news) = mpsc::channel(NEWS_LENGTH);
     let mut lines: Option<Arc<Lines>> = None;
     let mut cared: BTreeMap<PlanName, Care> = BTreeMap::new();
+    // Each in a task of its own: a guard that hangs keeps nobody else waiting.
+    let mut ends = JoinSet::new();
+    let mut ending: HashMap<Id, PlanName> = HashMap::new();
     loop {
         let now = changes.borrow_and_update().clone();
         // A node without copies has no need of them.
-        let lines = match (&lines, now.copies.is_empty()) {
-            (None, false) => lines
-                .insert(Arc::new(Lines::start(&folder)?))
-                .clone()
-                .into(),
-            (Some(lines), _) => Some(lines.clone()),
-            (None, true) => None,
-        };
+        if lines.is_none() && !now.copies.is_empty() {
+            match Lines::start(&folder) {
+                Ok(started) => lines = Some(Arc::new(started)),
+                Err(error) => tracing::error!(%error, "no way to the voters; trying again"),
+            }
+        }
+        let lacks_lines = lines.is_none() && !now.copies.is_empty();
         let gone: Vec<_> = cared
             .keys()
             .filter(|plan| !now.copies.contains_key(*plan))
@@ -52,12 +59,15 @@ pub async fn run(
             .collect();
         for plan in gone {
             if let Some(care) = cared.remove(&plan) {
-                care.end().await;
+                let end = ends.spawn(care.end());
+                ending.insert(end.id(), plan);
             }
         }
         for (plan, copy) in &now.copies {
             match cared.get(plan) {
                 Some(care) => care.tell(copy.clone()),
+                // What ends does so first; the end wakes this.
+                None if ending.values().any(|ending| ending == plan) => {}
                 None => {
                     let Some(lines) = &lines else {
                         continue;
@@ -71,6 +81,14 @@ pub async fn run(
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
             _ = changes.changed() => {}
+            Some(ended) = ends.join_next_with_id() => {
+                let id = match ended {
+                    Ok((id, ())) => id,
+                    Err(error) => error.id(),
+                };
+                ending.remove(&id);
+            }
+            () = sleep(RETRY), if lacks_lines => {}
             Some(copies) = news.recv() => take(&folder, &told, &copies),
         }
     }

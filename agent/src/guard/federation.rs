@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use hanse_client::Renewed;
 use hanse_client::client::request_id;
 use hanse_core::name::PlanName;
 use hanse_guard::{Federation, Renewal, RenewalError};
@@ -38,7 +39,9 @@ impl Federation for Voters {
             federation.renew_lease(&plan, epoch, offset_bytes).await
         });
         match timeout(ANSWER_MAX, asked).await {
-            Ok(Ok(renewed)) => renewed.ok_or(RenewalError::Lost),
+            Ok(Ok(Renewed::Lasts(ttl))) => Ok(ttl),
+            Ok(Ok(Renewed::Lost)) => Err(RenewalError::Lost),
+            Ok(Ok(Renewed::NoPlan)) => Err(RenewalError::NoPlan),
             Ok(Err(reason)) => Err(RenewalError::Unanswered(reason)),
             Err(_) => Err(RenewalError::Unanswered("no answer".to_owned())),
         }

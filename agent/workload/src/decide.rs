@@ -5,7 +5,7 @@
 
 use hanse_core::dr::duty::Duty;
 
-use crate::memory::Memory;
+use crate::memory::{Memory, Pointed};
 
 mod scene;
 
@@ -145,6 +145,18 @@ fn follow(scene: &Scene<'_>, primary: &str, epoch: u64) -> Step {
     if scene.memory.lineage != source.lineage {
         return Step::NoteLineage;
     }
+    // On the disk before anything can come from there.
+    if scene.memory.received_epoch() < epoch {
+        return Step::NotePointed(Pointed {
+            epoch,
+            timeline: source.timeline,
+            offset_bytes: source.offset_bytes,
+            timeline_min: match scene.memory.pointed {
+                Some(pointed) => pointed.timeline_min.min(source.timeline),
+                None => source.timeline,
+            },
+        });
+    }
     if !scene.is_configured {
         return Step::Configure;
     }
@@ -246,9 +258,24 @@ fn detach(scene: &Scene<'_>, barrier: u64) -> Step {
         return Step::Trouble(format!("the server does not stay up: {reason}"));
     }
     match scene.seen {
-        Some(seen) if seen.is_settled => Step::Rest,
+        Some(seen) if seen.is_settled => settle(scene.memory, &seen),
         Some(_) => Step::Wait("it goes through the last that it received".to_owned()),
         None => Step::Wait("the server does not answer yet".to_owned()),
+    }
+}
+
+/// Which branch it is on after it was cut off from a primary, where its data tells.
+fn settle(memory: &Memory, seen: &Seen) -> Step {
+    match memory.pointed {
+        Some(pointed)
+            if seen.timeline == pointed.timeline && seen.offset_bytes >= pointed.offset_bytes =>
+        {
+            Step::NoteBranch {
+                epoch: pointed.epoch,
+            }
+        }
+        Some(pointed) if seen.log_timeline < pointed.timeline_min => Step::NoteUntouched,
+        Some(_) | None => Step::Rest,
     }
 }
 

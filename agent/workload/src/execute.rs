@@ -32,7 +32,10 @@ impl Steward {
             Step::StopOutside => {
                 // Before it ends, so that nobody starts it again past the guard.
                 write_configuration(at, look)?;
-                at.server.stop_outsider().await
+                match look.outsider {
+                    Some(outsider) => at.server.stop_outsider(outsider).await,
+                    None => Ok(()),
+                }
             }
             Step::Configure => {
                 write_configuration(at, look)?;
@@ -47,6 +50,7 @@ impl Steward {
                 is_promotion,
             } => at.kept.change(|memory| {
                 (memory.epoch, memory.branch) = (*epoch, *epoch);
+                memory.pointed = None;
                 memory.may_diverge = true;
                 memory.promotes |= is_promotion;
             }),
@@ -76,9 +80,11 @@ impl Steward {
                 let lineage = self.source(at)?.source.lineage;
                 at.kept.change(|memory| memory.lineage = lineage)
             }
+            Step::NotePointed(pointed) => at.kept.change(|memory| memory.pointed = Some(*pointed)),
+            Step::NoteUntouched => at.kept.change(|memory| memory.pointed = None),
             Step::NoteDiverges => at.kept.change(|memory| memory.may_diverge = true),
             Step::NoteBranch { epoch } => at.kept.change(|memory| {
-                memory.branch = *epoch;
+                (memory.branch, memory.pointed) = (*epoch, None);
                 (memory.is_being_made, memory.may_diverge) = (false, false);
                 memory.promotes = false;
             }),

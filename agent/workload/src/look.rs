@@ -1,5 +1,7 @@
 //! What is seen of a copy in one turn, and what is told of it.
 
+use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use hanse_core::dr::duty::{CopyPlan, Duty};
@@ -9,7 +11,7 @@ use hanse_core::name::ClusterName;
 use hanse_guard::{Process, Status};
 
 use crate::decide::{Data, Ordered, Run, Scene, Seen, Source, Step};
-use crate::postgresql::{Aim, Answer, Configuration, Control, Primary, State, others};
+use crate::postgresql::{Aim, Answer, Configuration, Control, Holder, Primary, State, others};
 use crate::report::CopyReport;
 use crate::steward::{Here, Steward};
 use crate::trouble::Trouble;
@@ -22,6 +24,7 @@ pub(crate) struct Look {
     pub(crate) data: Data,
     process: Run,
     pub(crate) runs_outside: bool,
+    pub(crate) outsider: Option<Holder>,
     ordered: Option<Ordered>,
     may_write_under: Option<u64>,
     pub(crate) answer: Option<Answer>,
@@ -56,7 +59,8 @@ impl Steward {
     pub(crate) async fn look(&mut self, at: &mut Here) -> Result<Look, Trouble> {
         let status = self.guard.status().borrow().clone();
         let process = self.process(status.as_ref());
-        let runs_outside = at.server.outsider().is_some();
+        let outsider = at.server.outsider(status.as_ref(), self.guard.began());
+        let runs_outside = outsider.is_some();
         let has_data = at.server.has_data()?;
         let answer = match has_data && (runs_outside || process == Run::Running) {
             true => at.observer.observe().await.ok(),
@@ -108,11 +112,16 @@ impl Steward {
             is_settled: answer.is_settled,
             offset_bytes: answer.offset_bytes,
             timeline: answer.timeline,
+            log_timeline: match at.kept.get().pointed {
+                Some(_) => log_timeline(&at.server.data.join("pg_wal")),
+                None => 0,
+            },
         });
         Ok(Look {
             data,
             process,
             runs_outside,
+            outsider,
             ordered: self.ordered_now(at),
             may_write_under: status
                 .filter(|status| status.may_write && !status.is_lost)
@@ -219,7 +228,7 @@ impl Steward {
             fences_itself: lease.is_some_and(|lease| lease.fences_itself)
                 && look.process != Run::Unknown,
             position,
-            received_epoch: memory.branch,
+            received_epoch: memory.received_epoch(),
             set: self.set.0.clone(),
             trouble,
             progress,
@@ -251,6 +260,24 @@ impl Steward {
         self.end = Some((control.checkpoint, end));
         Ok(end)
     }
+}
+
+/// The latest timeline that any of the log here is of: what was received lies there before anything
+/// else tells of it.
+fn log_timeline(log: &Path) -> u32 {
+    let Ok(entries) = fs::read_dir(log) else {
+        return u32::MAX;
+    };
+    let timeline = |entry: std::io::Result<fs::DirEntry>| {
+        let name = entry.ok()?.file_name();
+        let name = name.to_str()?;
+        let digits = name
+            .get(..24)
+            .filter(|_| name.len() == 24 || name.ends_with(".partial"))?;
+        u64::from_str_radix(&digits[8..], 16).ok()?;
+        u32::from_str_radix(&digits[..8], 16).ok()
+    };
+    entries.filter_map(timeline).max().unwrap_or(0)
 }
 
 fn role(look: &Look, is_whole: bool) -> CopyRole {

@@ -20,6 +20,10 @@ pub(crate) struct Memory {
     pub(crate) heard: u64,
     /// The lease under which what is here was written last.
     pub(crate) branch: u64,
+    /// The primary that the server was pointed at since, and may have received from; none: everything
+    /// here is of the branch.
+    #[serde(default)]
+    pub(crate) pointed: Option<Pointed>,
     /// The latest run for which it cut its connection to the primary.
     pub(crate) barrier: u64,
     /// The lease under which it writes, or did last.
@@ -35,6 +39,20 @@ pub(crate) struct Memory {
     /// Which lease began each of PostgreSQL's timelines, of those that began under the plan. Two
     /// servers that are promoted from the same place call their timelines alike.
     pub(crate) lineage: Lineage,
+}
+
+/// A primary that a server was pointed at, as it told of itself before that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Pointed {
+    /// Its lease.
+    pub(crate) epoch: u64,
+    /// PostgreSQL's timeline that it wrote on.
+    pub(crate) timeline: u32,
+    /// How far it was.
+    pub(crate) offset_bytes: u64,
+    /// The earliest timeline of it, and of those that the server was pointed at before without
+    /// telling what came of that.
+    pub(crate) timeline_min: u32,
 }
 
 /// Timelines, and the lease that began each.
@@ -53,6 +71,7 @@ impl Memory {
             plan,
             heard: 0,
             branch: 0,
+            pointed: None,
             barrier: 0,
             epoch: 0,
             may_diverge: false,
@@ -61,6 +80,12 @@ impl Memory {
             is_half_rewound: false,
             lineage: Lineage::new(),
         }
+    }
+
+    /// The latest lease of whose primary it may have received anything.
+    pub(crate) fn received_epoch(&self) -> u64 {
+        let pointed = self.pointed.map_or(0, |pointed| pointed.epoch);
+        self.branch.max(pointed)
     }
 }
 

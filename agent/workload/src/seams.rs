@@ -22,4 +22,10 @@ pub trait Guard: Send + Sync {
 
     /// What the guard tells, now and whenever it changes; none: it is not there.
     fn status(&self) -> watch::Receiver<Option<Status>>;
+
+    /// The process that the guard began last, known before it is the server; none: it began none, or
+    /// let it go.
+    fn began(&self) -> Option<u32> {
+        None
+    }
 }

@@ -110,6 +110,7 @@ impl Federation for Files {
         });
         note(&self.0, &format!("renew {epoch} at {now}"));
         match rule {
+            Some("no plan") => Err(RenewalError::NoPlan),
             Some("lost") => Err(RenewalError::Lost),
             Some("silent") | None => std::future::pending().await,
             Some(ttl) => Ok(Duration::from_millis(ttl.parse().unwrap())),

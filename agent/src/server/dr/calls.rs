@@ -109,7 +109,17 @@ pub(in super::super) async fn renew(
         return Err(refused(RefusalKind::Conflict, "No lease", &reason));
     }
     let renewed = voter.replica.renew_lease(&lease, &node, epoch).await;
-    let ttl = renewed.map_err(no_lease)?;
+    let ttl = match renewed {
+        Ok(ttl) => ttl,
+        Err(refusal @ NoLease::Refused(_)) => {
+            // The lease goes with its plan, and what runs stays: its guard is to know which it is.
+            return Err(match voter.confirmed().await?.plans().contains_key(&plan) {
+                true => no_lease(refusal),
+                false => not_declared(&plan),
+            });
+        }
+        Err(error @ NoLease::Unknown(_)) => return Err(no_lease(error)),
+    };
     let state = voter.replica.read();
     if let Some((cluster, offset_bytes)) =
         cluster_of(&state, &plan, &node).zip(request.offset_bytes)
@@ -189,11 +199,7 @@ pub(in super::super) async fn run_plan(
         let state = voter.confirmed().await?;
         return Err(match state.plans().contains_key(&plan) {
             true => Status::unavailable("this voter began to lead just now; try again"),
-            false => refused(
-                RefusalKind::NotFound,
-                "Not found",
-                &format!("No DR plan `{plan}` is declared. See: hanse dr"),
-            ),
+            false => not_declared(&plan),
         });
     };
     let reason = format!("{caller} asks for it");
@@ -277,6 +283,11 @@ fn cluster_of(state: &FederationState, plan: &PlanName, node: &NodeName) -> Opti
 
 fn shortened(sentence: &str) -> String {
     sentence.chars().take(SENTENCE_LENGTH_MAX).collect()
+}
+
+fn not_declared(plan: &PlanName) -> Status {
+    let detail = format!("No DR plan `{plan}` is declared. See: hanse dr");
+    refused(RefusalKind::NotFound, "Not found", &detail)
 }
 
 fn no_lease(error: NoLease) -> Status {

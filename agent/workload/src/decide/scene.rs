@@ -2,7 +2,7 @@
 
 use hanse_core::dr::duty::Duty;
 
-use crate::memory::{Lineage, Memory};
+use crate::memory::{Lineage, Memory, Pointed};
 
 /// What is seen of a copy at one moment.
 #[derive(Debug, Clone)]
@@ -78,6 +78,8 @@ pub(crate) struct Seen {
     pub(crate) is_settled: bool,
     pub(crate) offset_bytes: u64,
     pub(crate) timeline: u32,
+    /// The latest timeline that any of its log is of; 0: it is of no interest.
+    pub(crate) log_timeline: u32,
 }
 
 /// What a primary tells of itself.
@@ -128,6 +130,10 @@ pub(crate) enum Step {
     MarkStandby,
     /// It is about to receive from the primary, on whatever timelines that has.
     NoteLineage,
+    /// It may receive from the primary from now on.
+    NotePointed(Pointed),
+    /// It received nothing of the primary that it was pointed at.
+    NoteUntouched,
     /// It has what the primary doesn't have.
     NoteDiverges,
     NoteBranch {

@@ -5,6 +5,12 @@ use crate::memory::Lineage;
 
 const NOTHING: Ordered = Ordered::Nothing { gives_back: false };
 const GIVES_BACK: Ordered = Ordered::Nothing { gives_back: true };
+const POINTED: Pointed = Pointed {
+    epoch: 7,
+    timeline: 2,
+    offset_bytes: 120,
+    timeline_min: 2,
+};
 const LEADS: Ordered = Ordered::Primary { epoch: 7 };
 
 /// A scene of its own, so that rows say only what is other in them.
@@ -68,6 +74,7 @@ fn standby_at(offset_bytes: u64) -> Seen {
         is_settled: false,
         offset_bytes,
         timeline: 1,
+        log_timeline: 0,
     }
 }
 
@@ -292,6 +299,7 @@ fn a_copy_follows_only_what_it_is_a_part_of() {
             ..standby_at(120)
         });
         stage.memory.lineage = source().lineage;
+        stage.memory.pointed = Some(POINTED);
         stage.data = Data::Whole {
             system: 1,
             is_standby: true,
@@ -299,7 +307,12 @@ fn a_copy_follows_only_what_it_is_a_part_of() {
             timeline: 2,
         };
     };
-    let fits = |stage: &mut Stage| stage.memory.lineage = source().lineage;
+    let knows = |stage: &mut Stage| stage.memory.lineage = source().lineage;
+    let fits = |stage: &mut Stage| {
+        knows(stage);
+        stage.memory.pointed = Some(POINTED);
+    };
+    let point = |pointed| format!("{:?}", Step::NotePointed(pointed));
     let unasked = |stage: &mut Stage| stage.source = None;
     table(vec![
         ("a writer ends", writer("follow"), "Stop"),
@@ -386,6 +399,28 @@ fn a_copy_follows_only_what_it_is_a_part_of() {
             "a fitting one knows of what it will receive",
             standby("follow").but(|s| s.is_configured = false),
             "NoteLineage",
+        ),
+        (
+            "and that it may receive it",
+            standby("follow")
+                .but(knows)
+                .but(|s| s.is_configured = false),
+            &point(POINTED),
+        ),
+        (
+            "also of all that it was pointed at before",
+            standby("follow").but(knows).but(|s| {
+                s.memory.pointed = Some(Pointed {
+                    epoch: 6,
+                    timeline: 1,
+                    offset_bytes: 95,
+                    timeline_min: 1,
+                });
+            }),
+            &point(Pointed {
+                timeline_min: 1,
+                ..POINTED
+            }),
         ),
         (
             "and is pointed",
@@ -521,4 +556,55 @@ fn a_copy_that_is_to_stop_promises_once_it_has() {
             "StopOutside",
         ),
     ]);
+}
+
+#[test]
+fn a_copy_that_was_cut_off_from_a_primary_counts_as_what_its_data_tells() {
+    let settled = |timeline, offset_bytes, log_timeline| {
+        move |stage: &mut Stage| {
+            (stage.memory.barrier, stage.memory.pointed) = (6, Some(POINTED));
+            stage.seen = Some(Seen {
+                is_settled: true,
+                timeline,
+                log_timeline,
+                ..standby_at(offset_bytes)
+            });
+        }
+    };
+    let all = "NoteBranch { epoch: 7 }";
+    table(vec![
+        ("all", standby("detach").but(settled(2, 120, 2)), all),
+        ("not all", standby("detach").but(settled(2, 119, 2)), "Rest"),
+        (
+            "nothing",
+            standby("detach").but(settled(1, 90, 1)),
+            "NoteUntouched",
+        ),
+        (
+            "something, of which the server does not tell yet",
+            standby("detach").but(settled(1, 130, 2)),
+            "Rest",
+        ),
+        (
+            "nothing of this one, and perhaps of one before",
+            standby("detach").but(settled(1, 90, 1)).but(|s| {
+                s.memory.pointed = Some(Pointed {
+                    timeline_min: 1,
+                    ..POINTED
+                });
+            }),
+            "Rest",
+        ),
+    ]);
+}
+
+#[test]
+fn a_copy_tells_of_the_latest_primary_that_it_may_have_received_from() {
+    let mut memory = Memory::new("shop".parse().unwrap());
+    memory.branch = 5;
+    assert_eq!(memory.received_epoch(), 5);
+    memory.pointed = Some(POINTED);
+    assert_eq!(memory.received_epoch(), 7);
+    memory.branch = 9;
+    assert_eq!(memory.received_epoch(), 9);
 }

@@ -6,10 +6,9 @@ use std::path::{Path, PathBuf};
 
 use tokio::process::Command;
 
-use super::STOP_MAX;
 use super::command::run;
+use super::holder::Holder;
 use super::layout::Server;
-use super::session::Postmaster;
 use super::settings;
 use crate::file;
 use crate::trouble::Trouble;
@@ -36,45 +35,21 @@ impl Server {
         self.put_in_place(&beside)
     }
 
-    /// A server that runs on the data and that the guard did not start: it doesn't see the seal.
-    pub(crate) fn outsider(&self) -> Option<Postmaster> {
-        let postmaster = Postmaster::read(&self.data)?;
-        let root = PathBuf::from(format!("/proc/{}/root", postmaster.pid.unsigned_abs()));
-        let seal = self
-            .setup
-            .seal
-            .strip_prefix("/")
-            .unwrap_or(&self.setup.seal);
-        let is_sealed = root.join(seal).exists();
-        (postmaster.is_alive(&self.data) && !is_sealed).then_some(postmaster)
-    }
-
     /// Stops a server that the guard did not start, in good order.
-    pub(crate) async fn stop_outsider(&self) -> Result<(), Trouble> {
-        let Some(postmaster) = self.outsider() else {
-            return Ok(());
-        };
-        if let Some(unit) = unit_of(&postmaster) {
+    pub(crate) async fn stop_outsider(&self, outsider: Holder) -> Result<(), Trouble> {
+        // The unit of one that an earlier guard let go is the guard's own.
+        if let Some(unit) = unit_of(outsider.pid).filter(|_| !outsider.is_sealed) {
             let mut command = Command::new("systemctl");
             command.args(["stop", &unit]).kill_on_drop(true);
             run(&format!("stop {unit}"), &mut command).await?;
         }
-        if self.outsider().is_none() {
-            return Ok(());
-        }
-        let mut command = self.program("pg_ctl");
-        command
-            .args(["stop", "--mode=fast", "--wait", "--silent"])
-            .arg(format!("--timeout={}", STOP_MAX.as_secs()))
-            .arg("--pgdata")
-            .arg(&self.data);
-        let what = "stop the server that runs on the data";
-        run(what, &mut command).await.map(|_| ())
+        self.stop_holder(outsider).await
     }
 
     /// Brings a server that ended by force while it wrote to where its log ends in good order. Nothing
     /// can connect to it meanwhile.
     pub(crate) async fn recover(&self) -> Result<(), Trouble> {
+        self.check_unheld()?;
         let plain = self.plain_configuration()?;
         let mut command = self.program("postgres");
         command
@@ -134,6 +109,7 @@ impl Server {
     pub(crate) fn put_in_place(&self, made: &Path) -> Result<(), Trouble> {
         let data = &self.data;
         if data.join("PG_VERSION").exists() {
+            self.check_unheld()?;
             let old = self.beside("old")?;
             fs::rename(data, &old).map_err(|error| self.not_replaced(&error))?;
         }
@@ -166,11 +142,11 @@ pub(crate) fn read(path: &Path) -> Result<String, Trouble> {
 }
 
 /// The unit of systemd that a server belongs to.
-fn unit_of(postmaster: &Postmaster) -> Option<String> {
+fn unit_of(pid: u32) -> Option<String> {
     if !Path::new("/run/systemd/system").is_dir() {
         return None;
     }
-    let groups = fs::read_to_string(format!("/proc/{}/cgroup", postmaster.pid)).ok()?;
+    let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
     let unit = groups.lines().find_map(|line| line.rsplit('/').next())?;
     unit.ends_with(".service").then(|| unit.to_owned())
 }

@@ -6,6 +6,7 @@ mod command;
 mod configure;
 mod control;
 mod hba;
+mod holder;
 mod layout;
 mod lsn;
 mod names;
@@ -20,6 +21,7 @@ mod withdraw;
 
 pub(crate) use configure::{Aim, Configuration, Own, let_listen_early, others, reload};
 pub(crate) use control::{Control, State};
+pub(crate) use holder::Holder;
 pub(crate) use layout::Server;
 pub(crate) use names::slot;
 pub(crate) use observe::{Answer, Observer};

@@ -24,6 +24,7 @@ impl Server {
 
     /// Takes away what the primary doesn't have. Cut off in its midst it leaves nothing usable.
     pub(crate) async fn rewind(&self, connection: &str) -> Result<(), Trouble> {
+        self.check_unheld()?;
         self.run_rewind(connection, &[]).await?;
         self.mark_standby()
     }

@@ -27,6 +27,7 @@ impl Server {
         mut progress: impl FnMut(String),
         before: impl FnOnce() -> Result<(), Trouble>,
     ) -> Result<(), Trouble> {
+        self.check_unheld()?;
         self.clear_beside()?;
         self.check_space(primary.size_bytes)?;
         progress("it begins to copy the primary's data".to_owned());

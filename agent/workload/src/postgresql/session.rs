@@ -32,7 +32,6 @@ pub(crate) struct Session {
 /// What a server writes about itself into its `postmaster.pid`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Postmaster {
-    pub(crate) pid: i32,
     port: u16,
     sockets: PathBuf,
 }
@@ -44,19 +43,13 @@ impl Postmaster {
 
     fn parse(text: &str) -> Option<Self> {
         let lines: Vec<&str> = text.lines().map(str::trim).collect();
+        // The number of a process of its own namespace, which is of no use here.
+        lines.first()?.parse::<i32>().ok()?;
         let sockets = PathBuf::from(lines.get(4).copied().unwrap_or_default());
         Some(Self {
-            pid: lines.first()?.parse().ok()?,
             port: lines.get(3).and_then(|port| port.parse().ok()).unwrap_or(0),
             sockets,
         })
-    }
-
-    /// Whether it runs: another process may have its number by now.
-    pub(crate) fn is_alive(&self, data: &Path) -> bool {
-        let folder = fs::read_link(format!("/proc/{}/cwd", self.pid.unsigned_abs()));
-        let data = fs::canonicalize(data);
-        matches!((folder, data), (Ok(folder), Ok(data)) if folder == data)
     }
 }
 
@@ -181,9 +174,9 @@ mod tests {
     fn where_a_server_listens_is_read_from_what_it_wrote() {
         let text = "4711\n/data\n1700000000\n5433\n/run/postgresql\nlocalhost\n  1 2\nready   \n";
         let postmaster = Postmaster::parse(text).unwrap();
-        assert_eq!((postmaster.pid, postmaster.port), (4711, 5433));
+        assert_eq!(postmaster.port, 5433);
         assert_eq!(postmaster.sockets, Path::new("/run/postgresql"));
         assert_eq!(Postmaster::parse(""), None);
-        assert_eq!(Postmaster::parse("-4711\n/data\n").unwrap().pid, -4711);
+        assert!(Postmaster::parse("-4711\n/data\n").is_some());
     }
 }

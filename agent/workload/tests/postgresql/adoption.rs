@@ -141,6 +141,82 @@ async fn a_start_past_the_guard_fails() {
     assert!(words.contains("seal/seal"), "{words}");
 }
 
+/// A server as an earlier guard let it go: it sees the seal, and is PID 1 of its namespace.
+fn let_go(copy: &Copy) -> std::process::Child {
+    let (user, group) = crate::laboratory::postgres_id();
+    let script =
+        "mount -t tmpfs none \"$0\" && touch \"$0/seal\" && chmod 755 \"$0\" && exec \"$@\"";
+    let postgres = program("postgres");
+    let server = postgres.get_args().last().unwrap().to_owned();
+    let child = std::process::Command::new("unshare")
+        .args(["--pid", "--fork", "--kill-child", "--mount", "--mount-proc"])
+        .args(["sh", "-c", script])
+        .arg(copy.setup.seal.parent().unwrap())
+        .args(["setpriv", "--clear-groups"])
+        .args([format!("--reuid={user}"), format!("--regid={group}")])
+        .arg(server)
+        .arg("-D")
+        .arg(copy.data())
+        .arg("-c")
+        .arg(format!(
+            "unix_socket_directories={}",
+            copy.folder.join("sockets").display()
+        ))
+        .arg("-c")
+        .arg("listen_addresses=")
+        .env("LC_ALL", "C")
+        .stderr(std::process::Stdio::null())
+        .spawn();
+    child.expect("unshare is missing: run `apt-get install util-linux`")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_an_earlier_guard_let_go_is_found_and_stopped_before_another_starts() {
+    let mut lab = Laboratory::new(&["a"]);
+    lab.tell(0, Duty::Wait);
+    let made = |told: &CopyReport| told.role == CopyRole::Stopped;
+    lab.copies[0].until("the database is made", made).await;
+    let mut server = let_go(&lab.copies[0]);
+    let told = lab.copies[0].until("it is told of", leads(0)).await;
+    assert_eq!(told.epoch, 0, "it writes under no lease");
+    let number = fs::read_to_string(lab.copies[0].data().join("postmaster.pid")).unwrap();
+    assert_eq!(number.lines().next(), Some("1"), "of its own namespace");
+
+    lab.lead(0, 5, SyncSet::default());
+    lab.copies[0].until("it leads", leads(5)).await;
+    assert!(server.wait().unwrap().success(), "it ended in good order");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_takes_the_place_of_data_that_an_earlier_guards_server_runs_on() {
+    let mut lab = pair().await;
+    lab.copies[1].kill();
+    lab.tell(1, Duty::Stop { barrier: 3 });
+    lab.copies[1].start();
+    let stopped = |told: &CopyReport| told.role == CopyRole::Stopped && told.barrier == 3;
+    lab.copies[1].until("it stopped", stopped).await;
+    lab.copies[1].kill();
+    let made = lab.copies[1].made();
+    // It is as if nothing was known of the copy, so that it would be made anew.
+    fs::remove_file(lab.copies[1].data().join("standby.signal")).unwrap();
+    let mut server = let_go(&lab.copies[1]);
+    let folder = lab.copies[1].setup.memory.clone();
+    for entry in fs::read_dir(folder).unwrap().flatten() {
+        fs::remove_file(entry.path()).unwrap();
+    }
+    lab.copies[1].start();
+    lab.follow(1, 0, 5);
+    let warned = |told: &CopyReport| {
+        let trouble = told.trouble.as_deref().unwrap_or_default();
+        trouble.contains("a server runs on this data")
+    };
+    lab.copies[1].until("it is in trouble", warned).await;
+    assert_eq!(lab.copies[1].made(), made, "the data is what it was");
+    assert_eq!(server.try_wait().unwrap(), None);
+    server.kill().unwrap();
+    server.wait().unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_kept_no_more_goes_on_without_anything_of_ours() {
     let mut lab = pair().await;
