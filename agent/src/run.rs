@@ -46,7 +46,7 @@ where
     let (node, federation) = (settings.node.clone(), settings.federation.clone());
     let mut serving = Serving::begin(&folder, settings, &stop).await?;
     let hands = Arc::new(start_hands().await?);
-    let copies = watch::channel(Arc::new(Told::read(&folder)?)).0;
+    let copies = watch::channel(Arc::new(Told::read_or_begin_anew(&folder)?)).0;
     notify::ready();
     tracing::info!(%node, %federation, "agent ready");
     loop {

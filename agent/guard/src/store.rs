@@ -210,6 +210,13 @@ pub(crate) fn began(folder: &Path) -> Option<u32> {
     is_it.then_some(started.pid)
 }
 
+/// The folder in which the program of a guard's latest order works; none: it has no such order.
+#[must_use]
+pub fn ordered_folder(folder: &Path) -> Option<PathBuf> {
+    let content = file::read_bounded(&folder.join(ORDER_FILE), SIZE_MAX).ok()??;
+    Some(parse(&content)?.program?.folder)
+}
+
 fn parse(content: &[u8]) -> Option<Order> {
     let text = std::str::from_utf8(content).ok()?;
     let (checksum, text) = text.split_once('\n')?;
@@ -256,6 +263,7 @@ mod tests {
         assert_eq!(store.order().unwrap(), None);
         write_order(&store.order_path(), &order()).unwrap();
         assert_eq!(store.order().unwrap(), Some(order()));
+        assert_eq!(ordered_folder(folder.path()), None, "nothing is to run");
     }
 
     #[test]

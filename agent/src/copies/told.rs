@@ -45,6 +45,20 @@ impl Told {
         })
     }
 
+    /// What is on the disk, for the agent. A file that can't be believed is set aside: the voters say
+    /// again what the copies have to be, and no copy obeys what is older than what it obeyed.
+    pub fn read_or_begin_anew(folder: &DataFolder) -> Result<Self, DataError> {
+        let error = match Self::read(folder) {
+            Ok(told) => return Ok(told),
+            Err(error @ DataError::Problem(_)) => error,
+            Err(error) => return Err(error),
+        };
+        let aside = folder.set_aside(&folder.copies())?;
+        let aside = aside.unwrap_or_default();
+        tracing::error!(%error, aside = %aside.display(), "going on without it");
+        Ok(Self::default())
+    }
+
     /// Takes what a voter says, unless this node heard something newer; yields what comes of it.
     pub fn heard(&self, message: &proto::CopyPlans) -> Result<Option<Self>, Vec<Finding>> {
         if message.revision < self.revision {
@@ -156,5 +170,10 @@ mod tests {
         std::fs::write(folder.copies(), &bytes[..bytes.len() - 1]).unwrap();
         let error = Told::read(&folder).unwrap_err().to_string();
         assert!(error.contains("is damaged"), "{error}");
+        let anew = Told::read_or_begin_anew(&folder).unwrap();
+        assert_eq!(anew, Told::default());
+        assert_eq!(Told::read(&folder).unwrap(), Told::default());
+        let aside = std::fs::read_dir(parent.path()).unwrap().count();
+        assert_eq!(aside, 1, "it is kept");
     }
 }

@@ -7,10 +7,10 @@
 mod addresses;
 mod federation;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use hanse_core::name::PlanName;
 use hanse_core::object::dr_plan::Workload;
 use hanse_guard::{Config, Ended, Seams, Service, SystemClock};
@@ -36,17 +36,10 @@ pub async fn run(
     plan: &PlanName,
     stop: CancellationToken,
 ) -> anyhow::Result<Ended> {
-    let told = Told::read(folder)?;
-    let (_, copy) = told.copies.get(plan).with_context(|| {
-        format!(
-            "this node has no copy of the DR plan `{plan}`; the agent starts the guards of those \
-             that it has"
-        )
-    })?;
-    let Workload::Postgresql(postgresql) = &copy.workload;
+    let data = data_directory(folder, plan)?;
     let seams = Seams {
         federation: Arc::new(federation::Voters::start(folder, plan.clone())?),
-        watch: Box::new(PostgresqlWatch::new(postgresql.data_directory.as_ref())),
+        watch: Box::new(PostgresqlWatch::new(&data)),
         addresses: Arc::new(addresses::Loopback::open()?),
         clock: Arc::new(SystemClock),
     };
@@ -61,6 +54,26 @@ pub async fn run(
     notify::ready();
     let ended = service.run(stop).await;
     ended.map_err(|error| anyhow::anyhow!(error.sentence()))
+}
+
+/// Where the workload's data is. If what the agent keeps of the copies is damaged, the guard's own
+/// order says it too: its program works there.
+fn data_directory(folder: &DataFolder, plan: &PlanName) -> anyhow::Result<PathBuf> {
+    let told = Told::read(folder);
+    if let Ok(told) = &told
+        && let Some((_, copy)) = told.copies.get(plan)
+    {
+        let Workload::Postgresql(postgresql) = &copy.workload;
+        return Ok(PathBuf::from(&postgresql.data_directory));
+    }
+    if let Some(data) = hanse_guard::ordered_folder(&folder.copy(plan)) {
+        return Ok(data);
+    }
+    told?;
+    anyhow::bail!(
+        "this node has no copy of the DR plan `{plan}`; the agent starts the guards of those that \
+         it has"
+    )
 }
 
 /// Tells systemd that the loop turns: one that doesn't is ended, and with it what it guards.

@@ -4,6 +4,7 @@
 //! under its lease. [`Steward`] keeps one copy: it looks, decides the next step by one pure function
 //! (`decide`), takes it, and reports. Every step may be cut off at any instant and taken again.
 
+mod announced;
 mod decide;
 mod execute;
 mod file;

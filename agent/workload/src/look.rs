@@ -1,9 +1,11 @@
 //! What is seen of a copy in one turn, and what is told of it.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use hanse_core::dr::choose::SyncSet;
 use hanse_core::dr::duty::{CopyPlan, Duty};
 use hanse_core::dr::position::Position;
 use hanse_core::dr::sight::CopyRole;
@@ -15,9 +17,6 @@ use crate::postgresql::{Aim, Answer, Configuration, Control, Holder, Primary, St
 use crate::report::CopyReport;
 use crate::steward::{Here, Steward};
 use crate::trouble::Trouble;
-
-/// PostgreSQL tells what it was configured with a moment before all its processes go by it.
-const SETTLING: Duration = Duration::from_millis(500);
 
 /// What is seen in one turn.
 pub(crate) struct Look {
@@ -229,24 +228,19 @@ impl Steward {
                 && look.process != Run::Unknown,
             position,
             received_epoch: memory.received_epoch(),
-            set: self.set.0.clone(),
+            set: self.set.in_effect().clone(),
             trouble,
             progress,
         })
     }
 
-    /// Takes what the server says of who has each commit, once it has said so for a moment.
+    /// Takes what the server says of who has each commit.
     fn note_set(&mut self, look: &Look) {
-        let Some(told) = look.answer.as_ref().and_then(|answer| answer.set.clone()) else {
-            return;
-        };
-        match &self.set.1 {
-            Some((set, since)) if *set == told => {
-                if since.elapsed() >= SETTLING {
-                    self.set.0 = told;
-                }
-            }
-            Some(_) | None => self.set.1 = Some((told, Instant::now())),
+        if let Some(answer) = &look.answer
+            && let Some(told) = &answer.set
+        {
+            let how = (answer.writes, answer.checkpointer_rests);
+            self.set.told(told, how, Instant::now());
         }
     }
 
@@ -302,7 +296,10 @@ fn aim(at: &Here) -> Result<Option<Aim>, Trouble> {
     let memory = at.kept.get();
     Ok(match &at.plan.duty {
         Duty::Wait | Duty::Stop { .. } => None,
-        Duty::Detach { .. } => Some(Aim::default()),
+        Duty::Detach { .. } => Some(Aim {
+            set: anybody(&at.plan),
+            ..Aim::default()
+        }),
         Duty::Lead { epoch, set, .. } => Some(Aim {
             set: set.clone(),
             // Whoever asks may follow from the moment on when the timeline is known.
@@ -316,6 +313,7 @@ fn aim(at: &Here) -> Result<Option<Aim>, Trouble> {
         Duty::Follow { primary, .. } => match followed(&at.plan) {
             Some(address) => Some(Aim {
                 source: Some(address),
+                set: anybody(&at.plan),
                 ..Aim::default()
             }),
             None => {
@@ -325,6 +323,16 @@ fn aim(at: &Here) -> Result<Option<Aim>, Trouble> {
             }
         },
     })
+}
+
+/// All other copies, one of which is to have each commit. On a standby that means nothing but that
+/// commits wait from its promotion on, whoever has to have them then.
+fn anybody(plan: &CopyPlan) -> SyncSet {
+    let members: BTreeSet<_> = others(plan).map(|(cluster, _)| cluster.clone()).collect();
+    match members.is_empty() {
+        true => SyncSet::default(),
+        false => SyncSet { members, needed: 1 },
+    }
 }
 
 /// The address of the primary that is to be followed.

@@ -4,15 +4,15 @@
 //! can be taken again.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use hanse_core::dr::choose::SyncSet;
 use hanse_core::dr::duty::CopyPlan;
 use hanse_core::name::NodeName;
 use hanse_core::object::dr_plan::Workload;
 use hanse_guard::Order;
 use tokio::sync::watch;
 
+use crate::announced::Announced;
 use crate::decide::{Ordered, Step, decide};
 use crate::memory::Kept;
 use crate::postgresql::{Observer, Own, Primary, Server, Setup};
@@ -40,8 +40,8 @@ pub struct Steward {
     pub(crate) source: Option<(NodeName, u64, Primary)>,
     /// For whom the server was prepared last.
     pub(crate) provided: Option<String>,
-    /// Who has each commit, and since when the server says so.
-    pub(crate) set: (SyncSet, Option<(SyncSet, Instant)>),
+    /// Who has each commit.
+    pub(crate) set: Announced,
     /// The end of the log of a server that stands still, by its last checkpoint.
     pub(crate) end: Option<(u64, u64)>,
     obeyed: u64,
@@ -74,7 +74,7 @@ impl Steward {
             ordered: None,
             source: None,
             provided: None,
-            set: (SyncSet::default(), None),
+            set: Announced::default(),
             end: None,
             obeyed: 0,
         };

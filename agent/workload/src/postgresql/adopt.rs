@@ -1,6 +1,7 @@
 //! Servers that are made here, that somebody else started, or that ended by force.
 
 use std::fs;
+use std::io;
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 
@@ -17,7 +18,7 @@ impl Server {
     /// Makes an empty database.
     pub(crate) async fn create(&self) -> Result<(), Trouble> {
         let beside = self.beside("new")?;
-        self.clear_beside()?;
+        self.clear_beside().await?;
         make_for(self, &beside)?;
         let mut command = self.program("initdb");
         command
@@ -32,7 +33,7 @@ impl Server {
             .arg(&self.user.name)
             .args(["--auth-local=peer", "--auth-host=scram-sha-256"]);
         run("make the database", &mut command).await?;
-        self.put_in_place(&beside)
+        self.put_in_place(&beside).await
     }
 
     /// Stops a server that the guard did not start, in good order.
@@ -91,22 +92,36 @@ impl Server {
         Ok(format!(".{}.hanse-", name.to_string_lossy()))
     }
 
-    /// Removes what earlier attempts left beside the data directory.
-    pub(crate) fn clear_beside(&self) -> Result<(), Trouble> {
+    /// Removes what earlier attempts left beside the data directory. That may be much, so a thread of
+    /// its own does it; what is made from here on is none of it.
+    pub(crate) async fn clear_beside(&self) -> Result<(), Trouble> {
         let prefix = self.beside_prefix()?;
         let parent = self.data.parent().unwrap_or(Path::new("/"));
         let entries = fs::read_dir(parent).map_err(|error| Trouble::io("read", parent, &error))?;
-        for entry in entries.flatten() {
-            if entry.file_name().to_string_lossy().starts_with(&prefix) {
-                let path = entry.path();
-                fs::remove_dir_all(&path).map_err(|error| Trouble::io("remove", &path, &error))?;
+        let is_left = |entry: &fs::DirEntry| {
+            let name = entry.file_name();
+            name.to_string_lossy().starts_with(&prefix)
+        };
+        let left = entries.flatten().filter(is_left);
+        let left: Vec<PathBuf> = left.map(|entry| entry.path()).collect();
+        let remove = move || {
+            for path in left {
+                match fs::remove_dir_all(&path) {
+                    // An attempt that was given up may still be at it.
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                        return Err(Trouble::io("remove", &path, &error));
+                    }
+                    Ok(()) | Err(_) => {}
+                }
             }
-        }
-        Ok(())
+            Ok(())
+        };
+        let removed = tokio::task::spawn_blocking(remove).await;
+        removed.map_err(|error| Trouble(format!("unable to clear up: {error}")))?
     }
 
     /// Has what was made beside take the data directory's place, whatever was there.
-    pub(crate) fn put_in_place(&self, made: &Path) -> Result<(), Trouble> {
+    pub(crate) async fn put_in_place(&self, made: &Path) -> Result<(), Trouble> {
         let data = &self.data;
         if data.join("PG_VERSION").exists() {
             self.check_unheld()?;
@@ -115,7 +130,7 @@ impl Server {
         }
         fs::rename(made, data).map_err(|error| self.not_replaced(&error))?;
         file::sync_folder_of(data).map_err(|error| Trouble::io("sync", data, &error))?;
-        self.clear_beside()
+        self.clear_beside().await
     }
 
     fn not_replaced(&self, error: &std::io::Error) -> Trouble {

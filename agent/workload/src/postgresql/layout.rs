@@ -1,10 +1,12 @@
 //! Where a server is: its data, its configuration, its programs, its user.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use hanse_core::object::dr_plan::Postgresql;
 
@@ -14,6 +16,9 @@ use crate::trouble::Trouble;
 /// Versions that are known to work as this crate thinks.
 const VERSIONS: std::ops::RangeInclusive<u32> = 14..=18;
 const PROGRAMS: &str = "/usr/lib/postgresql";
+
+/// Users that were looked up: each turn asks for one, and a program tells.
+static USERS: Mutex<BTreeMap<String, User>> = Mutex::new(BTreeMap::new());
 
 /// Where things of a copy are, beside what the plan says.
 #[derive(Debug, Clone)]
@@ -163,6 +168,16 @@ impl Server {
 
 /// A user by name or number.
 pub(super) fn user(who: &str) -> Result<User, Trouble> {
+    let mut known = USERS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(user) = known.get(who) {
+        return Ok(user.clone());
+    }
+    let user = look_up(who)?;
+    known.insert(who.to_owned(), user.clone());
+    Ok(user)
+}
+
+fn look_up(who: &str) -> Result<User, Trouble> {
     let output = Command::new("getent").args(["passwd", who]).output();
     let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
     let parsed = text.ok().and_then(|text| {

@@ -17,6 +17,9 @@ const ANSWER_MAX: Duration = Duration::from_millis(900);
 /// The startup process waits so once it has gone through all that is there.
 const EXHAUSTED: &str = "RecoveryRetrieveRetryInterval";
 
+/// The checkpointer waits so for its next work.
+const RESTS: &str = "CheckpointerMain";
+
 const QUESTION: &str = "
 select not pg_is_in_recovery() as writes,
   (case when pg_is_in_recovery()
@@ -32,6 +35,7 @@ select not pg_is_in_recovery() as writes,
   current_setting('primary_conninfo') as conninfo,
   current_setting('hanse.settings', true) as settings,
   (select wait_event from pg_stat_activity where backend_type = 'startup') as waits,
+  (select wait_event from pg_stat_activity where backend_type = 'checkpointer') as checkpointer,
   (select system_identifier from pg_control_system()) as system
 from pg_control_recovery() recovery cross join pg_control_checkpoint() checkpoint
   left join pg_stat_wal_receiver receiver on true";
@@ -48,6 +52,8 @@ pub(crate) struct Answer {
     pub(crate) is_settled: bool,
     /// Who has each commit, as it is in effect; none: it was not we who said so.
     pub(crate) set: Option<SyncSet>,
+    /// The checkpointer waits for something to do, so it has read what it was to read.
+    pub(crate) checkpointer_rests: bool,
     /// The digest of our settings that are in effect.
     pub(crate) settings: Option<String>,
     pub(crate) system: u64,
@@ -98,7 +104,7 @@ impl Watch for PostgresqlWatch {
             writes: answer.writes,
             receives: answer.receives_from.is_some(),
             offset_bytes: answer.offset_bytes,
-            set: answer.set.unwrap_or_default(),
+            set: answer.set.filter(|_| answer.writes).unwrap_or_default(),
         })
     }
 }
@@ -121,6 +127,7 @@ fn read(row: &SimpleQueryRow) -> Option<Answer> {
         },
         is_settled: !writes && is_cut && row.get("waits") == Some(EXHAUSTED),
         set: names::read_set(row.get("names")?),
+        checkpointer_rests: row.get("checkpointer") == Some(RESTS),
         settings: row.get("settings").map(str::to_owned),
         system: row.get("system")?.parse().ok()?,
     })

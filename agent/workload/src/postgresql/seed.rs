@@ -28,7 +28,7 @@ impl Server {
         before: impl FnOnce() -> Result<(), Trouble>,
     ) -> Result<(), Trouble> {
         self.check_unheld()?;
-        self.clear_beside()?;
+        self.clear_beside().await?;
         self.check_space(primary.size_bytes)?;
         progress("it begins to copy the primary's data".to_owned());
         let beside = self.beside("new")?;
@@ -74,7 +74,7 @@ impl Server {
         // It never starts as one that writes.
         self.mark_standby_in(&beside)?;
         before()?;
-        self.put_in_place(&beside)
+        self.put_in_place(&beside).await
     }
 
     /// Has the server start as a standby.
