@@ -428,9 +428,9 @@ fn a_lease_that_an_earlier_guard_gave_back_is_lost_and_goes_back_until_that_is_a
     let back = Command::GiveBack { epoch: 7 };
     let leads = || order(1, Some(lease(7)), Some(program()));
     let mut machine = after_going_back(leads(), false);
-    assert_eq!(machine.step(seconds(100)), [back.clone()]);
+    assert_eq!(machine.step(seconds(100)), std::slice::from_ref(&back));
     machine.answered(7, seconds(100), TTL);
-    assert_eq!(machine.step(seconds(101)), [back.clone()]);
+    assert_eq!(machine.step(seconds(101)), std::slice::from_ref(&back));
     machine.went_back(7);
     assert_eq!(machine.step(seconds(103)), []);
 
