@@ -196,6 +196,43 @@ impl Stage {
                 let message = proto::RemoveVoterRequest { node, request_id };
                 one(Call::RemoveVoter, message.encode_to_vec())
             }
+            "ReportCopy" => {
+                let status = proto::CopyStatus {
+                    plan: fresh,
+                    role: "absent".to_owned(),
+                    ..Default::default()
+                };
+                let message = proto::ReportCopyRequest {
+                    status: Some(status),
+                    heard_revision: 0,
+                };
+                one(Call::ReportCopy, message.encode_to_vec())
+            }
+            "RenewLease" => {
+                let message = proto::RenewLeaseRequest {
+                    plan: fresh,
+                    epoch: 1,
+                    offset_bytes: None,
+                };
+                one(Call::Lease, message.encode_to_vec())
+            }
+            "ReleaseLease" => {
+                let message = proto::ReleaseLeaseRequest {
+                    plan: fresh,
+                    epoch: 1,
+                    request_id,
+                };
+                one(Call::Lease, message.encode_to_vec())
+            }
+            "RunPlan" => {
+                let message = proto::RunPlanRequest {
+                    plan: fresh,
+                    ask: Some(proto::run_plan_request::Ask::Pause(true)),
+                    request_id,
+                };
+                one(Call::RunPlan, message.encode_to_vec())
+            }
+            "PlanStatus" => one(Call::PlanStatus, Vec::new()),
             "/raft.v1.Consensus/Ask"
             | "/raft.v1.Consensus/AskAtLength"
             | "/raft.v1.Consensus/Time" => one(Call::Consensus, Vec::new()),
