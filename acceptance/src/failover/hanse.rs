@@ -156,7 +156,16 @@ impl Cluster for Hanse<'_> {
             holders.count()
         };
         let is_over = status["run"].is_null();
-        Ok(is_over && has_role("primary") == 1 && has_role("following") == usize::from(COPIES) - 1)
+        let trouble = |copy: &Value| {
+            copy["trouble"]
+                .as_str()
+                .is_some_and(|text| !text.is_empty())
+        };
+        let is_well = !copies.iter().any(trouble);
+        Ok(is_over
+            && is_well
+            && has_role("primary") == 1
+            && has_role("following") == usize::from(COPIES) - 1)
     }
 
     fn decider(&self) -> Result<u8> {

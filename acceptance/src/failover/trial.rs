@@ -1,6 +1,7 @@
 //! One fault, once: a system is raised anew, written to, hurt, mended and counted.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -16,6 +17,8 @@ use super::{load, now_ns, writers};
 use crate::laboratory::{Invocation, Laboratory, Process};
 use crate::wait::{pause_before_fault, wait_until_true};
 
+/// The bench's own file.
+const PROGRAM: &str = "bench_failover";
 /// Clients that write.
 const CLIENTS: u32 = 4;
 /// How long the first writes may take.
@@ -181,7 +184,7 @@ fn start_load(laboratory: &Laboratory, cluster: &dyn Cluster) -> Result<Process>
 }
 
 fn start_observer(laboratory: &Laboratory, cluster: &dyn Cluster) -> Result<Process> {
-    let program = std::env::current_exe().context("unable to find this program")?;
+    let program = program()?;
     let first = cluster.copies().first().context("the system has no copy")?;
     let mut observe = cluster.server(*first).client(program).arg("observe");
     for number in cluster.copies() {
@@ -192,9 +195,17 @@ fn start_observer(laboratory: &Laboratory, cluster: &dyn Cluster) -> Result<Proc
     laboratory.spawn("observer", observe)
 }
 
+/// The bench, which is the load and the observer too. A test of this package lies one folder deeper.
+fn program() -> Result<PathBuf> {
+    let current = std::env::current_exe().context("unable to find this program")?;
+    let folders = current.ancestors().skip(1).take(2);
+    let mut programs = folders.map(|folder| folder.join(PROGRAM));
+    let found = programs.find(|program| program.is_file());
+    found.with_context(|| format!("{PROGRAM} is not built: run `cargo build -p hanse-acceptance`"))
+}
+
 fn itself() -> Result<Invocation> {
-    let program = std::env::current_exe().context("unable to find this program")?;
-    Ok(Invocation::new(program))
+    Ok(Invocation::new(program()?))
 }
 
 /// Whether a commit was acknowledged just now.
