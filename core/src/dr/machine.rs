@@ -248,37 +248,42 @@ fn fencing(terms: &Terms, record: &PlanRecord, sight: &Sight, run: &Run) -> Next
         allows_data_loss: run.allows_data_loss,
         only: run.to.as_ref(),
     };
-    match choose::choose(&candidates, &demand) {
-        Ok(choice) if record.set.is_empty() && sight.step_for < ANSWERS_MAX => {
-            // Whoever is there and has not answered yet may have more.
-            let is_awaited = |cluster: &&ClusterName| {
-                let copy = sight.copies.get(*cluster);
-                copy.is_some_and(|copy| {
-                    let has_answered = copy.barrier >= run.began_revision && copy.is_detached();
-                    copy.role.is_whole() && copy.ago < terms.timings.lately() && !has_answered
-                })
-            };
-            let mut others = record.standbys().map(|(cluster, _)| cluster);
-            match others.find(is_awaited) {
-                Some(other) if *other != choice.cluster => {
-                    Next::Wait(format!("`{other}` is to tell how far it is"))
-                }
-                Some(_) | None => promote(
-                    terms,
-                    record,
-                    sight,
-                    (&choice.cluster, choice.position, choice.lag_bytes),
-                ),
-            }
-        }
-        Ok(choice) => promote(
+    let choice = match choose::choose(&candidates, &demand) {
+        Ok(choice) => choice,
+        Err(refusal) => return Next::Wait(refusal.to_string()),
+    };
+    match awaited(terms, record, sight, run) {
+        Some(other) => Next::Wait(format!("`{other}` is to tell how far it is")),
+        None => promote(
             terms,
             record,
             sight,
             (&choice.cluster, choice.position, choice.lag_bytes),
         ),
-        Err(refusal) => Next::Wait(refusal.to_string()),
     }
+}
+
+/// A standby that is there, has not answered yet, and may have more than whoever was chosen: it is
+/// waited for a little, unless the log says who has everything.
+fn awaited<'a>(
+    terms: &Terms,
+    record: &'a PlanRecord,
+    sight: &Sight,
+    run: &Run,
+) -> Option<&'a ClusterName> {
+    if !record.set.is_empty() || sight.step_for >= ANSWERS_MAX {
+        return None;
+    }
+    let is_awaited = |copy: &CopySight| {
+        copy.role.is_whole() && copy.ago < terms.timings.lately() && !has_answered(run, copy)
+    };
+    let mut standbys = record.standbys().map(|(cluster, _)| cluster);
+    standbys.find(|cluster| sight.copies.get(*cluster).is_some_and(is_awaited))
+}
+
+/// Whether a copy cut its connection for this run: what it told since stays true, even if it is gone.
+fn has_answered(run: &Run, copy: &CopySight) -> bool {
+    copy.barrier >= run.began_revision && copy.is_detached()
 }
 
 /// Everybody with a copy, the primary's own among them, in the plan's order; whoever was tried in
@@ -290,8 +295,7 @@ fn candidates(terms: &Terms, record: &PlanRecord, sight: &Sight, run: &Run) -> V
         .partition(|cluster| run.failed.contains(cluster));
     let candidate = |cluster: &ClusterName| {
         let copy = sight.copies.get(cluster);
-        // What it told stays true, and counts, even if it is gone since.
-        let answer = copy.filter(|copy| copy.barrier >= run.began_revision && copy.is_detached());
+        let answer = copy.filter(|copy| has_answered(run, copy));
         let silent = |copy: &CopySight| {
             let is_silent = copy.ago >= terms.timings.silence_max();
             is_silent.then(|| "it is silent".to_owned())
