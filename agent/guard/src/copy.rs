@@ -34,6 +34,8 @@ pub(crate) enum Ending {
     Killed {
         /// Why.
         why: String,
+        /// When.
+        at: Duration,
     },
 }
 

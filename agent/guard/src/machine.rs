@@ -198,7 +198,7 @@ impl Machine {
         let (ended, by_itself) = match &copy.ending {
             None => (how.to_owned(), true),
             Some(Ending::Asked { .. }) => (how.to_owned(), false),
-            Some(Ending::Killed { why }) => (why.clone(), false),
+            Some(Ending::Killed { why, .. }) => (why.clone(), false),
         };
         self.ended = Some(ended);
         // The kernel's timer may have ended it while this process stood still.

@@ -19,9 +19,10 @@ use crate::keeping::{Keeping, Told, wait_readable};
 use crate::machine::Machine;
 use crate::message::milliseconds;
 use crate::order::{Order, Status};
-use crate::seams::{Addresses, Federation, Observation, RenewalError, Watch};
+use crate::seams::{Addresses, Federation, Observation, RenewalError, Watch, Watchdog};
 use crate::socket::{self, Asked, refused};
 use crate::store::{self, Store};
+use crate::watchdog::{Dog, Opened};
 use crate::wire::{Reply, Request};
 
 /// The loop turns at least this often: a jump of the clock is noticed, and a watchdog hears of it.
@@ -49,6 +50,8 @@ pub struct Seams {
     pub watch: Box<dyn Watch>,
     /// Moves the service address.
     pub addresses: Arc<dyn Addresses>,
+    /// Resets the host.
+    pub watchdog: Arc<dyn Watchdog>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
 }
@@ -74,6 +77,7 @@ pub(super) enum Event {
     WentBack(u64, Result<(), RenewalError>),
     Observed(u64, Option<Observation>),
     Stored(Box<Order>, Result<(), Error>, oneshot::Sender<Reply>),
+    Opened(Opened),
 }
 
 /// A guard.
@@ -82,6 +86,7 @@ pub struct Service {
     pub(super) store: Store,
     pub(super) machine: Machine,
     pub(super) jumps: Jumps,
+    pub(super) dog: Dog,
     pub(super) federation: Arc<dyn Federation>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) addresses: Arc<dyn Addresses>,
@@ -119,6 +124,7 @@ impl Service {
             store,
             machine,
             jumps: Jumps::default(),
+            dog: Dog::new(seams.watchdog),
             federation: seams.federation,
             clock: seams.clock,
             addresses: seams.addresses,
@@ -174,7 +180,8 @@ impl Service {
                 carrier.gone().await;
                 break Ended::Stopped;
             }
-            let wait = self.machine.next(now).saturating_sub(now).min(TURN_MAX);
+            let wait = self.machine.next(now).saturating_sub(now);
+            let wait = wait.min(TURN_MAX).min(self.dog.turn_max());
             tokio::select! {
                 // In this order: what happened counts before what is asked.
                 biased;
@@ -186,6 +193,7 @@ impl Service {
                 () = tokio::time::sleep(wait) => {}
             }
         };
+        self.leave_watchdog();
         // Every client hears the last word, if it listens.
         drop(self.status);
         let _ = timeout(FAREWELL_MAX, async {
@@ -203,12 +211,15 @@ impl Service {
             self.machine.jumped(now);
         }
         let commands = self.machine.step(now);
+        // Before anything starts: from then on it has to be there.
+        let vigil = self.machine.vigil(now);
+        self.dog.attend(vigil, now, &self.events);
         // Before anything is ended: clients leave first.
         carrier.want(self.machine.address(now));
         for command in commands {
             self.execute(command, carrier, observer);
         }
-        let status = self.machine.status(now);
+        let status = self.told_now(now);
         self.status.send_if_modified(|known| {
             let is_other = *known != status;
             *known = status;
@@ -216,6 +227,24 @@ impl Service {
         });
         self.turns.send_modify(|turns| *turns += 1);
         now
+    }
+
+    /// Nothing is to be guarded any more: whatever was opened is closed in good order.
+    fn leave_watchdog(&mut self) {
+        let now = self.clock.boot();
+        self.happened.close();
+        while let Ok(event) = self.happened.try_recv() {
+            if let Event::Opened(opened) = event {
+                self.dog.opened(opened, now);
+            }
+        }
+        self.dog.attend(None, now, &self.events);
+    }
+
+    fn told_now(&mut self, now: Duration) -> Option<Status> {
+        let mut status = self.machine.status(now)?;
+        status.trouble = self.dog.trouble();
+        Some(status)
     }
 
     /// Takes an event to the machine. True once the workload is released.
@@ -260,9 +289,10 @@ impl Service {
             }
             Event::Observed(start, observed) => {
                 self.machine.observed(start, observed, now);
-                let status = self.machine.status(now);
+                let status = self.told_now(now);
                 self.status.send_replace(status);
             }
+            Event::Opened(opened) => self.dog.opened(opened, now),
             Event::Stored(order, result, answer) => {
                 self.is_busy = false;
                 let reply = match result {

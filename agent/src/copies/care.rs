@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::reporter;
+use super::{reporter, unit};
 use crate::data::DataFolder;
 
 /// A guard that doesn't answer for so long is started.
@@ -30,8 +30,6 @@ const SEALS: &str = "/run/hanse/sealed";
 const USER: &str = "postgres";
 /// Where Debian has the configuration of servers.
 const CONFIGURATIONS: &str = "/etc/postgresql";
-/// Where systemd has its units, if it runs this machine.
-const SYSTEMD: &str = "/run/systemd/system";
 
 /// Care for one copy. Dropped, it leaves everything as it is.
 pub(super) struct Care {
@@ -141,6 +139,11 @@ impl Care {
         if let Err(error) = guard.release().await {
             tracing::warn!(%plan, "unable to end the guard: {}", error.sentence());
         }
+        if unit::runs_this_machine()
+            && let Err(error) = unit::withdraw(&plan, runs).await
+        {
+            tracing::warn!(%plan, %error, "unable to take back the guard's unit");
+        }
     }
 }
 
@@ -185,18 +188,8 @@ async fn mind(data_dir: PathBuf, plan: PlanName, mut status: watch::Receiver<Opt
 /// Starts the guard: systemd does, where it runs the machine, and else it is a process by itself.
 async fn start(data_dir: &Path, plan: &PlanName) -> std::io::Result<()> {
     tracing::info!(%plan, "starting the guard");
-    if Path::new(SYSTEMD).is_dir() {
-        let unit = format!("hanse-guard@{plan}.service");
-        let ended = Command::new("systemctl")
-            .args(["start", &unit])
-            .status()
-            .await?;
-        return match ended.success() {
-            true => Ok(()),
-            false => Err(std::io::Error::other(format!(
-                "systemctl start {unit} ended with {ended}; see: journalctl -u {unit}"
-            ))),
-        };
+    if unit::runs_this_machine() {
+        return unit::start(data_dir, plan).await;
     }
     let log = DataFolder::new(data_dir).copy(plan).join("guard.log");
     let log = std::fs::File::options()
