@@ -6,6 +6,7 @@
 //! * [`Agent`] and [`Operator`] run the binary `hanse`; [`Terraform`] runs the real Terraform with
 //!   our provider.
 //! * [`guest`] boots a machine whose kernel has WireGuard, when this one's may not.
+//! * [`Machine`] boots systemd as the first process of a machine in namespaces, with root.
 //! * [`failover`] measures what a writing client sees when the primary of a PostgreSQL dies.
 //! * [`wait_until`] is the one place that polls.
 //!
@@ -23,6 +24,7 @@ pub mod faketime;
 pub mod federation;
 pub mod guest;
 pub mod laboratory;
+pub mod machine;
 pub mod operator;
 pub mod pinger;
 pub mod secrets;
@@ -35,6 +37,7 @@ pub use configuration::Configuration;
 pub use faketime::FakeClock;
 pub use federation::Federation;
 pub use laboratory::{Host, Laboratory, Output, Process};
+pub use machine::Machine;
 pub use operator::Operator;
 pub use pinger::Pinger;
 pub use terraform::{Plan, Terraform, Tool};

@@ -14,7 +14,7 @@ fn main() -> ExitCode {
     // Wrong usage ends in here with exit code 2.
     let arguments = Arguments::parse();
     match arguments.run() {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             hanse_agent::command::output::complain(&error);
             ExitCode::FAILURE

@@ -67,6 +67,8 @@ pub(crate) enum Ending {
     Killed {
         /// Why.
         why: String,
+        /// When.
+        at: Duration,
     },
 }
 

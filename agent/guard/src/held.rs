@@ -19,6 +19,8 @@ pub(crate) struct Held {
     guard: Guard,
     terms: LeaseTerms,
     ends: Option<Duration>,
+    /// How long it lasted when it was renewed last.
+    ttl: Option<Duration>,
     /// What was asked before this moment counts no more.
     counts_from: Duration,
     pub(crate) is_lost: bool,
@@ -36,6 +38,7 @@ impl Held {
             guard: Guard::new(terms.epoch, guard_terms(&terms), now),
             terms,
             ends: None,
+            ttl: None,
             counts_from: Duration::ZERO,
             is_lost: false,
             is_orphaned: false,
@@ -85,6 +88,17 @@ impl Held {
         self.before_the_end(self.budget() / 2)
     }
 
+    /// How long it lasts; none: it was never renewed.
+    pub(crate) fn ttl(&self) -> Option<Duration> {
+        self.ttl
+    }
+
+    /// Whether it lasts for so long yet.
+    pub(crate) fn lasts(&self, now: Duration, time: Duration) -> bool {
+        self.ends
+            .is_some_and(|ends| now.saturating_add(time) <= ends)
+    }
+
     pub(crate) fn step(&self, now: Duration, runs: bool) -> GuardStep {
         self.guard.step(now, runs)
     }
@@ -99,6 +113,7 @@ impl Held {
             return false;
         }
         self.guard.answered(sent, ttl);
+        self.ttl = Some(ttl);
         let ends = sent.saturating_add(ttl);
         self.ends = Some(self.ends.map_or(ends, |known| known.max(ends)));
         true
@@ -132,7 +147,7 @@ impl Held {
         }
     }
 
-    fn budget(&self) -> Duration {
+    pub(crate) fn budget(&self) -> Duration {
         Duration::from_millis(self.terms.stop_budget_ms)
     }
 

@@ -19,9 +19,10 @@ use nix::sys::time::{TimeSpec, TimeValLike};
 use nix::sys::timer::{Expiration, Timer, TimerSetTimeFlags};
 use nix::time::ClockId;
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::Mode;
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 use rustix::process::{
-    Pid, PidfdFlags, Signal, getppid, pidfd_open, set_parent_process_death_signal,
+    Pid, PidfdFlags, Signal, getppid, pidfd_open, set_parent_process_death_signal, umask,
 };
 use rustix::thread::UnshareFlags;
 
@@ -51,6 +52,8 @@ pub fn run_keeper(arguments: &[String]) -> ExitCode {
 
 fn keep(arguments: &[String]) -> Result<(), Error> {
     bind_to_guard(arguments)?;
+    // The program's user has to get to its seal, however private the guard's files are.
+    umask(Mode::from_raw_mode(0o022));
     let mut asks = Lines::new(
         io::stdin()
             .as_fd()

@@ -27,6 +27,8 @@ mod socket;
 mod stage;
 mod step;
 mod store;
+mod vigil;
+mod watchdog;
 mod wire;
 
 pub use client::Client;
@@ -34,7 +36,7 @@ pub use clock::{Clock, SystemClock};
 pub use error::Error;
 pub use keeper::run_keeper;
 pub use order::{LeaseTerms, Order, Process, Program, ServiceAddress, Status, StopSignal};
-pub use seams::{Addresses, Federation, Observation, Renewal, RenewalError, Watch};
+pub use seams::{Addresses, Federation, Observation, Renewal, RenewalError, Watch, Watchdog};
 pub use service::{Config, Ended, Seams, Service};
 pub use stage::run_stage;
 pub use store::ordered_folder;

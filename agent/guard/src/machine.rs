@@ -90,6 +90,7 @@ impl Machine {
                 stop_budget_ms: 0,
                 fences_itself: true,
                 restart_max_ms: 0,
+                watchdog: false,
             };
             self.lease = Some(Held::new(terms, now).goes_back(back));
         }
@@ -237,7 +238,7 @@ impl Machine {
         let (ended, by_itself) = match &copy.ending {
             None => (how.to_owned(), true),
             Some(Ending::Asked { .. }) => (how.to_owned(), false),
-            Some(Ending::Killed { why }) => (why.clone(), false),
+            Some(Ending::Killed { why, .. }) => (why.clone(), false),
         };
         self.ended = Some(ended);
         // The kernel's timer may have ended it while this process stood still.

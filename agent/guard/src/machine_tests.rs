@@ -22,6 +22,7 @@ fn lease(epoch: u64) -> LeaseTerms {
         stop_budget_ms: 3000,
         fences_itself: true,
         restart_max_ms: 5000,
+        watchdog: false,
     }
 }
 

@@ -42,6 +42,9 @@ pub struct LeaseTerms {
     /// How long a server that ended by itself may take until it writes again, in milliseconds; it is
     /// started again once, and after that the lease goes back.
     pub restart_max_ms: u64,
+    /// Whether the host's watchdog resets it if the workload can't be ended before the lease does.
+    #[serde(default)]
+    pub watchdog: bool,
 }
 
 /// A program to run.
@@ -103,6 +106,9 @@ pub struct Status {
     pub process: Process,
     /// What the server told last; none: it doesn't answer.
     pub observed: Option<Observation>,
+    /// What is wrong though the workload runs, in one sentence.
+    #[serde(default)]
+    pub trouble: Option<String>,
 }
 
 /// What is of a workload's processes.

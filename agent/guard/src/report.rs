@@ -21,6 +21,7 @@ impl Machine {
             is_lost: self.lease.as_ref().is_some_and(|held| held.is_lost),
             process: self.process(),
             observed: self.observed.clone(),
+            trouble: None,
         })
     }
 

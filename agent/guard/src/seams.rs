@@ -1,5 +1,6 @@
 //! What the guard needs of others: of the workload's server, and of the federation.
 
+use std::fs::File;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -87,4 +88,16 @@ pub trait Addresses: Send + Sync {
     ///
     /// Why not, in one sentence.
     async fn remove(&self, service: &ServiceAddress) -> Result<(), String>;
+}
+
+/// The host's watchdog.
+pub trait Watchdog: Send + Sync {
+    /// Opens it, so that it resets the host once nothing was written to it for `timeout_s`; none: for
+    /// whatever time it has. From then on it is set, until a `V` was written and it is closed. It may
+    /// take a while. The error is a sentence that says what to do.
+    ///
+    /// # Errors
+    ///
+    /// There is none, or it takes no such time.
+    fn open(&self, timeout_s: Option<u64>) -> Result<File, String>;
 }

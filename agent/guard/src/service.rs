@@ -20,9 +20,10 @@ use crate::keeping::{Keeping, Told, wait_readable};
 use crate::machine::Machine;
 use crate::message::milliseconds;
 use crate::order::{Order, Status};
-use crate::seams::{Addresses, Federation, Observation, RenewalError, Watch};
+use crate::seams::{Addresses, Federation, Observation, RenewalError, Watch, Watchdog};
 use crate::socket::{self, Asked, refused};
 use crate::store::{self, Back, Store};
+use crate::watchdog::{Dog, Opened};
 use crate::wire::{Reply, Request};
 
 /// The loop turns at least this often: a jump of the clock is noticed, and a watchdog hears of it.
@@ -50,6 +51,8 @@ pub struct Seams {
     pub watch: Box<dyn Watch>,
     /// Moves the service address.
     pub addresses: Arc<dyn Addresses>,
+    /// Resets the host.
+    pub watchdog: Arc<dyn Watchdog>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
 }
@@ -59,7 +62,7 @@ pub struct Seams {
 pub enum Ended {
     /// It was asked to, and nothing runs any more. The next one goes on with the same order.
     Stopped,
-    /// The workload runs on without it. There is no order any more.
+    /// The workload, if any, runs on without it. There is no order any more.
     Released,
 }
 
@@ -75,6 +78,7 @@ pub(super) enum Event {
     WentBack(u64, Result<(), RenewalError>),
     Observed(u64, Option<Observation>),
     Stored(Box<Order>, Result<(), Error>, oneshot::Sender<Reply>),
+    Opened(Opened),
 }
 
 /// A guard.
@@ -83,6 +87,7 @@ pub struct Service {
     pub(super) store: Store,
     pub(super) machine: Machine,
     pub(super) jumps: Jumps,
+    pub(super) dog: Dog,
     pub(super) federation: Arc<dyn Federation>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) addresses: Arc<dyn Addresses>,
@@ -124,6 +129,7 @@ impl Service {
             store,
             machine,
             jumps: Jumps::default(),
+            dog: Dog::new(seams.watchdog),
             federation: seams.federation,
             clock: seams.clock,
             addresses: seams.addresses,
@@ -179,7 +185,8 @@ impl Service {
                 carrier.gone().await;
                 break Ended::Stopped;
             }
-            let wait = self.machine.next(now).saturating_sub(now).min(TURN_MAX);
+            let wait = self.machine.next(now).saturating_sub(now);
+            let wait = wait.min(TURN_MAX).min(self.dog.turn_max());
             tokio::select! {
                 // In this order: what happened counts before what is asked.
                 biased;
@@ -187,10 +194,13 @@ impl Service {
                     break Ended::Released;
                 },
                 () = stop.cancelled(), if !self.machine.closes() => self.machine.close(),
-                Some(asked) = requests.recv(), if !self.is_busy => self.asked(asked),
+                Some(asked) = requests.recv(), if !self.is_busy => if self.asked(asked)? {
+                    break Ended::Released;
+                },
                 () = tokio::time::sleep(wait) => {}
             }
         };
+        self.leave_watchdog();
         // Every client hears the last word, if it listens.
         drop(self.status);
         let _ = timeout(FAREWELL_MAX, async {
@@ -208,12 +218,15 @@ impl Service {
             self.machine.jumped(now);
         }
         let commands = self.machine.step(now);
+        // Before anything starts: from then on it has to be there.
+        let vigil = self.machine.vigil(now);
+        self.dog.attend(vigil, now, &self.events);
         // Before anything is ended: clients leave first.
         carrier.want(self.machine.address(now));
         for command in commands {
             self.execute(command, carrier, observer);
         }
-        let status = self.machine.status(now);
+        let status = self.told_now(now);
         self.status.send_if_modified(|known| {
             let is_other = *known != status;
             *known = status;
@@ -221,6 +234,24 @@ impl Service {
         });
         self.turns.send_modify(|turns| *turns += 1);
         now
+    }
+
+    /// Nothing is to be guarded any more: whatever was opened is closed in good order.
+    fn leave_watchdog(&mut self) {
+        let now = self.clock.boot();
+        self.happened.close();
+        while let Ok(event) = self.happened.try_recv() {
+            if let Event::Opened(opened) = event {
+                self.dog.opened(opened, now);
+            }
+        }
+        self.dog.attend(None, now, &self.events);
+    }
+
+    fn told_now(&mut self, now: Duration) -> Option<Status> {
+        let mut status = self.machine.status(now)?;
+        status.trouble = self.dog.trouble();
+        Some(status)
     }
 
     /// Takes an event to the machine. True once the workload is released.
@@ -282,9 +313,10 @@ impl Service {
             }
             Event::Observed(start, observed) => {
                 self.machine.observed(start, observed, now);
-                let status = self.machine.status(now);
+                let status = self.told_now(now);
                 self.status.send_replace(status);
             }
+            Event::Opened(opened) => self.dog.opened(opened, now),
             Event::Stored(order, result, answer) => {
                 self.is_busy = false;
                 let reply = match result {
@@ -336,7 +368,8 @@ impl Service {
         Ok(false)
     }
 
-    fn asked(&mut self, (request, answer): Asked) {
+    /// Takes what is asked. True once there is nothing left to guard.
+    fn asked(&mut self, (request, answer): Asked) -> Result<bool, Error> {
         match request {
             Request::Order(mut order) => {
                 let latest = self.order.as_ref();
@@ -344,7 +377,7 @@ impl Service {
                 order.serial = serial;
                 if latest == Some(&*order) {
                     let _ = answer.send(Reply::Accepted { serial });
-                    return;
+                    return Ok(false);
                 }
                 order.serial = serial.saturating_add(1);
                 self.is_busy = true;
@@ -364,11 +397,23 @@ impl Service {
                     let reason = "the workload is starting or stopping: try again once it doesn't";
                     let _ = answer.send(refused(reason.to_owned()));
                 }
+                (None, _) if self.is_idle() => {
+                    self.store.forget()?;
+                    let _ = answer.send(Reply::Released);
+                    return Ok(true);
+                }
                 (None, _) => {
                     let reason = "nothing runs that could run on: order that nothing is to run";
                     let _ = answer.send(refused(reason.to_owned()));
                 }
             },
         }
+        Ok(false)
+    }
+
+    /// Whether nothing is to run either.
+    fn is_idle(&self) -> bool {
+        let order = self.order.as_ref();
+        order.is_none_or(|order| order.program.is_none())
     }
 }

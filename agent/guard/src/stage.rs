@@ -80,6 +80,8 @@ fn execute(program: &Program, mut report: &std::fs::File) -> Result<(), Error> {
     let errors = log
         .try_clone()
         .map_err(Error::io("keep the log for errors too"))?;
+    // Its guard is spared when memory runs out, and this is not.
+    let _ = std::fs::write("/proc/self/oom_score_adj", "0");
     let _ = report.write_all(&line(&Answer::Running));
     let error = Command::new(file)
         .args(arguments)

@@ -52,7 +52,7 @@ impl Machine {
         } else {
             return;
         };
-        self.kill(why.to_owned(), commands);
+        self.kill(why.to_owned(), now, commands);
     }
 
     fn stop(&mut self, now: Duration, commands: &mut Vec<Command>) {
@@ -72,12 +72,12 @@ impl Machine {
             Some(Ending::Killed { .. }) => {}
             Some(Ending::Asked { kill_at }) if now >= kill_at => {
                 let why = format!("it did not stop within {} ms", stop_max.as_millis());
-                self.kill(why, commands);
+                self.kill(why, now, commands);
             }
             Some(Ending::Asked { .. }) => {}
             // It isn't there to be asked.
             None if must_go && copy.pid.is_none() => {
-                self.kill("it was stopped before it began".to_owned(), commands);
+                self.kill("it was stopped before it began".to_owned(), now, commands);
             }
             None if must_go => {
                 commands.push(Command::Ask(copy.program.stop_signal));
@@ -96,7 +96,7 @@ impl Machine {
                     Next::Again { .. } => self.is_restart = true,
                     Next::Enough => self.gave_up = Some(why.clone()),
                 }
-                self.kill(why, commands);
+                self.kill(why, now, commands);
             }
             None if fences && copy.writes_by.is_some_and(|by| now >= by) => {
                 let why = format!(
@@ -104,7 +104,7 @@ impl Machine {
                     copy.program.log.display()
                 );
                 self.gave_up = Some(why.clone());
-                self.kill(why, commands);
+                self.kill(why, now, commands);
             }
             None => {}
         }
@@ -211,9 +211,9 @@ impl Machine {
         }
     }
 
-    fn kill(&mut self, why: String, commands: &mut Vec<Command>) {
+    fn kill(&mut self, why: String, at: Duration, commands: &mut Vec<Command>) {
         if let Some(copy) = &mut self.copy {
-            copy.ending = Some(Ending::Killed { why });
+            copy.ending = Some(Ending::Killed { why, at });
             commands.push(Command::Kill);
         }
     }

@@ -13,9 +13,12 @@ use tokio_util::sync::CancellationToken;
 use crate::data::DataFolder;
 use crate::logging;
 
+/// How a guard ends whose workload runs on without it: its unit is not started again.
+const RELEASED: u8 = 75;
+
 const EXAMPLE: &str = "\
 Example:
-  hanse guard --data-dir /var/lib/hanse --plan orders
+  hanse guard --plan orders
 
 The agent starts the guards of the copies that its node has, or has systemd start them. A guard that
 ends, however it ends, takes the workload with it.";
@@ -25,11 +28,14 @@ ends, however it ends, takes the workload with it.";
 #[command(after_help = EXAMPLE)]
 pub struct Guard {
     /// The agent's folder
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, value_name = "FOLDER", default_value = "/var/lib/hanse")]
     data_dir: PathBuf,
     /// The DR plan
     #[arg(long, value_name = "PLAN")]
     plan: PlanName,
+    /// The watchdog that resets the host, for plans whose fencing here is `watchdog`
+    #[arg(long, value_name = "DEVICE", default_value = "/dev/watchdog")]
+    watchdog: PathBuf,
 }
 
 /// Becomes the keeper of a workload; the guard starts it.
@@ -42,7 +48,7 @@ pub struct Keeper {
 
 impl Guard {
     /// Guards until it is told to stop.
-    pub fn run(self) -> anyhow::Result<()> {
+    pub fn run(self) -> anyhow::Result<ExitCode> {
         logging::start(None, "info");
         // The kernel ends the workload with the thread that started it: there is this one alone.
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -51,7 +57,7 @@ impl Guard {
         runtime.block_on(self.guard())
     }
 
-    async fn guard(self) -> anyhow::Result<()> {
+    async fn guard(self) -> anyhow::Result<ExitCode> {
         let stop = CancellationToken::new();
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
@@ -64,12 +70,17 @@ impl Guard {
             told.cancel();
         });
         let folder = DataFolder::new(&self.data_dir);
-        let ended = crate::guard::run(&folder, &self.plan, stop).await;
+        let ended = crate::guard::run(&folder, &self.plan, &self.watchdog, stop).await;
         match ended.with_context(|| format!("unable to guard the DR plan `{}`", self.plan))? {
-            Ended::Stopped => tracing::info!("stopped; nothing runs"),
-            Ended::Released => tracing::info!("the workload runs on without a guard"),
+            Ended::Stopped => {
+                tracing::info!("stopped; nothing runs");
+                Ok(ExitCode::SUCCESS)
+            }
+            Ended::Released => {
+                tracing::info!("the workload runs on without a guard");
+                Ok(ExitCode::from(RELEASED))
+            }
         }
-        Ok(())
     }
 }
 

@@ -27,6 +27,8 @@ pub mod voter;
 mod voters;
 pub mod wireguard_daemon;
 
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 
 /// Threads of the asynchronous runtime: an agent waits more than it works.
@@ -128,13 +130,13 @@ enum Command {
 
 impl Arguments {
     /// Runs the command.
-    pub fn run(self) -> anyhow::Result<()> {
-        match self.command {
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        let done = match self.command {
             // Before there are threads: it enters a namespace of its own.
             Command::WireguardDaemon(command) => command.run(),
             Command::GuardKeeper(command) => command.run(),
             Command::GuardStage => guard::become_workload(),
-            Command::Guard(command) => command.run(),
+            Command::Guard(command) => return command.run(),
             Command::Agent(command) => command.start(runtime()?),
             Command::Bootstrap(command) => asynchronously(command.run()),
             Command::Join(command) => asynchronously(command.run()),
@@ -158,7 +160,8 @@ impl Arguments {
             Command::Resume(command) => asynchronously(command.run()),
             Command::Events(command) => asynchronously(command.run()),
             Command::Audit(command) => asynchronously(command.run()),
-        }
+        };
+        done.map(|()| ExitCode::SUCCESS)
     }
 }
 

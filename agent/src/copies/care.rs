@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::reporter;
+use super::{reporter, unit};
 use crate::data::DataFolder;
 use crate::follower::Lines;
 
@@ -38,8 +38,6 @@ const SEALS: &str = "/run/hanse/sealed";
 const USER: &str = "postgres";
 /// Where Debian has the configuration of servers.
 const CONFIGURATIONS: &str = "/etc/postgresql";
-/// Where systemd has its units, if it runs this machine.
-const SYSTEMD: &str = "/run/systemd/system";
 
 /// Care for one copy. Dropped, it leaves everything as it is.
 pub(super) struct Care {
@@ -137,6 +135,14 @@ impl Care {
             };
             persist(&plan, withdrawn).await;
         }
+        if unit::runs_this_machine() {
+            let runs_on = guard.status().borrow().as_ref().is_none_or(runs);
+            let withdrawn = || async {
+                let withdrawn = unit::withdraw(&plan, runs_on).await;
+                withdrawn.map_err(|error| format!("unable to take back the guard's unit: {error}"))
+            };
+            persist(&plan, withdrawn).await;
+        }
     }
 }
 
@@ -159,7 +165,7 @@ where
     );
 }
 
-/// Ends what can't write, and lets go of anything else.
+/// Ends what can't write, lets go of anything else, and ends the guard itself.
 async fn end_guard(guard: &hanse_guard::Client, plan: &PlanName) -> Result<(), hanse_guard::Error> {
     let mut status = guard.status();
     let is_known = |status: &Option<Status>| {
@@ -183,7 +189,7 @@ async fn end_guard(guard: &hanse_guard::Client, plan: &PlanName) -> Result<(), h
         .await?;
     let is_stopped = |status: &Option<Status>| status.as_ref().is_none_or(|status| !runs(status));
     let _ = status.wait_for(is_stopped).await;
-    Ok(())
+    guard.release().await
 }
 
 /// Only what is known to be a standby, or not to run at all, is stopped: a server that doesn't answer
@@ -243,18 +249,8 @@ async fn mind(data_dir: PathBuf, plan: PlanName, mut status: watch::Receiver<Opt
 /// Starts the guard: systemd does, where it runs the machine, and else it is a process by itself.
 async fn start(data_dir: &Path, plan: &PlanName) -> std::io::Result<()> {
     tracing::info!(%plan, "starting the guard");
-    if Path::new(SYSTEMD).is_dir() {
-        let unit = format!("hanse-guard@{plan}.service");
-        let ended = Command::new("systemctl")
-            .args(["start", &unit])
-            .status()
-            .await?;
-        return match ended.success() {
-            true => Ok(()),
-            false => Err(std::io::Error::other(format!(
-                "systemctl start {unit} ended with {ended}; see: journalctl -u {unit}"
-            ))),
-        };
+    if unit::runs_this_machine() {
+        return unit::start(data_dir, plan).await;
     }
     let log = DataFolder::new(data_dir).copy(plan).join("guard.log");
     let log = std::fs::File::options()
@@ -295,6 +291,7 @@ mod tests {
                 offset_bytes: 1,
                 set: SyncSet::default(),
             }),
+            trouble: None,
         }
     }
 

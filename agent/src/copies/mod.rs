@@ -6,6 +6,7 @@
 mod care;
 mod reporter;
 mod told;
+mod unit;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

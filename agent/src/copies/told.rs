@@ -122,6 +122,7 @@ mod tests {
             timings: Preset::Standard.timings(),
             places: BTreeMap::new(),
             service: None,
+            watchdog: false,
             key: Some([7; 32].into()),
         }
     }

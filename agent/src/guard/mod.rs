@@ -1,13 +1,14 @@
 //! What a plan's guard is made of in this program: `hanse-guard` does the guarding, and here are the
-//! federation's answers, the host's addresses and systemd's watchdog.
+//! federation's answers, the host's addresses, its watchdog and systemd's.
 //!
 //! It is a process of its own and needs nothing of the agent but what the agent keeps on the disk:
 //! who the node is, where the voters are, and what the copy is.
 
 mod addresses;
 mod federation;
+mod watchdog;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,6 +35,7 @@ const PROGRAM: &str = "/proc/self/exe";
 pub async fn run(
     folder: &DataFolder,
     plan: &PlanName,
+    watchdog_device: &Path,
     stop: CancellationToken,
 ) -> anyhow::Result<Ended> {
     let data = data_directory(folder, plan)?;
@@ -41,6 +43,7 @@ pub async fn run(
         federation: Arc::new(federation::Voters::start(folder, plan.clone())?),
         watch: Box::new(PostgresqlWatch::new(&data)),
         addresses: Arc::new(addresses::Loopback::open()?),
+        watchdog: Arc::new(watchdog::Device::new(watchdog_device)),
         clock: Arc::new(SystemClock),
     };
     let config = Config {

@@ -303,6 +303,7 @@ fn lease(plan: &CopyPlan, epoch: u64, fences_itself: bool) -> LeaseTerms {
         stop_budget_ms: milliseconds(timings.stop_budget.value()),
         fences_itself,
         restart_max_ms: milliseconds(timings.silence_max()),
+        watchdog: plan.watchdog,
     }
 }
 

@@ -211,6 +211,9 @@ impl Steward {
             ),
             _ => (None, None),
         };
+        let told = self.guard.status();
+        let trouble =
+            trouble.or_else(|| told.borrow().as_ref().and_then(|told| told.trouble.clone()));
         let lease = self
             .ordered
             .as_ref()

@@ -41,6 +41,7 @@ pub fn copy_plan_to_proto(revision: u64, plan: &CopyPlan) -> proto::CopyPlan {
             .key
             .as_ref()
             .map_or_else(Vec::new, |key| key.as_bytes().to_vec()),
+        watchdog: plan.watchdog,
     }
 }
 
@@ -83,6 +84,7 @@ pub fn copy_plan_from_proto(plan: &proto::CopyPlan) -> Result<(u64, CopyPlan), V
             timings: timings?,
             places: places?,
             service: service?,
+            watchdog: plan.watchdog,
             key: key?,
         };
         Some(plan)

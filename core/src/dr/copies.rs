@@ -9,6 +9,7 @@ use super::record::PlanRecord;
 use crate::inventory::{Inventory, Stored};
 use crate::name::{ClusterName, NodeName};
 use crate::object::DrPlan;
+use crate::object::dr_plan::Fencing;
 use crate::state::FederationState;
 
 /// The copies that a node has, each with the revision of what is said of it: of two, the larger one
@@ -114,6 +115,10 @@ fn copy_plan(
         timings: plan.timings(),
         places,
         service,
+        watchdog: match plan.fencing.get(cluster) {
+            Some(Fencing::Watchdog) => true,
+            Some(Fencing::Lease | Fencing::Command { .. }) | None => false,
+        },
         key: None,
     }
 }

@@ -36,6 +36,8 @@ pub struct CopyPlan {
     pub places: BTreeMap<NodeName, CopyPlace>,
     /// An address that follows the primary.
     pub service: Option<Service>,
+    /// Whether the host's watchdog resets it where a primary's processes can't be ended in time.
+    pub watchdog: bool,
     /// What copies show to one another; a voter adds it.
     pub key: Option<PresharedKey>,
 }

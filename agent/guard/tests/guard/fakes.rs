@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use hanse_core::dr::choose::SyncSet;
 use hanse_guard::{
     Addresses, Clock, Config, Federation, Observation, Renewal, RenewalError, Seams, Service,
-    ServiceAddress, SystemClock, Watch,
+    ServiceAddress, SystemClock, Watch, Watchdog,
 };
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -31,6 +31,7 @@ pub(crate) fn guard(folder: &Path, stage: &[&str]) -> ExitCode {
         federation: Arc::new(files.clone()),
         watch: Box::new(files.clone()),
         addresses: Arc::new(files.clone()),
+        watchdog: Arc::new(files.clone()),
         clock: Arc::new(files),
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -171,5 +172,15 @@ impl Clock for Files {
     fn wall(&self) -> Duration {
         let ahead: u64 = self.text("ahead").parse().unwrap_or_default();
         SystemClock.wall() + Duration::from_secs(ahead)
+    }
+}
+
+/// A file that takes what a watchdog is fed with; without it, there is none.
+impl Watchdog for Files {
+    fn open(&self, timeout_s: Option<u64>) -> Result<File, String> {
+        let opened = File::options().append(true).open(self.0.join("watchdog"));
+        let opened = opened.map_err(|_| "there is no watchdog".to_owned())?;
+        note(&self.0, &format!("watchdog {}", timeout_s.unwrap_or(0)));
+        Ok(opened)
     }
 }

@@ -14,6 +14,7 @@ mod fakes;
 mod fences;
 mod hostile;
 mod orders;
+mod watchdog;
 mod world;
 
 use std::process::{Command, ExitCode};
@@ -41,6 +42,7 @@ fn all() -> impl Iterator<Item = Scenario> {
         .iter()
         .chain(orders::ALL)
         .chain(hostile::ALL)
+        .chain(watchdog::ALL)
         .copied()
 }
 

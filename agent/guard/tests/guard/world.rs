@@ -298,6 +298,7 @@ pub(crate) fn lease(epoch: u64) -> LeaseTerms {
         stop_budget_ms: 600,
         fences_itself: true,
         restart_max_ms: 60_000,
+        watchdog: false,
     }
 }
 

@@ -166,6 +166,7 @@ mod tests {
             is_lost: false,
             process,
             observed: None,
+            trouble: None,
         }
     }
 

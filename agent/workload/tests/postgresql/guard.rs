@@ -142,6 +142,7 @@ impl Keeper {
             is_lost: false,
             process,
             observed: None,
+            trouble: None,
         }));
     }
 }

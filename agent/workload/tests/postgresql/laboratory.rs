@@ -134,6 +134,7 @@ impl Laboratory {
             timings: Preset::Fast.timings(),
             places,
             service: None,
+            watchdog: false,
             key: Some([7; 32].into()),
         }
     }

@@ -135,19 +135,20 @@ pub(crate) fn copy_plan() -> impl Strategy<Value = CopyPlan> {
         duty(),
         timings(),
         btree_map(name(), place, 0..3),
-        option::of(service),
+        (option::of(service), any::<bool>()),
         option::of(any::<[u8; 32]>()),
     )
         .prop_map(
-            |((plan, cluster, is_home), workload, duty, timings, places, service, key)| CopyPlan {
-                plan,
-                cluster,
-                is_home,
+            |(own, workload, duty, timings, places, (service, watchdog), key)| CopyPlan {
+                plan: own.0,
+                cluster: own.1,
+                is_home: own.2,
                 workload,
                 duty,
                 timings,
                 places,
                 service,
+                watchdog,
                 key: key.map(Into::into),
             },
         )
