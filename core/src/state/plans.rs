@@ -8,11 +8,14 @@ use crate::name::{LeaseName, PlanName};
 use crate::object::{Object, ObjectRef};
 
 impl FederationState {
-    /// A plan that is declared has a record, and its address leads to its primary.
+    /// A plan that is declared has a record and the secrets that it needs, and its address leads to its
+    /// primary.
     pub(super) fn declare_plan(&mut self, object: &Object) {
         let Object::DrPlan(spec) = object else {
             return;
         };
+        let needed: Vec<_> = spec.secrets().into_iter().map(|(name, _)| name).collect();
+        self.secrets.keep_of_plan(&spec.name, &needed);
         let record = self.plans.entry(spec.name.clone()).or_default();
         let primary = record.primary_node().cloned();
         let leading = self.inventory.leading_addresses(primary.as_ref());
@@ -35,12 +38,13 @@ impl FederationState {
         }
     }
 
-    /// A plan that is taken back has neither record nor lease.
+    /// A plan that is taken back has neither record nor lease nor secret.
     pub(super) fn forget_plan(&mut self, reference: &ObjectRef) {
         let ObjectRef::DrPlan(plan) = reference else {
             return;
         };
         self.plans.remove(plan);
+        self.secrets.keep_of_plan(plan, &[]);
         let lease = LeaseName::from(plan);
         self.leases
             .apply(&LeaseChange::Released { lease }, self.revision);
