@@ -185,27 +185,28 @@ async fn a_wrong_key_is_known_before_it_is_needed_and_the_right_one_leads_client
     let (_folder, credentials) = federation.join("home", "db-1").await;
     let node = federation.client(&credentials).await;
     let plan = |version| Object::DrPlan(Box::new(bind.plan(version)));
+    let (first, second) = (plan(1), plan(2));
 
-    let without = admin.apply(&plan(1), 0, "without").await.unwrap_err();
+    let without = admin.apply(&first, 0, "without").await.unwrap_err();
     assert!(
         without.to_string().contains("dns.tsig_secret_wo"),
         "{without}"
     );
-    let not_base64 = admin.apply_with(&plan(1), tsig("much too short"), 0, "no");
+    let not_base64 = admin.apply_with(&first, tsig("much too short"), 0, "no");
     let not_base64 = not_base64.await.unwrap_err().to_string();
     assert!(not_base64.contains("tsig-keygen"), "{not_base64}");
     assert!(!not_base64.contains("much too short"), "{not_base64}");
 
-    let wrong = admin.apply_with(&plan(1), tsig(OTHER_SECRET), 0, "wrong");
+    let wrong = admin.apply_with(&first, tsig(OTHER_SECRET), 0, "wrong");
     let wrong = wrong.await.unwrap();
     let status = until(&admin, |status| !trouble(status).is_empty()).await;
     assert!(trouble(&status).contains("hanse"), "{}", trouble(&status));
     assert_eq!(status.waits_for, "`home` has no data yet");
 
     let revision = wrong.stored.revision;
-    let again = admin.apply(&plan(2), revision, "again").await.unwrap_err();
+    let again = admin.apply(&second, revision, "again").await.unwrap_err();
     assert!(again.to_string().contains("dns.tsig_secret_wo"), "{again}");
-    let right = admin.apply_with(&plan(2), tsig(SECRET), revision, "right");
+    let right = admin.apply_with(&second, tsig(SECRET), revision, "right");
     let right = right.await.unwrap();
     let mut kept = bind.plan(2);
     kept.accept_pause_risk = true;
