@@ -41,7 +41,7 @@ pub(crate) struct DnsModel {
     #[attribute(required)]
     pub(crate) tsig_key_name: Attr<String>,
     /// `hmac-sha256`, `hmac-sha384` or `hmac-sha512`.
-    #[attribute(optional, computed, default = ALGORITHM_DEFAULT)]
+    #[attribute(optional, computed, default = ALGORITHM_DEFAULT.to_owned())]
     pub(crate) algorithm: Attr<String>,
     /// The key's secret in Base64, as `tsig-keygen` shows it. It is in no state; only the voters can
     /// open it.
