@@ -173,9 +173,9 @@ impl Founding {
                 .map_err(|_| anyhow::anyhow!("the system's random generator failed"))?
                 .to_vec(),
         };
-        let preshared = keyring.seal_to_self(SecretName::PresharedKeys, &secret)?;
+        let preshared = keyring.seal_to_self(&SecretName::PresharedKeys, &secret)?;
         let name = SecretName::AuthorityKey(authority.number());
-        let key_box = keyring.seal_to_self(name, &authority.secret())?;
+        let key_box = keyring.seal_to_self(&name, &authority.secret())?;
         let mut enrolment = self.enrolment(advertise);
         if let Request::Enroll {
             identity_key,

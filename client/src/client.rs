@@ -157,10 +157,25 @@ impl Client {
         expected_revision: u64,
         request_id: &str,
     ) -> Result<Applied, ClientError> {
+        let no_secrets = Vec::new();
+        self.apply_with(object, no_secrets, expected_revision, request_id)
+            .await
+    }
+
+    /// Declares an object and gives the secrets that it needs. Those that the federation has already
+    /// stay as they are: another secret has another version.
+    pub async fn apply_with(
+        &self,
+        object: &Object,
+        secrets: Vec<proto::PlanSecretValue>,
+        expected_revision: u64,
+        request_id: &str,
+    ) -> Result<Applied, ClientError> {
         let request = proto::ApplyRequest {
             object: Some(convert::object_to_proto(object)),
             expected_revision,
             request_id: request_id.to_owned(),
+            secrets,
         };
         // Checked here, since the transport would only say that the stream broke.
         let length = request.encoded_len();

@@ -98,7 +98,8 @@ pub fn admit(
         Request::Apply {
             object,
             expected_revision,
-        } => admit_apply(state, object, expected_revision)?,
+            boxes,
+        } => admit_apply(state, object, expected_revision, boxes)?,
         Request::Delete {
             reference,
             expected_revision,
@@ -222,6 +223,7 @@ fn admit_apply(
     state: &FederationState,
     object: Object,
     expected_revision: u64,
+    boxes: Vec<SealedSecret>,
 ) -> Result<Decided, Refusal> {
     let inventory = state.inventory();
     let reference = object.reference();
@@ -251,7 +253,8 @@ fn admit_apply(
         None if expected_revision != 0 => return Err(not_found(&reference)),
         Some(_) | None => {}
     }
-    if current.is_some_and(|stored| stored.spec == object) {
+    secret::check_needed(state, &object, &boxes)?;
+    if boxes.is_empty() && current.is_some_and(|stored| stored.spec == object) {
         return Ok(None);
     }
     if let Object::DrPlan(next) = &object {
@@ -267,7 +270,12 @@ fn admit_apply(
         });
     }
     let addresses = assign(&next)?;
-    Ok(Some((Command::Put { object, addresses }, findings)))
+    let put = Command::Put {
+        object,
+        addresses,
+        boxes,
+    };
+    Ok(Some((put, findings)))
 }
 
 fn admit_delete(

@@ -20,7 +20,7 @@ use crate::level::FeatureLevel;
 use crate::name::{ClusterName, MeshName, NodeName, PlanName};
 use crate::object::{Object, ObjectRef};
 use crate::recollection::PastChange;
-use crate::secret::{SealedSecret, SealingKey};
+use crate::secret::{SealedSecret, SealingKey, SecretName};
 use crate::voters::vote::{VoteChange, VoteRequest};
 
 /// What somebody wants.
@@ -32,6 +32,8 @@ pub enum Request {
         object: Object,
         /// The spec revision that the caller read; 0: it must not exist.
         expected_revision: u64,
+        /// The object's secrets that came with it, sealed to the voters.
+        boxes: Vec<SealedSecret>,
     },
     /// Take a declaration back.
     Delete {
@@ -227,6 +229,13 @@ pub enum Command {
         object: Object,
         /// What changes in the nodes' addresses.
         addresses: Vec<AddressChange>,
+        /// The object's secrets that came with it, sealed to the voters.
+        #[cfg_attr(
+            not(feature = "previous-version"),
+            serde(default, skip_serializing_if = "Vec::is_empty")
+        )]
+        #[cfg_attr(feature = "previous-version", serde(skip))]
+        boxes: Vec<SealedSecret>,
     },
     /// An object goes.
     Remove {
@@ -389,8 +398,17 @@ impl Command {
             | Self::RemoveNode { .. }
             | Self::RevokeUser { .. }
             | Self::SetHealth { .. }
-            | Self::Authority(_)
-            | Self::Seal { .. } => FeatureLevel::FIRST,
+            | Self::Authority(_) => FeatureLevel::FIRST,
+            Self::Seal { boxes } => {
+                let is_first = |secret: &SealedSecret| match secret.name {
+                    SecretName::AuthorityKey(_) | SecretName::PresharedKeys => true,
+                    SecretName::Plan(_) => false,
+                };
+                match boxes.iter().all(is_first) {
+                    true => FeatureLevel::FIRST,
+                    false => FeatureLevel::SECOND,
+                }
+            }
             Self::Vote(_)
             | Self::Lease(_)
             | Self::Plan { .. }

@@ -11,6 +11,7 @@ pub mod check;
 pub mod cidr;
 pub mod clock;
 pub mod command;
+pub mod dns_name;
 pub mod dr;
 pub mod duration;
 pub mod endpoint;

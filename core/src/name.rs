@@ -99,6 +99,8 @@ names! {
     MeshName;
     /// The name of a DR plan.
     PlanName;
+    /// The name of a hook of a DR plan.
+    HookName;
 }
 
 impl From<&PlanName> for LeaseName {

@@ -3,6 +3,8 @@
 //!
 //! Nothing here seals or opens anything, and no plaintext ever comes here.
 
+mod plan;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
@@ -11,19 +13,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::hexadecimal;
 use crate::inventory::Inventory;
-use crate::name::NodeName;
+use crate::name::{NodeName, PlanName};
+
+pub use plan::{PlanSecret, Purpose};
 
 const AUTHORITY_KEY: &str = "authority-key";
 const PRESHARED_KEYS: &str = "preshared-keys";
 
 /// What tells secrets apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub enum SecretName {
     /// The private key of the certificate authority of that number.
     AuthorityKey(u32),
     /// What the pre-shared keys of all pairs of nodes are derived from.
     PresharedKeys,
+    /// What a DR plan leads clients with, or signs its events with.
+    Plan(PlanSecret),
 }
 
 /// A text that names no secret.
@@ -88,14 +94,20 @@ impl Secrets {
     }
 
     /// The names of all secrets.
-    pub fn names(&self) -> impl Iterator<Item = SecretName> + '_ {
-        self.0.keys().copied()
+    pub fn names(&self) -> impl Iterator<Item = &SecretName> + '_ {
+        self.0.keys()
+    }
+
+    /// Whether there is one of that name, for whomever it is sealed.
+    #[must_use]
+    pub fn has(&self, name: &SecretName) -> bool {
+        self.0.get(name).is_some_and(|boxes| !boxes.is_empty())
     }
 
     /// The box of a secret for a recipient.
     #[must_use]
-    pub fn get(&self, name: SecretName, recipient: &NodeName) -> Option<&SealedBox> {
-        self.0.get(&name)?.get(recipient)
+    pub fn get(&self, name: &SecretName, recipient: &NodeName) -> Option<&SealedBox> {
+        self.0.get(name)?.get(recipient)
     }
 
     /// All boxes of a recipient.
@@ -103,7 +115,7 @@ impl Secrets {
     pub fn of(&self, recipient: &NodeName) -> BTreeMap<SecretName, SealedBox> {
         self.0
             .iter()
-            .filter_map(|(name, boxes)| Some((*name, boxes.get(recipient)?.clone())))
+            .filter_map(|(name, boxes)| Some((name.clone(), boxes.get(recipient)?.clone())))
             .collect()
     }
 
@@ -120,30 +132,38 @@ impl Secrets {
         let keys = voters.filter_map(|(node, record)| Some((node, record.sealing_key?)));
         let wanted = keys.flat_map(|(node, key)| {
             self.names().map(move |name| MissingBox {
-                name,
+                name: name.clone(),
                 recipient: node.clone(),
                 key,
             })
         });
         wanted
-            .filter(|wanted| self.get(wanted.name, &wanted.recipient).is_none())
+            .filter(|wanted| self.get(&wanted.name, &wanted.recipient).is_none())
             .collect()
     }
 
     pub(crate) fn put(&mut self, secrets: &[SealedSecret]) {
         for secret in secrets {
-            let boxes = self.0.entry(secret.name).or_default();
+            let boxes = self.0.entry(secret.name.clone()).or_default();
             boxes.insert(secret.recipient.clone(), secret.sealed.clone());
         }
     }
 
-    pub(crate) fn forget(&mut self, name: SecretName) {
-        self.0.remove(&name);
+    pub(crate) fn forget(&mut self, name: &SecretName) {
+        self.0.remove(name);
+    }
+
+    /// Drops the secrets of a plan that it does not need (any more).
+    pub(crate) fn keep_of_plan(&mut self, plan: &PlanName, needed: &[PlanSecret]) {
+        self.0.retain(|name, _| match name {
+            SecretName::Plan(secret) => secret.plan != *plan || needed.contains(secret),
+            SecretName::AuthorityKey(_) | SecretName::PresharedKeys => true,
+        });
     }
 
     /// Drops all that is not the name's.
-    pub(crate) fn keep_only(&mut self, name: SecretName) {
-        self.0.retain(|own, _| *own == name);
+    pub(crate) fn keep_only(&mut self, name: &SecretName) {
+        self.0.retain(|own, _| own == name);
     }
 
     /// Drops the boxes of whoever is no voter any more.
@@ -160,6 +180,7 @@ impl fmt::Display for SecretName {
         match self {
             Self::AuthorityKey(number) => write!(f, "{AUTHORITY_KEY}/{number}"),
             Self::PresharedKeys => f.write_str(PRESHARED_KEYS),
+            Self::Plan(secret) => secret.fmt(f),
         }
     }
 }
@@ -172,8 +193,10 @@ impl FromStr for SecretName {
             (kind == AUTHORITY_KEY).then(|| number.parse().ok().map(Self::AuthorityKey))?
         });
         let named = (text == PRESHARED_KEYS).then_some(Self::PresharedKeys);
+        let of_plan = || text.parse().ok().map(Self::Plan);
         numbered
             .or(named)
+            .or_else(of_plan)
             .ok_or_else(|| SecretNameError(text.to_owned()))
     }
 }
@@ -328,7 +351,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_names_a_secret_or_none(text in "(authority-key/)?[a-z0-9/-]{0,20}") {
+        fn any_text_names_a_secret_or_none(text in "(authority-key/|plan/[a-z]/(tsig|hook/[a-z])/)?[a-z0-9/-]{0,20}") {
             if let Ok(name) = text.parse::<SecretName>() {
                 prop_assert_eq!(name.to_string().parse(), Ok(name));
             }

@@ -226,11 +226,16 @@ impl FederationState {
 
     fn take_effect(&mut self, entry: &Entry) -> Vec<Event> {
         match &entry.command {
-            Command::Put { object, addresses } => {
+            Command::Put {
+                object,
+                addresses,
+                boxes,
+            } => {
                 let reference = object.reference();
                 let current = self.inventory.get(&reference);
                 let is_new = current.is_none_or(|stored| stored.retiring);
                 self.inventory.put(object.clone(), self.revision);
+                self.secrets.put(boxes);
                 self.declare_plan(object);
                 self.change_addresses(addresses);
                 self.inventory.drop_unreferenced();
@@ -410,7 +415,7 @@ impl FederationState {
 
     fn change_authorities(&mut self, change: &AuthorityChange, at_unix_s: u64) -> Vec<Event> {
         if let Some(number) = self.inventory.authorities.apply(change, at_unix_s) {
-            self.secrets.forget(SecretName::AuthorityKey(number));
+            self.secrets.forget(&SecretName::AuthorityKey(number));
         }
         match change {
             AuthorityChange::Introduced { number, boxes, .. } => {

@@ -84,6 +84,9 @@ pub(crate) fn dr_plan() -> DrPlan {
         fencing: Default::default(),
         accept_pause_risk: false,
         service_address: None,
+        dns: None,
+        route53: None,
+        hooks: Default::default(),
     }
 }
 
@@ -164,6 +167,7 @@ impl Builder {
         self.ask(Request::Apply {
             object,
             expected_revision,
+            boxes: Vec::new(),
         })
     }
 

@@ -21,6 +21,13 @@ pub mod hanse {
     }
 }
 
+/// No log shows its value.
+impl std::fmt::Debug for hanse::v1::PlanSecretValue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "PlanSecretValue({}, …)", self.purpose)
+    }
+}
+
 /// What the voters of a federation say to one another.
 pub mod raft {
     /// Version 1.

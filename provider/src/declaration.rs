@@ -53,7 +53,7 @@ impl<M: Declared> Declaration<M> {
         let federation = session.federation()?;
         let request_id = client::request_id().map_err(|error| of_error(&what, &error))?;
         let applied = federation
-            .apply(&object, expected_revision, &request_id)
+            .apply_with(&object, plan.secrets(), expected_revision, &request_id)
             .await;
         plan.complete(snapshot);
         let applied = match applied {

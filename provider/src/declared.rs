@@ -37,6 +37,11 @@ pub(crate) trait Declared: Model + Clone {
     /// The object as it is sent. Unknown values are replaced and remembered.
     fn to_wire(&self, unknowns: &mut Unknowns) -> proto::object::Kind;
 
+    /// The secrets that the configuration gives beside the object; only an apply has them.
+    fn secrets(&self) -> Vec<proto::PlanSecretValue> {
+        Vec::new()
+    }
+
     /// The model of an object that was read; none: it is of another kind.
     fn from_wire(kind: proto::object::Kind) -> Option<Self>;
 

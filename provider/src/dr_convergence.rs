@@ -63,6 +63,9 @@ async fn watch(cx: &Cx<Session>, plan: &DrPlan, change: &Change) -> Result<(), (
                     None => vec!["the voters, which don't tell of it".to_owned()],
                 };
                 if seen.is_empty() {
+                    if let Some(status) = status {
+                        unled(status).for_each(|(summary, detail)| cx.warn(summary, detail));
+                    }
                     return Ok(());
                 }
                 let news = seen.iter().filter(|line| !late.contains(line));
@@ -104,11 +107,34 @@ fn laggards(plan: &DrPlan, spec_revision: u64, status: &proto::PlanStatus) -> Ve
             late.push(format!("{}: {reason}", place(site, node)));
         }
     }
+    for redirect in &status.redirects {
+        if redirect.leads_to.is_empty() && redirect.trouble.is_empty() && !status.primary.is_empty()
+        {
+            let record = &redirect.record;
+            late.push(format!(
+                "{record}: it is not known yet whether clients are led"
+            ));
+        }
+    }
     let is_said = late.iter().any(|line| line.contains(&status.waits_for));
     if !late.is_empty() && !is_said {
         late.insert(0, status.waits_for.clone());
     }
     late
+}
+
+/// The ways by which clients can't be led. The plan is proved without them: they fence nobody.
+fn unled(status: &proto::PlanStatus) -> impl Iterator<Item = (String, String)> {
+    let troubled = status.redirects.iter().filter(|it| !it.trouble.is_empty());
+    troubled.map(|it| {
+        let summary = format!("Clients of {} can't be led to the primary", it.record);
+        let detail = format!(
+            "{}. The copies are well; it is tried again and again, and `hanse dr {}` shows what came \
+             of it.",
+            it.trouble, status.plan
+        );
+        (summary, detail)
+    })
 }
 
 /// Whether a copy is what it is to be: else why not.
@@ -251,6 +277,27 @@ mod tests {
         let old = late(|status| told(status, 0).revision = 8);
         let reason = "it has not put the change into effect";
         assert_eq!(old, [format!("lubeck (lubeck-1): {reason}")]);
+    }
+
+    #[test]
+    fn clients_that_cant_be_led_are_a_warning_and_not_yet_knowing_is_waited_for() {
+        let redirect = |leads_to: &str, trouble: &str| proto::RedirectView {
+            way: "dns".into(),
+            record: "app.example.org".into(),
+            leads_to: leads_to.into(),
+            trouble: trouble.into(),
+        };
+        let seen = |one: proto::RedirectView| {
+            let mut warned = Vec::new();
+            let late = late(|status| {
+                status.redirects = vec![one];
+                warned = unled(status).collect();
+            });
+            (late.len(), warned.len())
+        };
+        assert_eq!(seen(redirect("192.0.2.1", "")), (0, 0));
+        assert_eq!(seen(redirect("", "the key is wrong")), (0, 1));
+        assert_eq!(seen(redirect("", "")), (1, 0));
     }
 
     #[test]

@@ -228,7 +228,9 @@ impl From<proto::Fencing> for FencingModel {
 impl PredictionModel {
     /// Of a plan, from what it declares.
     pub(crate) fn of(plan: &DrPlan) -> Self {
-        let parts = plan.timings().predict(Failure::Host, ELECTION, None);
+        let parts = plan
+            .timings()
+            .predict(Failure::Host, ELECTION, plan.dns_ttl());
         Self {
             detection: written(parts.detection),
             fencing: written(parts.fencing),

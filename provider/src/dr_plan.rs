@@ -19,6 +19,7 @@ use crate::dr_convergence;
 use crate::dr_parts::{
     FencingModel, PredictionModel, ReplicationOverride, TimingsModel, WorkloadModel,
 };
+use crate::dr_redirect::{self, DnsModel, HookModel, Route53Model};
 use crate::dr_status;
 use crate::duration::duration;
 use crate::session::Session;
@@ -90,6 +91,15 @@ pub(crate) struct DrPlanModel {
     /// An address in the mesh that follows the primary.
     #[attribute(optional)]
     pub(crate) service_address: Attr<String>,
+    /// A record on a DNS server that follows the primary, for clients outside the mesh.
+    #[attribute(optional)]
+    pub(crate) dns: Attr<DnsModel>,
+    /// A record of Amazon Route 53 that follows the primary.
+    #[attribute(optional)]
+    pub(crate) route53: Attr<Route53Model>,
+    /// Who is told of the plan's runs, by a name of its own.
+    #[attribute(optional)]
+    pub(crate) hooks: Attr<BTreeMap<String, HookModel>>,
     /// What an apply waits for: `proved` (a primary takes writes and every standby follows) or
     /// `accepted` (committed).
     #[attribute(optional, computed, default = "proved", validate = wait_for)]
@@ -146,6 +156,16 @@ impl Declared for DrPlanModel {
         let replication = replication.map(|policy| policy.to_wire(unknowns));
         let timings = unknowns.optional(at("timings"), &self.timings);
         let timings = timings.map(|timings| timings.to_wire(unknowns));
+        let dns = unknowns.optional(at("dns"), &self.dns);
+        let dns = dns.map(|dns| dns.to_wire(unknowns));
+        let route53 = unknowns.optional(at("route53"), &self.route53);
+        let route53 = route53.map(|zone| zone.to_wire(unknowns));
+        let hooks = unknowns.optional(at("hooks"), &self.hooks);
+        let hooks = hooks.map(|hooks| {
+            let each = hooks.iter();
+            each.map(|(name, hook)| (name.clone(), hook.to_wire(name, unknowns)))
+                .collect()
+        });
         let lag_max = unknowns.with_default(
             at("max_lag_on_failover"),
             &self.max_lag_on_failover,
@@ -169,11 +189,16 @@ impl Declared for DrPlanModel {
             fencing: fencing.unwrap_or_default(),
             accept_pause_risk: unknowns.value(at("accept_pause_risk"), &self.accept_pause_risk),
             service_address: unknowns.value(at("service_address"), &self.service_address),
+            dns,
+            route53,
+            hooks: hooks.unwrap_or_default(),
         };
         // What is found at one attribute and rests on others as well.
         for (path, others) in [
             ("timings", &["timings", "preset"][..]),
-            ("rto", &["timings", "preset"]),
+            ("rto", &["timings", "preset", "dns", "route53"]),
+            ("dns", &["home", "standbys"]),
+            ("route53", &["home", "standbys"]),
             ("rpo", &["timings", "preset", "replication"]),
             ("replication", &["standbys"]),
             ("nodes", &["home", "standbys"]),
@@ -189,10 +214,18 @@ impl Declared for DrPlanModel {
         proto::object::Kind::DrPlan(plan)
     }
 
+    fn secrets(&self) -> Vec<proto::PlanSecretValue> {
+        dr_redirect::secrets(&self.dns, &self.route53, &self.hooks)
+    }
+
     fn from_wire(kind: proto::object::Kind) -> Option<Self> {
         let proto::object::Kind::DrPlan(wire) = kind else {
             return None;
         };
+        let hooks = wire.hooks.into_iter();
+        let hooks: BTreeMap<_, _> = hooks
+            .map(|(name, hook)| (name, HookModel::from(hook)))
+            .collect();
         let fencing = wire.fencing.into_iter();
         let fencing = fencing.map(|(site, how)| (site, FencingModel::from(how)));
         Some(Self {
@@ -214,6 +247,12 @@ impl Declared for DrPlanModel {
             fencing: Attr::Known(fencing.collect()),
             accept_pause_risk: Attr::Known(wire.accept_pause_risk),
             service_address: non_empty(wire.service_address),
+            dns: Attr::from(wire.dns.map(DnsModel::from)),
+            route53: Attr::from(wire.route53.map(Route53Model::from)),
+            hooks: match hooks.is_empty() {
+                true => Attr::Null,
+                false => Attr::Known(hooks),
+            },
             wait_for: Attr::from("proved"),
             active_cluster: Attr::Null,
             fence_epoch: Attr::Null,
@@ -280,9 +319,9 @@ impl DrPlanModel {
     fn predict(&self) -> Option<PredictionModel> {
         let mut unknowns = Unknowns::default();
         let plan = self.plan(&mut unknowns)?;
-        let rests_on = ["preset", "timings"];
+        let rests_on = ["preset", "timings", "dns", "route53"];
         let is_unknown = rests_on.map(|name| unknowns.is_unknown(&Path::of(name)));
-        (is_unknown == [false; 2]).then(|| PredictionModel::of(&plan))
+        (is_unknown == [false; 4]).then(|| PredictionModel::of(&plan))
     }
 
     fn plan(&self, unknowns: &mut Unknowns) -> Option<DrPlan> {

@@ -12,6 +12,7 @@ mod diagnostics;
 mod dr_convergence;
 mod dr_parts;
 mod dr_plan;
+mod dr_redirect;
 mod dr_run;
 mod dr_status;
 mod duration;

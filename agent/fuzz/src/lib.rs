@@ -37,6 +37,7 @@ pub fn federation() -> FederationState {
         let apply = Request::Apply {
             object,
             expected_revision,
+            boxes: Vec::new(),
         };
         assert!(ask(&mut state, &number.to_string(), apply), "it is refused");
     }

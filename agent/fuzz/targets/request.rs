@@ -79,6 +79,7 @@ fn apply(message: &[u8]) -> Option<Request> {
     Some(Request::Apply {
         object: object_from_proto(&asked.object?).ok()?,
         expected_revision: asked.expected_revision,
+        boxes: Vec::new(),
     })
 }
 

@@ -134,6 +134,14 @@ fn remarks(status: &proto::PlanStatus) -> Vec<String> {
     if !status.waits_for.is_empty() && !is_said {
         lines.push(format!("! {plan} waits: {}", status.waits_for));
     }
+    for redirect in &status.redirects {
+        if !redirect.trouble.is_empty() {
+            lines.push(format!(
+                "! {plan}: {}: {}",
+                redirect.record, redirect.trouble
+            ));
+        }
+    }
     if !status.held.is_empty() {
         lines.push(format!(
             "! {plan}: `{0}` may still be primary. Make sure that it can't write, then run: \
@@ -198,6 +206,14 @@ fn details(status: &proto::PlanStatus) -> Vec<String> {
     if !status.service_address.is_empty() {
         lines.push(format!("  Service address: {}", status.service_address));
     }
+    for redirect in &status.redirects {
+        let leads = match (redirect.leads_to.as_str(), redirect.trouble.as_str()) {
+            ("", "") => "not known yet".to_owned(),
+            ("", trouble) => format!("can't be led: {trouble}"),
+            (leads_to, _) => format!("leads to {leads_to}"),
+        };
+        lines.push(format!("  {} ({}): {leads}", redirect.record, redirect.way));
+    }
     lines
 }
 
@@ -230,6 +246,12 @@ fn one_to_json(status: &proto::PlanStatus) -> Value {
         "mark_age_ms": status.mark_age_ms,
         "set": status.set.as_ref().map(|set| json!({ "members": set.members, "needed": set.needed })),
         "service_address": status.service_address,
+        "redirects": status.redirects.iter().map(|one| json!({
+            "way": one.way,
+            "record": one.record,
+            "leads_to": one.leads_to,
+            "trouble": one.trouble,
+        })).collect::<Vec<_>>(),
         "replication": status.replication,
         "automatic_failover": status.automatic_failover,
         "accepts_pause_risk": status.accepts_pause_risk,

@@ -120,6 +120,12 @@ impl DataFolder {
         self.path.join("state.redb")
     }
 
+    /// What hooks of DR plans are still to be told, on voters.
+    #[must_use]
+    pub fn hooks(&self) -> PathBuf {
+        self.path.join("hooks")
+    }
+
     /// Who did what, on voters.
     #[must_use]
     pub fn audit(&self) -> PathBuf {

@@ -170,10 +170,10 @@ impl Backup {
         recipients.find_map(|recipient| {
             let label = Label {
                 federation: &self.manifest.federation,
-                name,
+                name: &name,
                 recipient,
             };
-            pair.open_box(label, secrets.get(name, recipient)?).ok()
+            pair.open_box(label, secrets.get(&name, recipient)?).ok()
         })
     }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use hanse_core::authority::{Authorities, AuthorityRequest};
 use hanse_core::inventory::Inventory;
 use hanse_core::name::{FederationName, NodeName};
-use hanse_core::secret::{SealedBox, SealedSecret, SealingKey, SecretName, Secrets};
+use hanse_core::secret::{PlanSecret, SealedBox, SealedSecret, SealingKey, SecretName, Secrets};
 use hanse_core::state::FederationState;
 
 use super::authority::{Authority, AuthorityError};
@@ -122,7 +122,7 @@ impl Keyring {
         let missing = state.secrets().missing(state.inventory());
         missing
             .iter()
-            .map(|one| self.seal_again(state.secrets(), one.name, &one.recipient, &one.key))
+            .map(|one| self.seal_again(state.secrets(), &one.name, &one.recipient, &one.key))
             .collect()
     }
 
@@ -130,13 +130,22 @@ impl Keyring {
     pub fn seal_new(
         &self,
         inventory: &Inventory,
-        name: SecretName,
+        name: &SecretName,
         secret: &[u8],
     ) -> Result<Vec<SealedSecret>, KeyringError> {
         let voters = inventory.nodes.iter().filter(|(_, record)| record.voter);
         let keys = voters.filter_map(|(node, record)| Some((node, record.sealing_key?)));
         keys.map(|(node, key)| Ok(self.label(name, node).seal(&key, secret)?))
             .collect()
+    }
+
+    /// What a plan's secret is. It must not be printed or kept.
+    pub fn open_plan_secret(
+        &self,
+        state: &FederationState,
+        secret: PlanSecret,
+    ) -> Result<Vec<u8>, SealingError> {
+        self.open_one(state.secrets(), &SecretName::Plan(secret))
     }
 
     /// The request that makes a new authority known, which the one that signs vouches for.
@@ -149,14 +158,14 @@ impl Keyring {
         let next = Authority::generate(self.federation.clone(), number, now_unix_s)?;
         let cross = self.keys(state)?.authority.vouch_for(&next, now_unix_s)?;
         let name = SecretName::AuthorityKey(number);
-        let boxes = self.seal_new(state.inventory(), name, &next.secret())?;
+        let boxes = self.seal_new(state.inventory(), &name, &next.secret())?;
         Ok(next.introduction(cross, boxes))
     }
 
     /// A new secret, sealed to this voter alone: the first one's.
     pub fn seal_to_self(
         &self,
-        name: SecretName,
+        name: &SecretName,
         secret: &[u8],
     ) -> Result<SealedSecret, SealingError> {
         self.label(name, &self.node)
@@ -171,28 +180,28 @@ impl Keyring {
 
     fn open_all(&self, authorities: &Authorities, secrets: &Secrets) -> Result<Keys, KeyringError> {
         let (number, record) = authorities.signing().ok_or(KeyringError::NoAuthority)?;
-        let key = self.open_one(secrets, SecretName::AuthorityKey(number))?;
+        let key = self.open_one(secrets, &SecretName::AuthorityKey(number))?;
         let federation = self.federation.clone();
         let authority = Authority::open(federation, number, &record.certificate, &key)?;
         let name = SecretName::PresharedKeys;
         let preshared =
-            PresharedKeys::open(&self.open_one(secrets, name)?).ok_or(SealingError::Open(name))?;
+            PresharedKeys::open(&self.open_one(secrets, &name)?).ok_or(SealingError::Open(name))?;
         Ok(Keys {
             authority,
             preshared,
         })
     }
 
-    fn open_one(&self, secrets: &Secrets, name: SecretName) -> Result<Vec<u8>, SealingError> {
+    fn open_one(&self, secrets: &Secrets, name: &SecretName) -> Result<Vec<u8>, SealingError> {
         let sealed = secrets.get(name, &self.node);
-        let sealed = sealed.ok_or(SealingError::Missing(name))?;
+        let sealed = sealed.ok_or_else(|| SealingError::Missing(name.clone()))?;
         self.pair.open_box(self.label(name, &self.node), sealed)
     }
 
     fn seal_again(
         &self,
         secrets: &Secrets,
-        name: SecretName,
+        name: &SecretName,
         recipient: &NodeName,
         key: &SealingKey,
     ) -> Result<SealedSecret, KeyringError> {
@@ -200,7 +209,7 @@ impl Keyring {
         Ok(self.label(name, recipient).seal(key, &secret)?)
     }
 
-    fn label<'a>(&'a self, name: SecretName, recipient: &'a NodeName) -> Label<'a> {
+    fn label<'a>(&'a self, name: &'a SecretName, recipient: &'a NodeName) -> Label<'a> {
         Label {
             federation: &self.federation,
             name,
@@ -251,12 +260,12 @@ mod tests {
         ask(&mut state, enroll(keyring, Vec::new()));
         let authority = Authority::generate("acme".parse().unwrap(), 1, 0).unwrap();
         let name = SecretName::AuthorityKey(1);
-        let sealed = keyring.seal_new(state.inventory(), name, &authority.secret());
+        let sealed = keyring.seal_new(state.inventory(), &name, &authority.secret());
         let introduction = authority.introduction(Vec::new(), sealed.unwrap());
         ask(&mut state, Request::Authority(introduction));
         let secret = PresharedKeys::generate().unwrap();
         let name = SecretName::PresharedKeys;
-        let boxes = keyring.seal_new(state.inventory(), name, &secret).unwrap();
+        let boxes = keyring.seal_new(state.inventory(), &name, &secret).unwrap();
         ask(&mut state, Request::Seal { boxes });
         state
     }
@@ -300,7 +309,7 @@ mod tests {
         let next = Authority::generate("acme".parse().unwrap(), 2, 0).unwrap();
         let cross = old.authority.vouch_for(&next, 0).unwrap();
         let name = SecretName::AuthorityKey(2);
-        let sealed = keyring.seal_new(state.inventory(), name, &next.secret());
+        let sealed = keyring.seal_new(state.inventory(), &name, &next.secret());
         let introduction = next.introduction(cross, sealed.unwrap());
         ask(&mut state, Request::Authority(introduction));
         assert_eq!(keyring.keys(&state).unwrap().authority.number(), 1);

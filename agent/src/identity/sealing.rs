@@ -54,7 +54,7 @@ pub struct Label<'a> {
     /// The federation.
     pub federation: &'a FederationName,
     /// The secret.
-    pub name: SecretName,
+    pub name: &'a SecretName,
     /// The recipient.
     pub recipient: &'a NodeName,
 }
@@ -98,7 +98,7 @@ impl SealingKeyPair {
 
     /// Opens a box with that label. What is inside must not be printed or kept.
     pub fn open_box(&self, label: Label<'_>, sealed: &SealedBox) -> Result<Vec<u8>, SealingError> {
-        let refused = || SealingError::Open(label.name);
+        let refused = || SealingError::Open(label.name.clone());
         if sealed.version != VERSION {
             return Err(refused());
         }
@@ -139,10 +139,10 @@ impl Label<'_> {
         let recipient = HpkePublicKey(key.as_bytes().to_vec());
         let (EncapsulatedSecret(mut bytes), content) = SUITE
             .seal(&self.bound(), &[], secret, &recipient)
-            .map_err(|_| SealingError::Seal(self.name))?;
+            .map_err(|_| SealingError::Seal(self.name.clone()))?;
         bytes.extend(content);
         Ok(SealedSecret {
-            name: self.name,
+            name: self.name.clone(),
             recipient: self.recipient.clone(),
             sealed: SealedBox {
                 version: VERSION,
@@ -195,7 +195,7 @@ mod tests {
         let (federation, recipient) = names();
         let label = Label {
             federation: &federation,
-            name: SecretName::AuthorityKey(1),
+            name: &SecretName::AuthorityKey(1),
             recipient: &recipient,
         };
         let sealed = label.seal(&own.public(), b"secret").unwrap().sealed;
@@ -209,7 +209,7 @@ mod tests {
                 ..label
             },
             Label {
-                name: SecretName::AuthorityKey(2),
+                name: &SecretName::AuthorityKey(2),
                 ..label
             },
             Label {
@@ -242,7 +242,7 @@ mod tests {
         ) {
             let (_parent, own) = pair();
             let (federation, recipient) = names();
-            let label = Label { federation: &federation, name: SecretName::PresharedKeys, recipient: &recipient };
+            let label = Label { federation: &federation, name: &SecretName::PresharedKeys, recipient: &recipient };
             let arbitrary = SealedBox { version: VERSION, bytes };
             prop_assert!(own.open_box(label, &arbitrary).is_err());
             let sealed = label.seal(&own.public(), b"secret").unwrap().sealed;

@@ -43,9 +43,11 @@ impl Api for Service {
             .map_err(|findings| refusal::to_status(RefusalKind::Invalid, &findings))?;
         let reference = object.reference();
         let expected_revision = request.expected_revision;
+        let boxes = dr::seal_secrets(&self.0, &object, request.secrets)?;
         let change = command::Request::Apply {
             object,
             expected_revision,
+            boxes,
         };
         let name = reference.to_string();
         let committed = self

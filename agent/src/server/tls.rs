@@ -214,6 +214,7 @@ mod tests {
             command: Command::Put {
                 object: Object::Federation(settings),
                 addresses: Vec::new(),
+                boxes: Vec::new(),
             },
         });
         state

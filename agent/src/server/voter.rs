@@ -11,7 +11,7 @@ use hanse_core::command::Request;
 use hanse_core::endpoint::Endpoint;
 use hanse_core::finding::{Finding, Path};
 use hanse_core::name::{FederationName, NodeName};
-use hanse_core::secret::{SealedSecret, SealingKey};
+use hanse_core::secret::{PlanSecret, SealedSecret, SealingKey, SecretName};
 use hanse_core::state::FederationState;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -135,6 +135,7 @@ impl Voter {
         tokio::spawn(voter.clone().follow_commits());
         tokio::spawn(health::watch(voter.clone()));
         tokio::spawn(dr::conduct(voter.clone()));
+        tokio::spawn(dr::tell(voter.clone(), folder.hooks()));
         tokio::spawn(consensus::autopilot::run(voter.clone()));
         tokio::spawn(consensus::time::run(voter.clone()));
         tokio::spawn(consensus::level::run(voter.clone()));
@@ -196,6 +197,27 @@ impl Voter {
     ) -> Result<Vec<SealedSecret>, Status> {
         let sealed = self.keyring.seal_missing(state);
         sealed.map_err(|error| locked(&error))
+    }
+
+    /// A secret, sealed to every voter.
+    pub(super) fn seal_new(
+        &self,
+        state: &FederationState,
+        name: &SecretName,
+        secret: &[u8],
+    ) -> Result<Vec<SealedSecret>, Status> {
+        let sealed = self.keyring.seal_new(state.inventory(), name, secret);
+        sealed.map_err(|error| locked(&error))
+    }
+
+    /// What a DR plan's secret is; else why this voter can't tell.
+    pub(super) fn open_plan_secret(
+        &self,
+        state: &FederationState,
+        secret: PlanSecret,
+    ) -> Result<Vec<u8>, String> {
+        let opened = self.keyring.open_plan_secret(state, secret);
+        opened.map_err(|error| error.to_string())
     }
 
     /// A new authority that is to follow the one that signs, with its key for every voter.

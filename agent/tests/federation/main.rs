@@ -20,6 +20,7 @@ mod identities;
 mod objects;
 mod papers;
 mod past;
+mod redirects;
 mod revocation;
 mod rotation;
 mod sizes;

@@ -127,6 +127,7 @@ async fn a_change_whose_caller_hung_up_is_noted_too() {
     let change = Request::Apply {
         object: cluster("home"),
         expected_revision: 0,
+        boxes: Vec::new(),
     };
     let mut changes = federation.voter.replica.changes();
     let revision = changes.borrow().revision() + 1;

@@ -91,6 +91,7 @@ impl Stage {
                     object: Some(convert::object_to_proto(&cluster(&fresh))),
                     expected_revision: 0,
                     request_id,
+                    secrets: Vec::new(),
                 };
                 one(Call::Apply, message.encode_to_vec())
             }

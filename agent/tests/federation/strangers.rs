@@ -152,6 +152,7 @@ async fn an_oversize_message_is_refused_with_the_limit() {
         object: Some(convert::object_to_proto(&object)),
         expected_revision: 0,
         request_id: "three".to_owned(),
+        secrets: Vec::new(),
     };
     let status = ApiClient::new(channel).apply(request).await.unwrap_err();
     let refused = failure(&status);

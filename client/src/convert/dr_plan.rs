@@ -12,6 +12,7 @@ use hanse_core::object::dr_plan::{
 use hanse_core::object::federation::ReplicationPolicy;
 
 use super::collector::Collector;
+use super::dr_redirect;
 use crate::proto::{self, workload};
 
 /// A plan for the wire.
@@ -52,6 +53,9 @@ pub fn dr_plan_to_proto(plan: &DrPlan) -> proto::DrPlan {
             .collect(),
         accept_pause_risk: plan.accept_pause_risk,
         service_address: text(plan.service_address.as_ref()),
+        dns: plan.dns.as_ref().map(dr_redirect::dns_to_proto),
+        route53: plan.route53.as_ref().map(dr_redirect::route53_to_proto),
+        hooks: dr_redirect::hooks_to_proto(&plan.hooks),
     }
 }
 
@@ -138,6 +142,9 @@ pub(super) fn read(collector: &mut Collector, plan: &proto::DrPlan) -> Option<Dr
     let fencing = read_fencing(collector, &plan.fencing);
     let path = Path::of("service_address");
     let service_address = collector.optional(path, "address", &plan.service_address);
+    let dns = dr_redirect::read_dns(collector, plan.dns.as_ref());
+    let route53 = dr_redirect::read_route53(collector, plan.route53.as_ref());
+    let hooks = dr_redirect::read_hooks(collector, &plan.hooks);
     Some(DrPlan {
         federation: federation?,
         name: name?,
@@ -156,6 +163,9 @@ pub(super) fn read(collector: &mut Collector, plan: &proto::DrPlan) -> Option<Dr
         fencing: fencing?,
         accept_pause_risk: plan.accept_pause_risk,
         service_address: service_address?,
+        dns: dns?,
+        route53: route53?,
+        hooks: hooks?,
     })
 }
 

@@ -8,6 +8,7 @@ pub mod capacity;
 mod collector;
 pub mod copy;
 pub mod dr_plan;
+pub mod dr_redirect;
 pub mod federation;
 pub mod finding;
 pub mod inventory;

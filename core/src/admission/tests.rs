@@ -12,6 +12,7 @@ fn apply(object: Object, expected_revision: u64) -> Request {
     Request::Apply {
         object,
         expected_revision,
+        boxes: Vec::new(),
     }
 }
 

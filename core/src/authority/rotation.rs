@@ -121,7 +121,7 @@ fn waits_to_sign(state: &FederationState, seen: &Seen, number: u32) -> Vec<Wait>
     let key = SecretName::AuthorityKey(number);
     let voters = inventory.nodes.iter().filter(|(_, record)| record.voter);
     let keyless: BTreeSet<NodeName> = voters
-        .filter(|(node, _)| state.secrets().get(key, node).is_none())
+        .filter(|(node, _)| state.secrets().get(&key, node).is_none())
         .map(|(node, _)| node.clone())
         .collect();
     if !keyless.is_empty() {
@@ -336,8 +336,8 @@ mod tests {
         let mut builder = federation();
         builder.ask(introduce(2, &["v1", "v2"])).unwrap();
         take_forced(&mut builder);
-        let names: Vec<SecretName> = builder.state.secrets().names().collect();
-        assert_eq!(names, [SecretName::AuthorityKey(2)]);
+        let names: Vec<_> = builder.state.secrets().names().collect();
+        assert_eq!(names, [&SecretName::AuthorityKey(2)]);
     }
 
     fn take_forced(builder: &mut Builder) {

@@ -9,7 +9,7 @@ use crate::object::dr_plan::Workload;
 use crate::object::federation::ReplicationMode;
 use crate::object::member_cluster::{Platform, SiteRole};
 
-use super::{Missing, is_declared};
+use super::{Missing, dr_redirect, is_declared};
 
 /// The most standbys of a plan.
 const STANDBYS_MAX: usize = 7;
@@ -26,6 +26,7 @@ pub(super) fn check(
     timings(plan, findings);
     replication(inventory, plan, findings);
     fencing(inventory, plan, findings);
+    dr_redirect::check(plan, findings);
     ways(inventory, plan, missing, findings);
     voters(inventory, plan, findings);
 }
@@ -197,7 +198,8 @@ fn timings(plan: &DrPlan, findings: &mut Vec<Finding>) {
     }
     let timings = plan.timings();
     timings.check(&Path::of("timings"), plan.automatic_failover, findings);
-    let predicted = timings.predict(Failure::Host, ELECTION, None).total();
+    let predicted = timings.predict(Failure::Host, ELECTION, plan.dns_ttl());
+    let predicted = predicted.total();
     if let Some(rto) = plan.rto.as_ref().filter(|rto| rto.value() < predicted)
         && plan.automatic_failover
     {

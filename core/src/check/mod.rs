@@ -3,6 +3,7 @@
 //! One file for each kind of object, and one for each rule that spans several.
 
 mod dr_plan;
+mod dr_redirect;
 mod federation;
 mod member_cluster;
 mod reachability;

@@ -5,12 +5,13 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::dr_redirect::{Dns, Hook, Route53};
 use super::federation::{Federation, ReplicationMode, ReplicationPolicy};
 use super::words;
 use crate::dr::sight::Terms;
 use crate::dr::timings::{Preset, Timings};
 use crate::duration::Span;
-use crate::name::{ClusterName, FederationName, NodeName, PlanName};
+use crate::name::{ClusterName, FederationName, HookName, NodeName, PlanName};
 use crate::size::ByteSize;
 
 /// The TCP port of a PostgreSQL that names none.
@@ -66,6 +67,15 @@ pub struct DrPlan {
     pub accept_pause_risk: bool,
     /// An address in the mesh that follows the primary.
     pub service_address: Option<IpAddr>,
+    /// A record on a DNS server that follows the primary.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dns: Option<Dns>,
+    /// A record of Route 53 that follows the primary.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub route53: Option<Route53>,
+    /// Who is told of the plan's runs.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub hooks: BTreeMap<HookName, Hook>,
 }
 
 /// What is protected.

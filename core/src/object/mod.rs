@@ -1,6 +1,7 @@
 //! What users declare. Each kind is one file; a value that exists here is well-formed.
 
 pub mod dr_plan;
+pub mod dr_redirect;
 pub mod federation;
 pub mod member_cluster;
 pub mod vpn_mesh;

@@ -8,7 +8,8 @@ use crate::name::{LeaseName, PlanName};
 use crate::object::{Object, ObjectRef};
 
 impl FederationState {
-    /// A plan that is declared has a record, and its address leads to its primary.
+    /// A plan that is declared has a record and the secrets that it needs, and its address leads to its
+    /// primary.
     pub(super) fn declare_plan(&mut self, object: &Object) {
         let Object::DrPlan(spec) = object else {
             return;
@@ -16,6 +17,8 @@ impl FederationState {
         let ttl_ms = spec.timings().lease_ttl.value().as_millis();
         let ttl_ms = u64::try_from(ttl_ms).unwrap_or(u64::MAX);
         self.leases.set_ttl(&LeaseName::from(&spec.name), ttl_ms);
+        let needed: Vec<_> = spec.secrets().into_iter().map(|(name, _)| name).collect();
+        self.secrets.keep_of_plan(&spec.name, &needed);
         let record = self.plans.entry(spec.name.clone()).or_default();
         let primary = record.primary_node().cloned();
         let leading = self.inventory.leading_addresses(primary.as_ref());
@@ -38,12 +41,13 @@ impl FederationState {
         }
     }
 
-    /// A plan that is taken back has neither record nor lease.
+    /// A plan that is taken back has neither record nor lease nor secret.
     pub(super) fn forget_plan(&mut self, reference: &ObjectRef) {
         let ObjectRef::DrPlan(plan) = reference else {
             return;
         };
         self.plans.remove(plan);
+        self.secrets.keep_of_plan(plan, &[]);
         let lease = LeaseName::from(plan);
         self.leases
             .apply(&LeaseChange::Released { lease }, self.revision);

@@ -44,7 +44,7 @@ impl FederationState {
             plans,
         } = self;
         let mut secrets = secrets.clone();
-        secrets.keep_only(SecretName::PresharedKeys);
+        secrets.keep_only(&SecretName::PresharedKeys);
         Self {
             revision: *revision,
             inventory: inventory.clone(),

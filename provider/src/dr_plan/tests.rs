@@ -31,6 +31,9 @@ fn planned(config: impl FnOnce(&mut DrPlanModel)) -> DrPlanModel {
         fencing: Attr::Known(BTreeMap::new()),
         accept_pause_risk: Attr::Known(false),
         service_address: Attr::Null,
+        dns: Attr::Null,
+        route53: Attr::Null,
+        hooks: Attr::Null,
         wait_for: Attr::from("proved"),
         active_cluster: Attr::Unknown,
         fence_epoch: Attr::Unknown,
@@ -79,6 +82,61 @@ fn everything(model: &mut DrPlanModel) {
     model.fencing = Attr::Known([("lubeck".to_owned(), fencing)].into());
     model.accept_pause_risk = Attr::Known(true);
     model.service_address = Attr::from("10.42.0.200");
+    model.dns = Attr::Known(DnsModel {
+        server: Attr::from("192.0.2.53:53"),
+        zone: Attr::from("example.org"),
+        record: Attr::from("app.example.org"),
+        ttl: Attr::from("20s"),
+        tsig_key_name: Attr::from("hanse"),
+        algorithm: Attr::from("hmac-sha512"),
+        tsig_secret_wo: Attr::from("c2VjcmV0"),
+        tsig_secret_wo_version: Attr::Known(1),
+        addresses: known_map([("lubeck".to_owned(), "192.0.2.1".to_owned())].into()),
+    });
+    model.route53 = Attr::Known(Route53Model {
+        zone_id: Attr::from("Z0123456789ABC"),
+        record: Attr::from("app.example.org"),
+        ttl: Attr::from("30s"),
+        access_key_id: Attr::from("AKIA"),
+        secret_access_key_wo: Attr::Null,
+        secret_access_key_wo_version: Attr::Known(2),
+        region: Attr::from("cn-north-1"),
+        endpoint: Attr::from("https://route53.amazonaws.com.cn"),
+        addresses: Attr::Null,
+    });
+    let events = ["ended".to_owned()].map(Attr::Known).into_iter();
+    let hook = HookModel {
+        url: Attr::from("https://hooks.example.org/hanse"),
+        secret_wo: Attr::from("a secret that is long enough"),
+        secret_wo_version: Attr::Known(1),
+        events: Attr::Known(events.collect()),
+    };
+    model.hooks = Attr::Known([("pager".to_owned(), hook)].into());
+}
+
+#[test]
+fn secrets_go_beside_the_plan_and_never_in_it() {
+    let model = planned(everything);
+    let purposes: Vec<_> = model.secrets().into_iter().map(|it| it.purpose).collect();
+    assert_eq!(purposes, ["tsig", "hook/pager"]);
+    let wire = format!("{:?}", model.to_wire(&mut Unknowns::default()));
+    assert!(!wire.contains("c2VjcmV0") && !wire.contains("long enough"));
+    assert_eq!(planned(|_| ()).secrets(), Vec::new());
+}
+
+#[test]
+fn a_failover_takes_longer_for_clients_that_remember_an_address() {
+    let redirect = |config: fn(&mut DrPlanModel)| {
+        let predicted = planned(config).predict();
+        predicted.map(|predicted| predicted.redirect)
+    };
+    assert_eq!(redirect(|_| ()).unwrap(), Attr::from("500ms"));
+    assert_eq!(redirect(everything).unwrap(), Attr::from("30.5s"));
+    let unknown = redirect(|model| {
+        everything(model);
+        model.dns.as_known_mut().unwrap().ttl = Attr::Unknown;
+    });
+    assert!(unknown.is_none());
 }
 
 #[test]

@@ -163,6 +163,7 @@ async fn attempt(
             let request = Request::Apply {
                 object: Object::MemberCluster(cluster(key, *value)),
                 expected_revision: *expected,
+                boxes: Vec::new(),
             };
             match replica.propose(request_id.clone(), request).await {
                 Ok(committed) => Some((Answer::Written(committed.revision), committed.log_id)),

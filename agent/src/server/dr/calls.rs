@@ -217,6 +217,8 @@ pub(in super::super) async fn run_plan(
             voter
                 .note_refusal(caller, Call::RunPlan, &object, &reason)
                 .await?;
+            let event = format!("{plan}/asked/{id}");
+            voter.desk.refuse(&plan, event, &reason);
             return Err(refused(RefusalKind::Conflict, "Refused", &reason));
         }
     };

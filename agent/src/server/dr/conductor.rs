@@ -19,7 +19,7 @@ use hanse_core::object::DrPlan;
 use hanse_core::state::FederationState;
 
 use super::super::voter::Voter;
-use super::outside;
+use super::{outside, redirect};
 
 /// How often the leader looks at a plan at most and at least: eight times for each check.
 const LOOK_INTERVAL_MIN: Duration = Duration::from_millis(50);
@@ -60,7 +60,9 @@ pub(in super::super) async fn conduct(voter: Arc<Voter>) {
         let plans = state.inventory().dr_plans.keys();
         join_all(plans.map(|plan| walk(&voter, plan))).await;
         let is_there = |plan: &PlanName| state.plans().contains_key(plan);
-        voter.desk.lock().lookout.keep_only(is_there);
+        let mut memory = voter.desk.lock();
+        memory.lookout.keep_only(is_there);
+        memory.redirects.retain(|(plan, _), _| is_there(plan));
     }
 }
 
@@ -77,6 +79,7 @@ async fn walk(voter: &Arc<Voter>, plan: &PlanName) {
         let Some(glance) = glance(voter, plan) else {
             return;
         };
+        redirect::tend(voter, &glance);
         let moved = placement(glance.state.inventory(), &glance.plan, &glance.record);
         let next = match moved {
             Some(change) => Next::Commit(change),
@@ -84,14 +87,46 @@ async fn walk(voter: &Arc<Voter>, plan: &PlanName) {
         };
         let waits_for = match next {
             Next::Rest => None,
-            Next::Wait(reason) => Some(reason),
+            Next::Wait(reason) => Some(with_what_lacks(voter, &glance, reason)),
             Next::FenceOutside(cluster) => Some(outside::fence(voter, &glance, &cluster)),
             Next::Commit(change) => match commit(voter, plan, &glance, change).await {
                 Ok(()) => continue,
                 Err(reason) => Some(reason),
             },
         };
+        if let Some(reason) = &waits_for {
+            hold(voter, plan, &glance.record, reason);
+        }
         return wait(voter, plan, waits_for);
+    }
+}
+
+/// What is waited for, and why clients are not led yet, if that is it.
+fn with_what_lacks(voter: &Voter, glance: &Glance, reason: String) -> String {
+    let Glance {
+        state,
+        plan,
+        record,
+        ..
+    } = glance;
+    let is_asked = redirect::is_redirecting(record);
+    match redirect::is_led(&voter.desk.lock(), state, plan, record) {
+        Err(lack) if is_asked => format!("{reason}: {lack}"),
+        Ok(()) | Err(_) => reason,
+    }
+}
+
+/// Tells others, once for each revision of the record, that somebody has to act: no run is under way,
+/// and what should happen does not.
+fn hold(voter: &Voter, plan: &PlanName, record: &PlanRecord, reason: &str) {
+    if record.run.is_some() || record.primary.is_none() {
+        return;
+    }
+    let revision = record.revision;
+    let before = voter.desk.lock().held_at.insert(plan.clone(), revision);
+    if before != Some(revision) {
+        let id = format!("{plan}/{revision}/held");
+        voter.desk.refuse(plan, id, reason);
     }
 }
 
@@ -172,7 +207,7 @@ pub(super) fn glance(voter: &Voter, plan: &PlanName) -> Option<Glance> {
 }
 
 /// Whether every node of the mesh that is heard of leads clients to the primary: it has put the
-/// revision of the promotion into effect.
+/// revision of the promotion into effect. And so do the records outside.
 fn is_redirected(
     voter: &Voter,
     state: &FederationState,
@@ -183,6 +218,9 @@ fn is_redirected(
         .run
         .as_ref()
         .is_some_and(|run| run.phase == Phase::Redirecting);
+    if is_asked && redirect::is_led(&voter.desk.lock(), state, plan, record).is_err() {
+        return false;
+    }
     let inventory = state.inventory();
     let Some(mesh) = inventory.mesh_of_plan(plan).filter(|_| is_asked) else {
         return true;

@@ -4,8 +4,12 @@
 
 mod calls;
 mod conductor;
+mod hooks;
 mod outside;
+mod redirect;
+mod secrets;
 mod status;
+mod ways;
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,10 +17,13 @@ use std::time::{Duration, Instant};
 
 use hanse_core::dr::lookout::Lookout;
 use hanse_core::name::{ClusterName, PlanName};
+use hanse_core::object::dr_redirect::Way;
 use tokio::sync::{Notify, watch};
 
 pub(super) use calls::{copies_message, release, renew, report, run_plan};
 pub(super) use conductor::conduct;
+pub(super) use hooks::tell;
+pub(super) use secrets::seal as seal_secrets;
 pub(super) use status::plan_status;
 
 use crate::clock::wall_ms;
@@ -28,6 +35,9 @@ pub struct Desk {
     memory: Mutex<Memory>,
     /// Something was heard that may change what is next.
     wake: Notify,
+    /// Others are to be told of a refusal.
+    refusals: Notify,
+    lines: Mutex<hooks::Lines>,
     version: watch::Sender<u64>,
 }
 
@@ -40,6 +50,12 @@ struct Memory {
     waits: BTreeMap<PlanName, String>,
     /// Fences from outside that are under way or failed.
     outside: BTreeMap<PlanName, outside::Attempt>,
+    /// How clients outside the mesh are led.
+    redirects: BTreeMap<(PlanName, Way), redirect::Attempt>,
+    /// What others are still to be told was refused.
+    refused: Vec<hooks::Refused>,
+    /// The record's revision at which it was told last that a plan is held.
+    held_at: BTreeMap<PlanName, u64>,
 }
 
 impl Default for Desk {
@@ -48,6 +64,8 @@ impl Default for Desk {
             origin: Instant::now(),
             memory: Mutex::default(),
             wake: Notify::new(),
+            refusals: Notify::new(),
+            lines: Mutex::default(),
             // Not comparable across restarts, so not the same after one either.
             version: watch::channel(wall_ms() << 10).0,
         }
@@ -62,6 +80,21 @@ impl Desk {
 
     fn lock(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lines(&self) -> MutexGuard<'_, hooks::Lines> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Something is refused, or held until somebody acts: others are told, if the plan says so.
+    fn refuse(&self, plan: &PlanName, id: String, reason: &str) {
+        let refused = hooks::Refused {
+            plan: plan.clone(),
+            id,
+            reason: reason.to_owned(),
+        };
+        self.lock().refused.push(refused);
+        self.refusals.notify_one();
     }
 
     /// Something was heard or done.

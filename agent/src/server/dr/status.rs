@@ -12,6 +12,7 @@ use tonic::Status;
 use super::super::voter::Voter;
 use super::calls::read_plan;
 use super::conductor::{Glance, glance};
+use super::{hooks, redirect};
 
 /// The longest wait for a change.
 const WAIT_MAX: Duration = Duration::from_secs(60);
@@ -60,8 +61,11 @@ fn show(voter: &Voter, plan: &PlanName, glance: &Glance) -> proto::PlanStatus {
         view(glance, cluster, progress.map(String::as_str))
     };
     let copies = spec.sites().map(view).collect();
+    let redirects = redirect::show(&memory, spec);
     drop(memory);
-    let predicted = terms.timings.predict(Failure::Host, ELECTION, None);
+    let predicted = terms
+        .timings
+        .predict(Failure::Host, ELECTION, spec.dns_ttl());
     let name = |cluster: Option<&ClusterName>| cluster.map(ToString::to_string).unwrap_or_default();
     let now_unix_s = sight.now_unix_s;
     proto::PlanStatus {
@@ -110,6 +114,8 @@ fn show(voter: &Voter, plan: &PlanName, glance: &Glance) -> proto::PlanStatus {
             .replication(&state.inventory().federation.spec)
             .mode
             .to_string(),
+        redirects,
+        hooks: hooks::show(&voter.desk.lines(), plan),
     }
 }
 

@@ -9,6 +9,7 @@ use hanse_core::dr::sight::{CopyRole, CopySight};
 use hanse_core::dr::timings::{Preset, Timings};
 use hanse_core::object::DrPlan;
 use hanse_core::object::dr_plan::{Failback, Fencing, Postgresql, Workload};
+use hanse_core::object::dr_redirect::{Dns, Hook, HookEvent, Route53, TsigAlgorithm};
 use hanse_core::object::federation::{ReplicationMode, ReplicationPolicy};
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option;
@@ -47,6 +48,67 @@ fn fencing() -> impl Strategy<Value = Fencing> {
     ]
 }
 
+fn dns() -> impl Strategy<Value = Dns> {
+    (
+        (
+            "[a-z]{1,8}:[1-9][0-9]{1,3}",
+            "[a-z]{1,4}",
+            "[a-z]{1,4}",
+            "[a-z]{1,4}",
+        ),
+        span(),
+        word::<TsigAlgorithm>(TsigAlgorithm::WORDS),
+        any::<u64>(),
+        btree_map(name(), address(), 0..3),
+    )
+        .prop_map(
+            |((server, zone, record, key), ttl, algorithm, version, addresses)| Dns {
+                server: server.parse().unwrap(),
+                zone: zone.parse().unwrap(),
+                record: record.parse().unwrap(),
+                ttl,
+                tsig_key_name: key.parse().unwrap(),
+                algorithm,
+                tsig_secret_version: version,
+                addresses,
+            },
+        )
+}
+
+fn route53() -> impl Strategy<Value = Route53> {
+    (
+        (".{0,4}", "[a-z]{1,4}", ".{0,4}"),
+        span(),
+        any::<u64>(),
+        option::of(".{1,4}"),
+        option::of(".{1,4}"),
+        btree_map(name(), address(), 0..3),
+    )
+        .prop_map(
+            |((zone_id, record, access_key_id), ttl, version, region, endpoint, addresses)| {
+                Route53 {
+                    zone_id,
+                    record: record.parse().unwrap(),
+                    ttl,
+                    access_key_id,
+                    secret_access_key_version: version,
+                    region,
+                    endpoint,
+                    addresses,
+                }
+            },
+        )
+}
+
+fn hook() -> impl Strategy<Value = Hook> {
+    let events = btree_set(word::<HookEvent>(HookEvent::WORDS), 0..3);
+    (".{0,9}", any::<u64>(), events).prop_map(|(url, secret_version, events)| Hook {
+        url,
+        secret_version,
+        events,
+    })
+}
+
 pub(super) fn dr_plan() -> impl Strategy<Value = DrPlan> {
     let replication = (
         word::<ReplicationMode>(ReplicationMode::WORDS),
@@ -72,7 +134,12 @@ pub(super) fn dr_plan() -> impl Strategy<Value = DrPlan> {
         any::<bool>(),
         option::of(address()),
     );
-    (first, second).prop_map(|(first, second)| {
+    let third = (
+        option::of(dns()),
+        option::of(route53()),
+        btree_map(name(), hook(), 0..3),
+    );
+    (first, second, third).prop_map(|(first, second, (dns, route53, hooks))| {
         let ((federation, name, home), standbys, nodes, workload, replication, preset, timings) =
             first;
         let (rpo, rto, automatic_failover, failback, max_lag_on_failover, fencing, accept, service) =
@@ -95,6 +162,9 @@ pub(super) fn dr_plan() -> impl Strategy<Value = DrPlan> {
             fencing,
             accept_pause_risk: accept,
             service_address: service,
+            dns,
+            route53,
+            hooks,
         }
     })
 }

@@ -1,0 +1,57 @@
+//! Secrets of DR plans: they come once, beside the plan, and are sealed to the voters before anything
+//! is committed. No answer, log or line of the audit holds one.
+
+use hanse_client::proto;
+use hanse_core::finding::Path;
+use hanse_core::object::{DrPlan, Object};
+use hanse_core::secret::{PlanSecret, Purpose, SealedSecret, SecretName};
+use tonic::Status;
+
+use super::super::voter::{Voter, invalid};
+use super::ways;
+
+/// The longest secret, in bytes.
+const LENGTH_MAX: usize = 4096;
+
+/// The secrets that came with an object and that the federation does not have yet, sealed to every
+/// voter. Whoever has a version keeps it: another secret has another version.
+pub(in super::super) fn seal(
+    voter: &Voter,
+    object: &Object,
+    given: Vec<proto::PlanSecretValue>,
+) -> Result<Vec<SealedSecret>, Status> {
+    let plan = match object {
+        Object::DrPlan(plan) => Some(plan.as_ref()),
+        Object::Federation(_) | Object::MemberCluster(_) | Object::VpnMesh(_) => None,
+    };
+    let state = voter.replica.read();
+    let mut boxes = Vec::new();
+    for one in given {
+        let (plan, secret, path) = plan
+            .and_then(|plan| needed(plan, &one.purpose))
+            .ok_or_else(|| {
+                let purpose: String = one.purpose.chars().take(80).collect();
+                let detail = format!("Nothing here needs a secret for `{purpose}`.");
+                invalid(Path::root(), "A secret of nothing", &detail)
+            })?;
+        if one.value.is_empty() || one.value.len() > LENGTH_MAX {
+            let detail = format!("A secret has 1 to {LENGTH_MAX} bytes.");
+            return Err(invalid(path, "No such secret", &detail));
+        }
+        // What could never be used is refused before it is kept.
+        ways::check(plan, &secret.purpose, &one.value)
+            .map_err(|problem| invalid(path, "This can't be the secret", &format!("{problem}.")))?;
+        let name = SecretName::Plan(secret);
+        if !state.secrets().has(&name) {
+            boxes.extend(voter.seal_new(&state, &name, &one.value)?);
+        }
+    }
+    Ok(boxes)
+}
+
+fn needed<'a>(plan: &'a DrPlan, purpose: &str) -> Option<(&'a DrPlan, PlanSecret, Path)> {
+    let purpose: Purpose = purpose.parse().ok()?;
+    let mut secrets = plan.secrets().into_iter();
+    let (secret, path) = secrets.find(|(secret, _)| secret.purpose == purpose)?;
+    Some((plan, secret, path))
+}
