@@ -14,6 +14,7 @@ mod dr_parts;
 mod dr_plan;
 mod dr_run;
 mod dr_status;
+mod dr_workload;
 mod duration;
 mod federation;
 mod federation_status;

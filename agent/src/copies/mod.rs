@@ -15,6 +15,7 @@ use hanse_core::name::PlanName;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+pub use care::setup;
 pub use told::Told;
 
 use self::care::Care;

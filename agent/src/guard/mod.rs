@@ -14,12 +14,12 @@ use std::time::Duration;
 use anyhow::Context as _;
 use hanse_core::name::PlanName;
 use hanse_core::object::dr_plan::Workload;
-use hanse_guard::{Config, Ended, Seams, Service, SystemClock};
-use hanse_workload::PostgresqlWatch;
+use hanse_guard::{Config, Ended, Seams, Service, SystemClock, Watch};
+use hanse_workload::{BeaconWatch, PostgresqlWatch};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::copies::Told;
+use crate::copies::{Told, setup};
 use crate::data::DataFolder;
 use crate::notify;
 
@@ -44,10 +44,16 @@ pub async fn run(
              that it has"
         )
     })?;
-    let Workload::Postgresql(postgresql) = &copy.workload;
+    let watch: Box<dyn Watch> = match &copy.workload {
+        Workload::Postgresql(it) => Box::new(PostgresqlWatch::new(it.data_directory.as_ref())),
+        Workload::Directory(_) | Workload::Command(_) => {
+            let setup = setup(folder.copy(plan), plan, copy);
+            Box::new(BeaconWatch::new(&setup))
+        }
+    };
     let seams = Seams {
         federation: Arc::new(federation::Voters::start(folder, plan.clone())?),
-        watch: Box::new(PostgresqlWatch::new(postgresql.data_directory.as_ref())),
+        watch,
         addresses: Arc::new(addresses::Loopback::open()?),
         clock: Arc::new(SystemClock),
     };

@@ -5,9 +5,14 @@ mod certificate;
 mod command;
 mod configure;
 mod control;
+mod decide;
+mod execute;
 mod hba;
+mod keeper;
 mod layout;
+mod look;
 mod lsn;
+mod memory;
 mod names;
 mod observe;
 mod provide;
@@ -20,6 +25,7 @@ mod withdraw;
 
 pub(crate) use configure::{Aim, Configuration, Own, let_listen_early, others, reload};
 pub(crate) use control::{Control, State};
+pub(crate) use keeper::Keeper;
 pub(crate) use layout::Server;
 pub(crate) use names::slot;
 pub(crate) use observe::{Answer, Observer};
@@ -27,7 +33,6 @@ pub(crate) use provide::provide;
 pub(crate) use session::Session;
 pub(crate) use source::{Primary, ask, connection};
 
-pub use layout::Setup;
 pub use observe::PostgresqlWatch;
 pub use withdraw::withdraw;
 
