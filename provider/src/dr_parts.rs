@@ -2,44 +2,18 @@
 
 use std::time::Duration;
 
-use hanse_client::proto::{self, workload};
+use hanse_client::proto;
 use hanse_core::dr::timings::{ELECTION, Failure, Preset};
 use hanse_core::finding::Path;
 use hanse_core::object::DrPlan;
-use hanse_core::object::dr_plan::POSTGRESQL_PORT_DEFAULT;
 use terraform_plugin::{Attr, Model};
 
 use crate::declared::{known_list, non_empty};
 use crate::duration::duration;
 use crate::unknowns::Unknowns;
 
-/// What a path that is not known yet stands for in a check.
-const PATH_TO_COME: &str = "/unknown";
-/// The same for a duration.
+/// What a duration that is not known yet stands for in a check.
 const DURATION_TO_COME: &str = "1s";
-
-/// What is protected: exactly one kind.
-#[derive(Clone, Model)]
-pub(crate) struct WorkloadModel {
-    /// A PostgreSQL server, the same on each node that has a copy.
-    #[attribute(optional)]
-    pub(crate) postgresql: Attr<PostgresqlModel>,
-}
-
-/// A PostgreSQL server.
-#[derive(Clone, Model)]
-pub(crate) struct PostgresqlModel {
-    /// Where its data is, as an absolute path.
-    #[attribute(required)]
-    pub(crate) data_directory: Attr<String>,
-    /// The TCP port.
-    #[attribute(optional, computed, default = u32::from(POSTGRESQL_PORT_DEFAULT))]
-    pub(crate) port: Attr<u32>,
-    /// Where its programs are, as an absolute path. By default where the distribution has those of
-    /// the data's version.
-    #[attribute(optional)]
-    pub(crate) bin_directory: Attr<String>,
-}
 
 /// When a write counts as done.
 #[derive(Clone, Model)]
@@ -106,41 +80,6 @@ pub(crate) struct PredictionModel {
     /// All of it.
     #[attribute(computed)]
     pub(crate) total: Attr<String>,
-}
-
-impl WorkloadModel {
-    pub(crate) fn to_wire(&self, unknowns: &mut Unknowns) -> proto::Workload {
-        let path = || Path::of("workload").attribute("postgresql");
-        let at = |name| path().attribute(name);
-        let kind = unknowns.optional(path(), &self.postgresql).map(|it| {
-            let to_come = PATH_TO_COME.to_owned();
-            workload::Kind::Postgresql(proto::Postgresql {
-                data_directory: unknowns.value_or(
-                    at("data_directory"),
-                    &it.data_directory,
-                    to_come,
-                ),
-                port: unknowns.with_default(at("port"), &it.port, POSTGRESQL_PORT_DEFAULT.into()),
-                bin_directory: unknowns.value(at("bin_directory"), &it.bin_directory),
-            })
-        });
-        proto::Workload { kind }
-    }
-}
-
-impl From<proto::Workload> for WorkloadModel {
-    fn from(wire: proto::Workload) -> Self {
-        let postgresql = wire.kind.map(|kind| match kind {
-            workload::Kind::Postgresql(it) => PostgresqlModel {
-                data_directory: Attr::Known(it.data_directory),
-                port: Attr::Known(it.port),
-                bin_directory: non_empty(it.bin_directory),
-            },
-        });
-        Self {
-            postgresql: Attr::from(postgresql),
-        }
-    }
 }
 
 impl ReplicationOverride {

@@ -16,11 +16,10 @@ use crate::declared::{
     object, wait_for,
 };
 use crate::dr_convergence;
-use crate::dr_parts::{
-    FencingModel, PredictionModel, ReplicationOverride, TimingsModel, WorkloadModel,
-};
+use crate::dr_parts::{FencingModel, PredictionModel, ReplicationOverride, TimingsModel};
 use crate::dr_redirect::{self, DnsModel, HookModel, Route53Model};
 use crate::dr_status;
+use crate::dr_workload::{WorkloadModel, one_kind};
 use crate::duration::duration;
 use crate::session::Session;
 use crate::unknowns::Unknowns;
@@ -53,7 +52,7 @@ pub(crate) struct DrPlanModel {
     #[attribute(optional, computed, default = BTreeMap::<String, Attr<String>>::new())]
     pub(crate) nodes: Attr<BTreeMap<String, Attr<String>>>,
     /// What is protected: one of the kinds below.
-    #[attribute(required)]
+    #[attribute(required, validate = one_kind)]
     pub(crate) workload: Attr<WorkloadModel>,
     /// When a write counts as done. By default as the federation has it.
     #[attribute(optional)]
@@ -199,9 +198,13 @@ impl Declared for DrPlanModel {
             ("rto", &["timings", "preset", "dns", "route53"]),
             ("dns", &["home", "standbys"]),
             ("route53", &["home", "standbys"]),
-            ("rpo", &["timings", "preset", "replication"]),
-            ("replication", &["standbys"]),
+            ("rpo", &["timings", "preset", "replication", "workload"]),
+            ("replication", &["standbys", "workload"]),
             ("nodes", &["home", "standbys"]),
+            (
+                "automatic_failover",
+                &["home", "standbys", "workload", "fencing"],
+            ),
             (
                 "fencing",
                 &["home", "standbys", "replication", "accept_pause_risk"],

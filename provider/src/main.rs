@@ -15,6 +15,7 @@ mod dr_plan;
 mod dr_redirect;
 mod dr_run;
 mod dr_status;
+mod dr_workload;
 mod duration;
 mod federation;
 mod federation_status;

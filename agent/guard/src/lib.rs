@@ -39,4 +39,4 @@ pub use order::{LeaseTerms, Order, Process, Program, ServiceAddress, Status, Sto
 pub use seams::{Addresses, Federation, Observation, Renewal, RenewalError, Watch, Watchdog};
 pub use service::{Config, Ended, Seams, Service};
 pub use stage::run_stage;
-pub use store::ordered_folder;
+pub use store::ordered_program;

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 use crate::file;
-use crate::order::Order;
+use crate::order::{Order, Program};
 
 const ORDER_FILE: &str = "order";
 const PROCESS_FILE: &str = "process";
@@ -210,11 +210,11 @@ pub(crate) fn began(folder: &Path) -> Option<u32> {
     is_it.then_some(started.pid)
 }
 
-/// The folder in which the program of a guard's latest order works; none: it has no such order.
+/// The program of a guard's latest order; none: it has no such order.
 #[must_use]
-pub fn ordered_folder(folder: &Path) -> Option<PathBuf> {
+pub fn ordered_program(folder: &Path) -> Option<Program> {
     let content = file::read_bounded(&folder.join(ORDER_FILE), SIZE_MAX).ok()??;
-    Some(parse(&content)?.program?.folder)
+    parse(&content)?.program
 }
 
 fn parse(content: &[u8]) -> Option<Order> {
@@ -263,7 +263,7 @@ mod tests {
         assert_eq!(store.order().unwrap(), None);
         write_order(&store.order_path(), &order()).unwrap();
         assert_eq!(store.order().unwrap(), Some(order()));
-        assert_eq!(ordered_folder(folder.path()), None, "nothing is to run");
+        assert_eq!(ordered_program(folder.path()), None, "nothing is to run");
     }
 
     #[test]

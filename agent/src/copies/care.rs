@@ -38,6 +38,8 @@ const SEALS: &str = "/run/hanse/sealed";
 const USER: &str = "postgres";
 /// Where Debian has the configuration of servers.
 const CONFIGURATIONS: &str = "/etc/postgresql";
+/// Where what belongs to users' own programs is, as long as the host runs.
+const COMMANDS: &str = "/run/hanse/commands";
 
 /// Care for one copy. Dropped, it leaves everything as it is.
 pub(super) struct Care {
@@ -210,12 +212,13 @@ fn runs(status: &Status) -> bool {
 
 /// Where the copy's things are. What the server itself has to read lies beside its data, where its
 /// user gets to.
-fn setup(memory: PathBuf, plan: &PlanName, copy: &CopyPlan) -> Setup {
-    let Workload::Postgresql(postgresql) = &copy.workload;
-    let folder = PathBuf::from(format!(
-        "{}.hanse",
-        postgresql.data_directory.trim_end_matches('/')
-    ));
+pub fn setup(memory: PathBuf, plan: &PlanName, copy: &CopyPlan) -> Setup {
+    let beside = |path: &str| PathBuf::from(format!("{}.hanse", path.trim_end_matches('/')));
+    let folder = match &copy.workload {
+        Workload::Postgresql(postgresql) => beside(&postgresql.data_directory),
+        Workload::Directory(directory) => beside(&directory.path),
+        Workload::Command(_) => Path::new(COMMANDS).join(plan.as_str()),
+    };
     Setup {
         memory,
         log: folder.join("server.log"),

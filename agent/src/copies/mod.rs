@@ -19,6 +19,7 @@ use tokio::task::{Id, JoinSet};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+pub use care::setup;
 pub use told::Told;
 
 use self::care::Care;

@@ -8,18 +8,18 @@ mod addresses;
 mod federation;
 mod watchdog;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hanse_core::name::PlanName;
 use hanse_core::object::dr_plan::Workload;
-use hanse_guard::{Config, Ended, Seams, Service, SystemClock};
-use hanse_workload::PostgresqlWatch;
+use hanse_guard::{Config, Ended, Seams, Service, SystemClock, Watch};
+use hanse_workload::{BeaconWatch, PostgresqlWatch};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::copies::Told;
+use crate::copies::{Told, setup};
 use crate::data::DataFolder;
 use crate::notify;
 
@@ -38,10 +38,10 @@ pub async fn run(
     watchdog_device: &Path,
     stop: CancellationToken,
 ) -> anyhow::Result<Ended> {
-    let data = data_directory(folder, plan)?;
+    let watch = watch(folder, plan)?;
     let seams = Seams {
         federation: Arc::new(federation::Voters::start(folder, plan.clone())?),
-        watch: Box::new(PostgresqlWatch::new(&data)),
+        watch,
         addresses: Arc::new(addresses::Loopback::open()?),
         watchdog: Arc::new(watchdog::Device::new(watchdog_device)),
         clock: Arc::new(SystemClock),
@@ -59,18 +59,23 @@ pub async fn run(
     ended.map_err(|error| anyhow::anyhow!(error.sentence()))
 }
 
-/// Where the workload's data is. If what the agent keeps of the copies is damaged, the guard's own
-/// order says it too: its program works there.
-fn data_directory(folder: &DataFolder, plan: &PlanName) -> anyhow::Result<PathBuf> {
+/// What tells whether the workload writes. If what the agent keeps of the copies is damaged, the guard's
+/// own order says where that is too.
+fn watch(folder: &DataFolder, plan: &PlanName) -> anyhow::Result<Box<dyn Watch>> {
+    let place = folder.copy(plan);
     let told = Told::read(folder);
     if let Ok(told) = &told
         && let Some((_, copy)) = told.copies.get(plan)
     {
-        let Workload::Postgresql(postgresql) = &copy.workload;
-        return Ok(PathBuf::from(&postgresql.data_directory));
+        return Ok(match &copy.workload {
+            Workload::Postgresql(it) => Box::new(PostgresqlWatch::new(it.data_directory.as_ref())),
+            Workload::Directory(_) | Workload::Command(_) => {
+                Box::new(BeaconWatch::new(&setup(place, plan, copy)))
+            }
+        });
     }
-    if let Some(data) = hanse_guard::ordered_folder(&folder.copy(plan)) {
-        return Ok(data);
+    if let Some(program) = hanse_guard::ordered_program(&place) {
+        return Ok(hanse_workload::watch_of(&program));
     }
     told?;
     anyhow::bail!(

@@ -1,23 +1,34 @@
 //! Workloads: each copy of a plan is kept as its duty says, on the node that has it.
 //!
 //! It decides neither who leads nor when that is safe, and starts no server itself: the guard does,
-//! under its lease. [`Steward`] keeps one copy: it looks, decides the next step by one pure function
-//! (`decide`), takes it, and reports. Every step may be cut off at any instant and taken again.
+//! under its lease. [`Steward`] turns; whoever knows the kind of workload (`keeper`) looks, decides the
+//! next step by one pure function (`decide`), takes it, and reports. `postgresql` knows a server that
+//! replicates by itself, `plain` what is copied now and then: a folder, or what users' own programs
+//! keep. Every step may be cut off at any instant and taken again.
 
-mod announced;
-mod decide;
-mod execute;
+mod call;
+mod command;
+mod directory;
 mod file;
-mod look;
+mod keeper;
 mod memory;
+mod plain;
 mod postgresql;
+mod process;
 mod report;
 mod seams;
+mod setup;
 mod steward;
+mod terms;
 mod trouble;
+mod user;
+mod watch;
 
-pub use postgresql::{PostgresqlWatch, Setup, withdraw};
+pub use plain::BeaconWatch;
+pub use postgresql::{PostgresqlWatch, withdraw};
 pub use report::CopyReport;
 pub use seams::{Guard, GuardError};
+pub use setup::Setup;
 pub use steward::Steward;
 pub use trouble::Trouble;
+pub use watch::watch_of;

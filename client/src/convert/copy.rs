@@ -12,7 +12,8 @@ use hanse_core::key::PresharedKey;
 use hanse_core::name::{NodeName, PlanName};
 
 use super::collector::Collector;
-use super::dr_plan::{read_timings, read_workload, timings_to_proto, workload_to_proto};
+use super::dr_plan::{read_timings, timings_to_proto};
+use super::workload::{read_workload, workload_to_proto};
 use crate::proto::{self, duty};
 
 /// A copy's plan for the wire. It holds what copies show to one another.

@@ -6,14 +6,13 @@ use hanse_core::dr::timings::Timings;
 use hanse_core::finding::Path;
 use hanse_core::name::{ClusterName, NodeName};
 use hanse_core::object::DrPlan;
-use hanse_core::object::dr_plan::{
-    Failback, Fencing, LAG_MAX_DEFAULT, POSTGRESQL_PORT_DEFAULT, Postgresql, Workload,
-};
+use hanse_core::object::dr_plan::{Failback, Fencing, LAG_MAX_DEFAULT};
 use hanse_core::object::federation::ReplicationPolicy;
 
 use super::collector::Collector;
 use super::dr_redirect;
-use crate::proto::{self, workload};
+use super::workload::{read_workload, workload_to_proto};
+use crate::proto;
 
 /// A plan for the wire.
 #[must_use]
@@ -57,17 +56,6 @@ pub fn dr_plan_to_proto(plan: &DrPlan) -> proto::DrPlan {
         route53: plan.route53.as_ref().map(dr_redirect::route53_to_proto),
         hooks: dr_redirect::hooks_to_proto(&plan.hooks),
     }
-}
-
-pub(super) fn workload_to_proto(workload: &Workload) -> proto::Workload {
-    let kind = match workload {
-        Workload::Postgresql(postgresql) => workload::Kind::Postgresql(proto::Postgresql {
-            data_directory: postgresql.data_directory.clone(),
-            port: postgresql.port.into(),
-            bin_directory: postgresql.bin_directory.clone().unwrap_or_default(),
-        }),
-    };
-    proto::Workload { kind: Some(kind) }
 }
 
 /// Timings for the wire.
@@ -183,36 +171,6 @@ fn read_nodes(
         })
         .collect();
     read.into_iter().collect()
-}
-
-pub(super) fn read_workload(
-    collector: &mut Collector,
-    path: &Path,
-    workload: Option<&proto::Workload>,
-) -> Option<Workload> {
-    match workload.and_then(|workload| workload.kind.as_ref()) {
-        None => {
-            let detail = "Say what is protected: a workload of a kind that is known here.";
-            let summary = "Unknown kind of workload".to_owned();
-            collector.fault(path.clone(), summary, detail.to_owned());
-            None
-        }
-        Some(workload::Kind::Postgresql(postgresql)) => {
-            let port = match postgresql.port {
-                0 => Some(POSTGRESQL_PORT_DEFAULT),
-                port => {
-                    let path = path.clone().attribute("postgresql").attribute("port");
-                    collector.number_u16(path, "port", port)
-                }
-            };
-            let bin_directory = Some(&postgresql.bin_directory).filter(|text| !text.is_empty());
-            Some(Workload::Postgresql(Postgresql {
-                data_directory: postgresql.data_directory.clone(),
-                port: port?,
-                bin_directory: bin_directory.cloned(),
-            }))
-        }
-    }
 }
 
 pub(super) fn read_timings(

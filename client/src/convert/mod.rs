@@ -17,6 +17,7 @@ pub mod object;
 pub mod plan;
 pub mod plan_change;
 pub mod vpn_mesh;
+mod workload;
 
 pub use capacity::{capacity_from_proto, capacity_to_proto};
 pub use copy::{

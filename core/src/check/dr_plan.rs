@@ -5,11 +5,12 @@ use crate::dr::timings::{ELECTION, Failure};
 use crate::finding::{Finding, Path};
 use crate::inventory::{Inventory, NodeMesh};
 use crate::object::DrPlan;
-use crate::object::dr_plan::Workload;
 use crate::object::federation::ReplicationMode;
 use crate::object::member_cluster::{Platform, SiteRole};
 
 use super::{Missing, dr_redirect, is_declared};
+
+mod workload;
 
 /// The most standbys of a plan.
 const STANDBYS_MAX: usize = 7;
@@ -22,7 +23,7 @@ pub(super) fn check(
     findings: &mut Vec<Finding>,
 ) {
     sites(inventory, plan, missing, findings);
-    workload(plan, findings);
+    workload::check(inventory, plan, findings);
     timings(plan, findings);
     replication(inventory, plan, findings);
     fencing(inventory, plan, findings);
@@ -159,31 +160,6 @@ fn sites(inventory: &Inventory, plan: &DrPlan, missing: Missing, findings: &mut 
                 ),
             ));
         }
-    }
-}
-
-fn workload(plan: &DrPlan, findings: &mut Vec<Finding>) {
-    let Workload::Postgresql(postgresql) = &plan.workload;
-    let path = || Path::of("workload").attribute("postgresql");
-    let mut absolute = |attribute: &str, text: &str| {
-        if !text.starts_with('/') || text.split('/').any(|part| part == "..") {
-            findings.push(Finding::error(
-                path().attribute(attribute),
-                "No absolute path",
-                format!("Write the whole path from the root, without `..`; this is `{text}`."),
-            ));
-        }
-    };
-    absolute("data_directory", &postgresql.data_directory);
-    if let Some(folder) = &postgresql.bin_directory {
-        absolute("bin_directory", folder);
-    }
-    if postgresql.port == 0 {
-        findings.push(Finding::error(
-            path().attribute("port"),
-            "No port",
-            "Write the port on which the server listens, for example 5432.",
-        ));
     }
 }
 
@@ -368,18 +344,6 @@ mod tests {
                 .insert("x".parse().unwrap(), "n".parse().unwrap());
         };
         assert_eq!(findings(elsewhere), error("nodes[\"x\"]"));
-    }
-
-    #[test]
-    fn a_path_is_whole() {
-        let path = "workload.postgresql.data_directory";
-        for text in ["", "data", "/srv/../etc"] {
-            let change = |plan: &mut DrPlan| {
-                let Workload::Postgresql(postgresql) = &mut plan.workload;
-                postgresql.data_directory = text.to_owned();
-            };
-            assert_eq!(findings(change), error(path), "{text:?}");
-        }
     }
 
     #[test]

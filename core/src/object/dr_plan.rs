@@ -19,6 +19,12 @@ pub const POSTGRESQL_PORT_DEFAULT: u16 = 5432;
 /// What an asynchronous standby may lack in a failover, unless declared otherwise: as in Patroni
 /// (`maximum_lag_on_failover`).
 pub const LAG_MAX_DEFAULT: &str = "1MiB";
+/// How often a folder goes into its repository, unless declared otherwise.
+pub const DIRECTORY_INTERVAL_DEFAULT: &str = "5m";
+/// How often a user's programs are asked, unless declared otherwise.
+pub const COMMAND_INTERVAL_DEFAULT: &str = "10s";
+/// How long a user's program may take, unless declared otherwise.
+pub const CALL_TIMEOUT_DEFAULT: &str = "30s";
 
 words! {
     /// How the primary comes home.
@@ -84,6 +90,10 @@ pub struct DrPlan {
 pub enum Workload {
     /// A PostgreSQL server.
     Postgresql(Postgresql),
+    /// A folder, kept in a repository.
+    Directory(Directory),
+    /// Whatever the user's own programs keep.
+    Command(Commands),
 }
 
 /// A PostgreSQL server, the same on each node that has a copy.
@@ -95,6 +105,72 @@ pub struct Postgresql {
     pub port: u16,
     /// Where its programs are; unset: where the distribution has those of the data's version.
     pub bin_directory: Option<String>,
+}
+
+/// A folder, the same on each node that has a copy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Directory {
+    /// Where it is.
+    pub path: String,
+    /// Where restic keeps it: a folder that every node sees, or `sftp:`, `rest:`, `s3:`.
+    pub repository: String,
+    /// A file on each node with the repository's password.
+    pub password_file: String,
+    /// A file on each node with what else the repository asks for, a line `NAME=value` each.
+    pub environment_file: Option<String>,
+    /// How often the primary's folder goes into the repository, and the standbys look there.
+    pub interval: Span,
+    /// How many snapshots stay there; unset: the latest 24.
+    pub keep: Option<Keep>,
+    /// What is left out, as patterns of restic.
+    pub exclude: Vec<String>,
+    /// What writes to the folder, where it is to be guarded.
+    pub run: Option<Call>,
+    /// Whom that runs as; unset: root.
+    pub user: Option<String>,
+}
+
+/// How many snapshots of a folder stay. 0: none for this reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Keep {
+    /// The latest.
+    pub last: u32,
+    /// One for each of so many hours.
+    pub hourly: u32,
+    /// One for each of so many days.
+    pub daily: u32,
+    /// One for each of so many weeks.
+    pub weekly: u32,
+}
+
+/// Programs of the user's that replicate something, say how far it is, and hand it over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Commands {
+    /// Whom they run as.
+    pub user: String,
+    /// What writes, where it is to be guarded; it runs on the primary alone. Its time is that to stop.
+    pub run: Option<Call>,
+    /// Brings a standby to where the primary is.
+    pub replicate: Call,
+    /// Prints how far this copy is.
+    pub lag: Call,
+    /// Makes this copy one that is written to.
+    pub promote: Call,
+    /// Makes it one that is not, and cuts what it received from the primary.
+    pub demote: Call,
+    /// Says whether this copy is whole.
+    pub verify: Option<Call>,
+    /// How often a standby replicates, and each copy is asked how far it is.
+    pub interval: Span,
+}
+
+/// A program, its arguments, and how long it may take.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Call {
+    /// The program and its arguments.
+    pub command: Vec<String>,
+    /// How long it may take.
+    pub timeout: Span,
 }
 
 /// How a site's primary is fenced.
@@ -112,6 +188,49 @@ pub enum Fencing {
         /// How long it may take.
         timeout: Span,
     },
+}
+
+impl Default for Keep {
+    /// The latest 24.
+    fn default() -> Self {
+        Self {
+            last: 24,
+            hourly: 0,
+            daily: 0,
+            weekly: 0,
+        }
+    }
+}
+
+impl Directory {
+    /// How many snapshots stay in the repository.
+    #[must_use]
+    pub fn keep(&self) -> Keep {
+        self.keep.unwrap_or_default()
+    }
+}
+
+impl Workload {
+    /// Whether what writes runs under the guard, which ends it with its lease. Where it doesn't,
+    /// nothing on the node fences it.
+    #[must_use]
+    pub fn is_guarded(&self) -> bool {
+        match self {
+            Self::Postgresql(_) => true,
+            Self::Directory(directory) => directory.run.is_some(),
+            Self::Command(commands) => commands.run.is_some(),
+        }
+    }
+
+    /// What is only copied now and then; none: it is copied as it is written.
+    #[must_use]
+    pub fn interval(&self) -> Option<&Span> {
+        match self {
+            Self::Postgresql(_) => None,
+            Self::Directory(directory) => Some(&directory.interval),
+            Self::Command(commands) => Some(&commands.interval),
+        }
+    }
 }
 
 impl DrPlan {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::declared::model;
-use crate::dr_parts::PostgresqlModel;
+use crate::dr_workload::{CallModel, CommandsModel, DirectoryModel, PostgresqlModel};
 
 /// As Terraform gives it to a create, with what `config` says.
 fn planned(config: impl FnOnce(&mut DrPlanModel)) -> DrPlanModel {
@@ -19,6 +19,8 @@ fn planned(config: impl FnOnce(&mut DrPlanModel)) -> DrPlanModel {
                 port: Attr::Known(5432),
                 bin_directory: Attr::Null,
             }),
+            directory: Attr::Null,
+            command: Attr::Null,
         }),
         replication: Attr::Null,
         preset: Attr::Null,
@@ -139,11 +141,65 @@ fn a_failover_takes_longer_for_clients_that_remember_an_address() {
     assert!(unknown.is_none());
 }
 
+fn call(program: &str) -> Attr<CallModel> {
+    Attr::Known(CallModel {
+        command: known_list(vec![program.to_owned(), "-v".to_owned()]),
+        timeout: Attr::from("30s"),
+    })
+}
+
+fn copied_now_and_then(model: &mut DrPlanModel) {
+    model.workload = Attr::Known(WorkloadModel {
+        postgresql: Attr::Null,
+        directory: Attr::Known(DirectoryModel {
+            path: Attr::from("/srv/files"),
+            repository: Attr::from("s3:https://s3.example.com/files"),
+            password_file: Attr::from("/etc/hanse/files.password"),
+            environment_file: Attr::Null,
+            interval: Attr::from("5m"),
+            keep: Attr::Null,
+            exclude: known_list(vec!["*.tmp".to_owned()]),
+            run: call("/usr/sbin/smbd"),
+            user: Attr::from("files"),
+        }),
+        command: Attr::Null,
+    });
+}
+
+fn kept_by_commands(model: &mut DrPlanModel) {
+    model.workload = Attr::Known(WorkloadModel {
+        postgresql: Attr::Null,
+        directory: Attr::Null,
+        command: Attr::Known(CommandsModel {
+            user: Attr::from("files"),
+            run: Attr::Null,
+            replicate: call("/opt/replicate"),
+            lag: call("/opt/lag"),
+            promote: call("/opt/promote"),
+            demote: call("/opt/demote"),
+            verify: call("/opt/verify"),
+            interval: Attr::from("10s"),
+        }),
+    });
+}
+
+#[test]
+fn a_plan_protects_one_workload() {
+    let workload = |change: fn(&mut DrPlanModel)| planned(change).workload;
+    let mut both = workload(copied_now_and_then).as_known().cloned().unwrap();
+    assert_eq!(one_kind(&both), Ok(()));
+    let commands = workload(kept_by_commands);
+    both.command = commands.as_known().unwrap().command.clone();
+    let told = one_kind(&both).unwrap_err();
+    assert!(told.contains("directory and command"), "{told}");
+}
+
 #[test]
 fn what_is_declared_comes_back_as_it_was_written() {
     let mut everything = planned(everything);
     (everything.id, everything.wait_for) = (Attr::from("baltic/orders"), Attr::from("proved"));
-    for nothing_is_left_out in [planned(|_| ()), everything] {
+    let kinds = [planned(copied_now_and_then), planned(kept_by_commands)];
+    for nothing_is_left_out in [planned(|_| ()), everything].into_iter().chain(kinds) {
         let object = known_object(&nothing_is_left_out).unwrap();
         let read: DrPlanModel = model(&object).unwrap();
         let mut again = Unknowns::default();
@@ -160,9 +216,24 @@ fn each_fault_is_found_at_its_own_attribute() {
     let workload = paths(|model| {
         model.workload = Attr::Known(WorkloadModel {
             postgresql: Attr::Null,
+            directory: Attr::Null,
+            command: Attr::Null,
         });
     });
     assert_eq!(workload, ["workload"]);
+    let path = paths(|model| {
+        copied_now_and_then(model);
+        let workload = model.workload.as_known_mut().unwrap();
+        workload.directory.as_known_mut().unwrap().interval = Attr::from("often");
+    });
+    assert_eq!(path, ["workload.directory.interval"]);
+    let timeout = paths(|model| {
+        kept_by_commands(model);
+        let workload = model.workload.as_known_mut().unwrap();
+        let commands = workload.command.as_known_mut().unwrap();
+        commands.lag.as_known_mut().unwrap().timeout = Attr::from("long");
+    });
+    assert_eq!(timeout, ["workload.command.lag.timeout"]);
     assert_eq!(paths(|m| m.preset = Attr::from("quick")), ["preset"]);
     assert_eq!(paths(|m| m.rto = Attr::from("5 parsecs")), ["rto"]);
     assert_eq!(paths(|m| m.failback = Attr::from("never")), ["failback"]);

@@ -19,13 +19,13 @@ use super::certificate::certificate;
 use super::command::run;
 use super::hba;
 use super::layout::Server;
+use super::memory::Lineage;
 use super::names;
 use super::provide::password;
 use super::session::Session;
 use super::settings::{self, Setting};
 use super::source::{connection, show_lineage};
 use crate::file::{self, Owner};
-use crate::memory::Lineage;
 use crate::trouble::Trouble;
 
 /// Slots and senders: one for each copy, one more for a base backup of each.

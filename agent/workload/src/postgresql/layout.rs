@@ -11,7 +11,9 @@ use std::sync::{Mutex, PoisonError};
 use hanse_core::object::dr_plan::Postgresql;
 
 use crate::file::Owner;
+use crate::setup::Setup;
 use crate::trouble::Trouble;
+use crate::user::User;
 
 /// Versions that are known to work as this crate thinks.
 const VERSIONS: std::ops::RangeInclusive<u32> = 14..=18;
@@ -19,36 +21,6 @@ const PROGRAMS: &str = "/usr/lib/postgresql";
 
 /// Users that were looked up: each turn asks for one, and a program tells.
 static USERS: Mutex<BTreeMap<String, User>> = Mutex::new(BTreeMap::new());
-
-/// Where things of a copy are, beside what the plan says.
-#[derive(Debug, Clone)]
-pub struct Setup {
-    /// A folder of root's, for what must not be forgotten.
-    pub memory: PathBuf,
-    /// A folder that is made for the server's user, with settings, keys and passwords. That user must
-    /// be able to reach it.
-    pub folder: PathBuf,
-    /// A file that exists only for a server which the guard started.
-    pub seal: PathBuf,
-    /// What the server prints.
-    pub log: PathBuf,
-    /// Whose a server is that is made here.
-    pub user: String,
-    /// Where the distribution keeps the configuration of servers: `/etc/postgresql`.
-    pub configurations: PathBuf,
-    /// Where the server's socket is; unset: where its own configuration says. For hosts with several
-    /// servers on one port.
-    pub sockets: Option<PathBuf>,
-}
-
-/// A user of the system.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct User {
-    pub(crate) name: String,
-    pub(crate) id: u32,
-    pub(crate) group_id: u32,
-    pub(crate) home: String,
-}
 
 /// A server, and where all that belongs to it is.
 #[derive(Debug, Clone)]
@@ -178,18 +150,7 @@ pub(super) fn user(who: &str) -> Result<User, Trouble> {
 }
 
 fn look_up(who: &str) -> Result<User, Trouble> {
-    let output = Command::new("getent").args(["passwd", who]).output();
-    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
-    let parsed = text.ok().and_then(|text| {
-        let fields: Vec<&str> = text.trim().split(':').collect();
-        Some(User {
-            name: (*fields.first()?).to_owned(),
-            id: fields.get(2)?.parse().ok()?,
-            group_id: fields.get(3)?.parse().ok()?,
-            home: (*fields.get(5)?).to_owned(),
-        })
-    });
-    parsed.ok_or_else(|| {
+    User::find(who).ok_or_else(|| {
         Trouble(format!(
             "there is no user {who} on this host: run `apt-get install postgresql`"
         ))

@@ -1,14 +1,20 @@
 //! PostgreSQL: what a copy of it is made of, and each step that its keeper takes with it.
 
 mod adopt;
+mod announced;
 mod certificate;
 mod command;
 mod configure;
 mod control;
+mod decide;
+mod execute;
 mod hba;
 mod holder;
+mod keeper;
 mod layout;
+mod look;
 mod lsn;
+mod memory;
 mod names;
 mod observe;
 mod provide;
@@ -22,6 +28,7 @@ mod withdraw;
 pub(crate) use configure::{Aim, Configuration, Own, let_listen_early, others, reload};
 pub(crate) use control::{Control, State};
 pub(crate) use holder::Holder;
+pub(crate) use keeper::Keeper;
 pub(crate) use layout::Server;
 pub(crate) use names::slot;
 pub(crate) use observe::{Answer, Observer};
@@ -29,7 +36,6 @@ pub(crate) use provide::provide;
 pub(crate) use session::Session;
 pub(crate) use source::{Primary, ask, connection};
 
-pub use layout::Setup;
 pub use observe::PostgresqlWatch;
 pub use withdraw::withdraw;
 

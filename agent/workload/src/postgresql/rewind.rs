@@ -7,9 +7,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::adopt::make_for;
 use super::command::words_of;
 use super::control::Control;
+use super::decide::Source;
 use super::layout::Server;
 use super::lsn::Paging;
-use crate::decide::Source;
 use crate::trouble::Trouble;
 
 /// How long what was given up is kept.

@@ -5,11 +5,11 @@ use std::path::Path;
 
 use super::ROLE;
 use super::command::run;
+use super::decide::Source;
 use super::layout::Server;
 use super::lsn;
+use super::memory::Lineage;
 use super::settings::connection_value;
-use crate::decide::Source;
-use crate::memory::Lineage;
 use crate::trouble::Trouble;
 
 const QUESTION: &str = "

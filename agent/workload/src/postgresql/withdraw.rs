@@ -10,11 +10,12 @@ use super::ROLE;
 use super::adopt::read;
 use super::configure::{Own, owner_of, reload};
 use super::hba;
-use super::layout::{Server, Setup};
+use super::layout::Server;
 use super::provide::provide;
 use super::session::Session;
 use super::settings;
 use crate::file;
+use crate::setup::Setup;
 use crate::trouble::Trouble;
 
 const ANSWER_MAX: Duration = Duration::from_secs(5);

@@ -8,7 +8,9 @@ use hanse_core::dr::position::Position;
 use hanse_core::dr::sight::{CopyRole, CopySight};
 use hanse_core::dr::timings::{Preset, Timings};
 use hanse_core::object::DrPlan;
-use hanse_core::object::dr_plan::{Failback, Fencing, Postgresql, Workload};
+use hanse_core::object::dr_plan::{
+    Call, Commands, Directory, Failback, Fencing, Keep, Postgresql, Workload,
+};
 use hanse_core::object::dr_redirect::{Dns, Hook, HookEvent, Route53, TsigAlgorithm};
 use hanse_core::object::federation::{ReplicationMode, ReplicationPolicy};
 use proptest::collection::{btree_map, btree_set, vec};
@@ -18,13 +20,78 @@ use proptest::prelude::*;
 use super::{address, name, span, word};
 
 fn workload() -> impl Strategy<Value = Workload> {
-    (".{1,6}", 1_u16.., option::of(".{1,6}")).prop_map(|(data_directory, port, bin_directory)| {
-        Workload::Postgresql(Postgresql {
-            data_directory,
-            port,
-            bin_directory,
-        })
+    let postgresql = (".{1,6}", 1_u16.., option::of(".{1,6}")).prop_map(
+        |(data_directory, port, bin_directory)| {
+            Workload::Postgresql(Postgresql {
+                data_directory,
+                port,
+                bin_directory,
+            })
+        },
+    );
+    prop_oneof![postgresql, directory(), commands()]
+}
+
+fn call() -> impl Strategy<Value = Call> {
+    (vec(".{0,4}", 0..3), span()).prop_map(|(command, timeout)| Call { command, timeout })
+}
+
+fn keep() -> impl Strategy<Value = Keep> {
+    any::<[u32; 4]>().prop_map(|[last, hourly, daily, weekly]| Keep {
+        last,
+        hourly,
+        daily,
+        weekly,
     })
+}
+
+fn directory() -> impl Strategy<Value = Workload> {
+    let texts = (".{0,6}", ".{0,6}", ".{0,6}");
+    let options = (option::of(".{1,6}"), option::of(".{1,6}"));
+    let rest = (
+        span(),
+        option::of(keep()),
+        vec(".{0,4}", 0..3),
+        option::of(call()),
+    );
+    (texts, options, rest).prop_map(
+        |(
+            (path, repository, password_file),
+            (environment_file, user),
+            (interval, keep, exclude, run),
+        )| {
+            Workload::Directory(Directory {
+                path,
+                repository,
+                password_file,
+                environment_file,
+                interval,
+                keep,
+                exclude,
+                run,
+                user,
+            })
+        },
+    )
+}
+
+fn commands() -> impl Strategy<Value = Workload> {
+    let calls = (call(), call(), call(), call());
+    let options = (option::of(call()), option::of(call()));
+    (".{0,6}", calls, options, span()).prop_map(
+        |(user, (replicate, lag, promote, demote), (run, verify), interval)| {
+            Workload::Command(Commands {
+                user,
+                run,
+                replicate,
+                lag,
+                promote,
+                demote,
+                verify,
+                interval,
+            })
+        },
+    )
 }
 
 fn timings() -> impl Strategy<Value = Timings> {

@@ -2,24 +2,25 @@
 
 use std::time::Duration;
 
-use hanse_core::dr::duty::{CopyPlan, Duty};
+use hanse_core::dr::duty::Duty;
 use hanse_core::dr::sight::CopyRole;
-use hanse_guard::{LeaseTerms, Order, Program, ServiceAddress, StopSignal};
+use hanse_guard::{Order, Program, StopSignal};
 
-use crate::decide::{Ordered, Step};
-use crate::look::{Look, followed, followers};
-use crate::postgresql::{
+use super::decide::{Ordered, Step};
+use super::keeper::{Here, Keeper};
+use super::look::{Look, followed, followers};
+use super::{
     Primary, STOP_MAX, Server, Session, ask, connection, let_listen_early, others, provide, reload,
     slot,
 };
-use crate::steward::{Here, Steward};
+use crate::terms::{lease, milliseconds, service};
 use crate::trouble::Trouble;
 
 const ANSWER_MAX: Duration = Duration::from_secs(2);
 const CHECKPOINT_MAX: Duration = Duration::from_secs(3600);
 const PROMOTE: &str = "select pg_promote(false) where pg_is_in_recovery()";
 
-impl Steward {
+impl Keeper {
     pub(crate) async fn execute(
         &mut self,
         at: &mut Here,
@@ -106,17 +107,14 @@ impl Steward {
                 (Some(program(&at.server)?), Some(lease), false)
             }
         };
-        let service = at.plan.service.as_ref().filter(|_| lease.is_some());
+        let service_address = service(&at.plan).filter(|_| lease.is_some());
         Ok(Order {
             plan: at.plan.plan.clone(),
             serial: 0,
             lease,
             program,
             gives_back,
-            service_address: service.map(|service| ServiceAddress {
-                address: service.address,
-                interface: service.interface.to_string(),
-            }),
+            service_address,
         })
     }
 
@@ -293,20 +291,4 @@ fn program(server: &Server) -> Result<Program, Trouble> {
         seal: server.setup.seal.clone(),
         log: server.setup.log.clone(),
     })
-}
-
-fn lease(plan: &CopyPlan, epoch: u64, fences_itself: bool) -> LeaseTerms {
-    let timings = &plan.timings;
-    LeaseTerms {
-        epoch,
-        check_interval_ms: milliseconds(timings.check_interval.value()),
-        stop_budget_ms: milliseconds(timings.stop_budget.value()),
-        fences_itself,
-        restart_max_ms: milliseconds(timings.silence_max()),
-        watchdog: plan.watchdog,
-    }
-}
-
-fn milliseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

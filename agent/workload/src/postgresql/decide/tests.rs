@@ -1,7 +1,7 @@
 //! What comes next, as a table: what is seen beside what is done.
 
 use super::*;
-use crate::memory::Lineage;
+use crate::postgresql::memory::Lineage;
 
 const NOTHING: Ordered = Ordered::Nothing { gives_back: false };
 const GIVES_BACK: Ordered = Ordered::Nothing { gives_back: true };

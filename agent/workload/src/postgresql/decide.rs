@@ -5,11 +5,12 @@
 
 use hanse_core::dr::duty::Duty;
 
-use crate::memory::{Memory, Pointed};
+use super::memory::{Memory, Pointed};
+use crate::process::Run;
 
 mod scene;
 
-pub(crate) use scene::{Data, Ordered, Run, Scene, Seen, Source, Step};
+pub(crate) use scene::{Data, Ordered, Scene, Seen, Source, Step};
 
 /// What to do next.
 pub(crate) fn decide(scene: &Scene<'_>) -> Step {

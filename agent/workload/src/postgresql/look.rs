@@ -10,12 +10,13 @@ use hanse_core::dr::duty::{CopyPlan, Duty};
 use hanse_core::dr::position::Position;
 use hanse_core::dr::sight::CopyRole;
 use hanse_core::name::ClusterName;
-use hanse_guard::{Process, Status};
+use hanse_guard::Status;
 
-use crate::decide::{Data, Ordered, Run, Scene, Seen, Source, Step};
-use crate::postgresql::{Aim, Answer, Configuration, Control, Holder, Primary, State, others};
+use super::decide::{Data, Ordered, Scene, Seen, Source, Step};
+use super::keeper::{Here, Keeper};
+use super::{Aim, Answer, Configuration, Control, Holder, Primary, State, others};
+use crate::process::Run;
 use crate::report::CopyReport;
-use crate::steward::{Here, Steward};
 use crate::trouble::Trouble;
 
 /// What is seen in one turn.
@@ -54,7 +55,7 @@ impl Look {
     }
 }
 
-impl Steward {
+impl Keeper {
     pub(crate) async fn look(&mut self, at: &mut Here) -> Result<Look, Trouble> {
         let status = self.guard.status().borrow().clone();
         let process = self.process(status.as_ref());
@@ -138,15 +139,7 @@ impl Steward {
     /// What of the guard's telling counts: what it told before the last order was in effect does not.
     fn process(&self, status: Option<&Status>) -> Run {
         let serial = self.ordered.as_ref().map_or(0, |(_, _, serial)| *serial);
-        match status.filter(|status| status.serial >= serial) {
-            None => Run::Unknown,
-            Some(status) => match &status.process {
-                Process::Stopped { .. } => Run::Stopped,
-                Process::Running { .. } => Run::Running,
-                Process::Stopping => Run::Stopping,
-                Process::GaveUp { reason } => Run::GaveUp(reason.clone()),
-            },
-        }
+        Run::told(status, serial)
     }
 
     /// What is ordered, if it would be ordered so again.

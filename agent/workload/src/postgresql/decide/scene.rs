@@ -2,7 +2,8 @@
 
 use hanse_core::dr::duty::Duty;
 
-use crate::memory::{Lineage, Memory, Pointed};
+use super::super::memory::{Lineage, Memory, Pointed};
+use crate::process::Run;
 
 /// What is seen of a copy at one moment.
 #[derive(Debug, Clone)]
@@ -44,17 +45,6 @@ pub(crate) enum Data {
         /// PostgreSQL's timeline that it is on.
         timeline: u32,
     },
-}
-
-/// What is of the server's processes under the guard.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Run {
-    /// The guard is not there.
-    Unknown,
-    Stopped,
-    Running,
-    Stopping,
-    GaveUp(String),
 }
 
 /// What is ordered of the guard.

@@ -1,0 +1,273 @@
+//! Programs that are called and end: each has a time, and nothing of its group is left after it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use hanse_core::object::dr_plan;
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::process::Command;
+use tokio::time::timeout;
+
+use crate::trouble::Trouble;
+use crate::user::User;
+
+/// What of a program's words is told; the last ones say why it failed.
+const WORDS_MAX: usize = 600;
+/// What of a program's output is kept: the first of what it prints, the last of what it complains.
+const OUTPUT_MAX: usize = 16 << 20;
+const COMPLAINTS_MAX: usize = 16 << 10;
+/// What a program has left behind may hold its pipes open for so long.
+const AFTERWARDS_MAX: Duration = Duration::from_millis(500);
+
+/// A program that is about to be called.
+pub(crate) struct Calling<'a> {
+    /// What it is for, after "unable to".
+    pub(crate) what: &'a str,
+    /// The program and its arguments.
+    pub(crate) command: &'a [String],
+    /// How long it may take.
+    pub(crate) limit: Duration,
+    /// Whom it runs as; none: as this process.
+    pub(crate) user: Option<&'a User>,
+    /// What it finds in its environment, beside the least; nothing else.
+    pub(crate) environment: BTreeMap<String, String>,
+    /// Where it runs; none: in the root.
+    pub(crate) folder: Option<&'a Path>,
+    /// What installs it where it is missing.
+    pub(crate) install: Option<&'a str>,
+}
+
+/// What came of a call.
+pub(crate) struct Called {
+    status: ExitStatus,
+    pub(crate) output: Vec<u8>,
+    complaints: Vec<u8>,
+    is_whole: bool,
+}
+
+/// Ends a group of processes when it is dropped.
+struct Group(Option<Pid>);
+
+impl Calling<'_> {
+    /// Calls it, and yields what it printed once it ended well.
+    pub(crate) async fn call(&self) -> Result<Vec<u8>, Trouble> {
+        let called = self.try_call().await?;
+        if !called.status.success() {
+            return Err(self.failed(&called));
+        }
+        if !called.is_whole {
+            return Err(Trouble(format!(
+                "unable to {}: {} prints more than {OUTPUT_MAX} bytes",
+                self.what,
+                self.program()
+            )));
+        }
+        Ok(called.output)
+    }
+
+    /// Calls it, whatever comes of it but that it doesn't end in time.
+    pub(crate) async fn try_call(&self) -> Result<Called, Trouble> {
+        let mut command = self.prepared();
+        let mut child = command.spawn().map_err(|error| {
+            let (program, install) = match (self.user, self.install) {
+                (Some(_), _) => ("setpriv", "util-linux"),
+                (None, Some(package)) => (self.program(), package),
+                (None, None) => (self.program(), "it"),
+            };
+            Trouble(format!(
+                "unable to {}: {program} can't be started ({error}): run `apt-get install {install}`",
+                self.what
+            ))
+        })?;
+        let id = child.id().and_then(|id| i32::try_from(id).ok());
+        let mut group = Group(id.and_then(Pid::from_raw));
+        let (output, complaints) = (child.stdout.take(), child.stderr.take());
+        let mut output = tokio::spawn(first(output));
+        let mut complaints = tokio::spawn(last(complaints));
+        let Ok(status) = timeout(self.limit, child.wait()).await else {
+            group.end();
+            let _ = child.wait().await;
+            let _ = timeout(AFTERWARDS_MAX, &mut complaints).await;
+            output.abort();
+            complaints.abort();
+            return Err(Trouble(format!(
+                "unable to {}: {} did not end within {:?} and was killed: see why it hangs, or give it \
+                 more time",
+                self.what,
+                self.program(),
+                self.limit
+            )));
+        };
+        // Whatever it left behind goes with it.
+        group.end();
+        let status = status.map_err(|error| {
+            Trouble(format!(
+                "unable to {}: how {} ended can't be told: {error}",
+                self.what,
+                self.program()
+            ))
+        })?;
+        let printed = timeout(AFTERWARDS_MAX, &mut output).await;
+        let complained = timeout(AFTERWARDS_MAX, &mut complaints).await;
+        output.abort();
+        complaints.abort();
+        let (output, is_whole) = match printed {
+            Ok(Ok(printed)) => printed,
+            Ok(Err(_)) | Err(_) => {
+                return Err(Trouble(format!(
+                    "unable to {}: {} ended and left something behind that holds its output: have it \
+                     wait for what it starts, or redirect that",
+                    self.what,
+                    self.program()
+                )));
+            }
+        };
+        Ok(Called {
+            status,
+            output,
+            complaints: complained.ok().and_then(Result::ok).unwrap_or_default(),
+            is_whole,
+        })
+    }
+
+    /// What is told of a call that did not end well.
+    pub(crate) fn failed(&self, called: &Called) -> Trouble {
+        let why = match (called.words().as_str(), called.status.code()) {
+            ("", Some(127)) => "it, or something it calls, is missing".to_owned(),
+            ("", Some(126)) => "it, or something it calls, can't be executed".to_owned(),
+            ("", _) => "it does not say why".to_owned(),
+            (words, _) => words.to_owned(),
+        };
+        Trouble(format!(
+            "unable to {}: {} ended with {}: {why}",
+            self.what,
+            self.program(),
+            called.status
+        ))
+    }
+
+    fn program(&self) -> &str {
+        self.command.first().map_or("nothing", String::as_str)
+    }
+
+    fn prepared(&self) -> Command {
+        let mut command = match self.user {
+            Some(user) => {
+                let mut command = Command::new("setpriv");
+                command
+                    .arg(format!("--reuid={}", user.id))
+                    .arg(format!("--regid={}", user.group_id))
+                    .args(["--init-groups", "--pdeathsig=KILL", "--"])
+                    .args(self.command);
+                command
+            }
+            None => {
+                let mut command = Command::new(self.program());
+                command.args(self.command.iter().skip(1));
+                command
+            }
+        };
+        command
+            .env_clear()
+            .envs([("LC_ALL", "C.UTF-8"), ("PATH", PATH), ("HOME", "/")])
+            .envs(self.user.map(|user| ("HOME", user.home.as_str())))
+            .envs(&self.environment)
+            .current_dir(self.folder.unwrap_or(Path::new("/")))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .kill_on_drop(true);
+        command
+    }
+}
+
+/// Where programs are looked for.
+pub(crate) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// What a plan says of a call, for [`Calling`].
+pub(crate) fn of_plan<'a>(
+    what: &'a str,
+    call: &'a dr_plan::Call,
+    user: &'a User,
+    environment: BTreeMap<String, String>,
+) -> Calling<'a> {
+    Calling {
+        what,
+        command: &call.command,
+        limit: call.timeout.value(),
+        user: Some(user),
+        environment,
+        folder: None,
+        install: None,
+    }
+}
+
+impl Called {
+    pub(crate) fn is_well(&self) -> bool {
+        self.status.success()
+    }
+
+    /// The last of what it complained, in one line.
+    pub(crate) fn words(&self) -> String {
+        let words = String::from_utf8_lossy(&self.complaints);
+        let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
+        let words: String = words.chars().filter(|char| !char.is_control()).collect();
+        let skip = words.chars().count().saturating_sub(WORDS_MAX);
+        words.chars().skip(skip).collect()
+    }
+}
+
+impl Group {
+    fn end(&mut self) {
+        if let Some(group) = self.0.take() {
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// The first of what is read, and whether that is all. The rest is read too, so that nobody waits.
+async fn first(pipe: Option<impl AsyncRead + Unpin>) -> (Vec<u8>, bool) {
+    let mut kept = Vec::new();
+    let mut is_whole = true;
+    read(pipe, |bytes| {
+        let room = OUTPUT_MAX - kept.len();
+        is_whole &= bytes.len() <= room;
+        kept.extend_from_slice(&bytes[..bytes.len().min(room)]);
+    })
+    .await;
+    (kept, is_whole)
+}
+
+/// The last of what is read.
+async fn last(pipe: Option<impl AsyncRead + Unpin>) -> Vec<u8> {
+    let mut kept = Vec::new();
+    read(pipe, |bytes| {
+        kept.extend_from_slice(bytes);
+        kept.drain(..kept.len().saturating_sub(COMPLAINTS_MAX));
+    })
+    .await;
+    kept
+}
+
+async fn read(pipe: Option<impl AsyncRead + Unpin>, mut take: impl FnMut(&[u8])) {
+    let Some(mut pipe) = pipe else {
+        return;
+    };
+    let mut bytes = vec![0; 16 << 10];
+    while let Ok(length @ 1..) = pipe.read(&mut bytes).await {
+        take(&bytes[..length]);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,91 @@
+//! A file that is there while this copy is written to: by it the guard knows that, and so may users.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use hanse_core::dr::choose::SyncSet;
+use hanse_guard::{Observation, Watch};
+use serde::{Deserialize, Serialize};
+
+use crate::file::{self, Owner};
+use crate::setup::Setup;
+use crate::trouble::Trouble;
+
+const FILE: &str = "primary";
+
+/// What it says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Beacon {
+    /// The lease.
+    pub(super) epoch: u64,
+    /// How far the copy is.
+    pub(super) offset_bytes: u64,
+}
+
+/// Tells a guard whether the copy is written to, as its keeper noted.
+#[derive(Debug)]
+pub struct BeaconWatch(PathBuf);
+
+impl BeaconWatch {
+    /// Watches the copy whose things are there.
+    #[must_use]
+    pub fn new(setup: &Setup) -> Self {
+        Self(path(setup))
+    }
+
+    /// The one beside which the guarded program prints.
+    pub(crate) fn beside(log: &Path) -> Self {
+        Self(log.with_file_name(FILE))
+    }
+}
+
+#[async_trait]
+impl Watch for BeaconWatch {
+    async fn observe(&mut self) -> Option<Observation> {
+        let beacon = match fs::read(&self.0) {
+            Ok(content) => Some(serde_json::from_slice::<Beacon>(&content).ok()?),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(_) => return None,
+        };
+        Some(Observation {
+            writes: beacon.is_some(),
+            receives: false,
+            offset_bytes: beacon.map_or(0, |beacon| beacon.offset_bytes),
+            set: SyncSet::default(),
+        })
+    }
+}
+
+pub(super) fn path(setup: &Setup) -> PathBuf {
+    setup.folder.join(FILE)
+}
+
+/// What it says; none: it is not there.
+pub(super) fn read(path: &Path) -> Option<Beacon> {
+    serde_json::from_slice(&fs::read(path).ok()?).ok()
+}
+
+pub(super) fn light(path: &Path, beacon: &Beacon) -> Result<(), Trouble> {
+    let folder = path.parent().unwrap_or(path);
+    fs::create_dir_all(folder).map_err(|error| Trouble::io("make", folder, &error))?;
+    let content = serde_json::to_vec(beacon)
+        .map_err(|error| Trouble(format!("unable to write down who is primary: {error}")))?;
+    let owner = Owner {
+        user_id: rustix::process::getuid().as_raw(),
+        group_id: rustix::process::getgid().as_raw(),
+        mode: 0o644,
+    };
+    file::write_atomically(path, owner, &content)
+        .map_err(|error| Trouble::io("write", path, &error))
+}
+
+pub(super) fn put_out(path: &Path) -> Result<(), Trouble> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(Trouble::io("remove", path, &error))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}

@@ -1,0 +1,265 @@
+//! Folders, with a real restic and a repository on this host.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use hanse_core::dr::duty::Duty;
+use hanse_core::dr::sight::CopyRole;
+use hanse_core::duration::Span;
+use hanse_core::object::dr_plan::{Directory, Keep, Workload};
+use hanse_workload::CopyReport;
+
+use crate::laboratory::{Copy, Laboratory, at, follows, leads};
+
+fn laboratory() -> Laboratory {
+    Laboratory::new(|root, folder| {
+        fs::write(root.join("password"), "secret\n").unwrap();
+        Workload::Directory(Directory {
+            path: folder.join("data").display().to_string(),
+            repository: root.join("repository").display().to_string(),
+            password_file: root.join("password").display().to_string(),
+            environment_file: None,
+            interval: Span::from_secs(1),
+            keep: Some(Keep {
+                last: 3,
+                ..Keep::default()
+            }),
+            exclude: vec!["*.tmp".to_owned()],
+            run: None,
+            user: None,
+        })
+    })
+}
+
+fn data(copy: &Copy) -> PathBuf {
+    copy.folder.join("data")
+}
+
+fn put(copy: &Copy, name: &str, text: &str) {
+    fs::write(data(copy).join(name), text).unwrap();
+}
+
+fn got(copy: &Copy, name: &str) -> Option<String> {
+    fs::read_to_string(data(copy).join(name)).ok()
+}
+
+fn restic(root: &Path, arguments: &[&str]) -> String {
+    let output = Command::new("restic")
+        .args(["--quiet", "--no-cache", "--repo"])
+        .arg(root.join("repository"))
+        .arg("--password-file")
+        .arg(root.join("password"))
+        .args(arguments)
+        .output()
+        .expect("restic is missing: run `apt-get install restic`");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The primary has put what it has into the repository, and is that far.
+async fn published(sites: &mut Laboratory, number: usize, epoch: u64, beyond: u64) -> (u64, u64) {
+    let is_beyond = |told: &CopyReport| at(told).is_some_and(|at| at > (epoch, beyond));
+    let told = sites.until(number, "it has published", is_beyond).await;
+    at(&told).unwrap()
+}
+
+#[tokio::test]
+async fn a_folder_moves_to_another_site_and_back_with_all_that_is_in_it() {
+    let mut sites = laboratory();
+    sites.begin().await;
+    let home = data(&sites.copies[0]);
+    fs::create_dir(home.join("inner")).unwrap();
+    put(&sites.copies[0], "inner/file", "first");
+    put(&sites.copies[0], "not.tmp", "");
+    chown(home.join("inner/file"), Some(1234), Some(4321)).unwrap();
+    fs::set_permissions(home.join("inner"), fs::Permissions::from_mode(0o2750)).unwrap();
+    symlink("inner/file", home.join("link")).unwrap();
+    fs::set_permissions(&home, fs::Permissions::from_mode(0o711)).unwrap();
+    sites.follow(1, 0, 1);
+    let has_first = |copy: &Copy| got(copy, "link").as_deref() == Some("first");
+    sites.copies[1]
+        .until_seen("it has the first", has_first)
+        .await;
+    let there = data(&sites.copies[1]);
+    let file = fs::metadata(there.join("inner/file")).unwrap();
+    assert_eq!((file.uid(), file.gid()), (1234, 4321));
+    assert_eq!(
+        fs::metadata(there.join("inner")).unwrap().mode() & 0o7777,
+        0o2750
+    );
+    assert_eq!(fs::metadata(&there).unwrap().mode() & 0o7777, 0o711);
+    assert!(!there.join("not.tmp").exists());
+
+    put(&sites.copies[0], "inner/file", "last");
+    sites.tell(0, Duty::Stop { barrier: 7 });
+    let stopped = |told: &CopyReport| {
+        told.role == CopyRole::Stopped && told.barrier == 7 && told.position.is_some()
+    };
+    let told = sites.until(0, "it stopped", stopped).await;
+    let last = at(&told);
+    sites.copies[0].guard.lease.send_replace(None);
+    sites.tell(1, Duty::Detach { barrier: 7 });
+    let has_all = move |told: &CopyReport| {
+        told.role == CopyRole::Detached && told.barrier == 7 && at(told) == last
+    };
+    sites.until(1, "it has the last", has_all).await;
+    assert_eq!(got(&sites.copies[1], "link").as_deref(), Some("last"));
+
+    sites.lead(1, 2);
+    sites.until(1, "it leads", leads(2)).await;
+    put(&sites.copies[0], "mine", "nobody else has this");
+    put(&sites.copies[1], "inner/file", "anew");
+    sites.follow(0, 1, 2);
+    let has_new = |copy: &Copy| got(copy, "link").as_deref() == Some("anew");
+    sites.copies[0]
+        .until_seen("it has what is new", has_new)
+        .await;
+    assert_eq!(got(&sites.copies[0], "mine"), None);
+    let kept = sites.copies[0].folder.join("data.hanse/kept-1/mine");
+    assert_eq!(fs::read_to_string(kept).unwrap(), "nobody else has this");
+}
+
+#[tokio::test]
+async fn each_change_moves_the_position_and_no_change_does_not() {
+    let mut sites = laboratory();
+    sites.begin().await;
+    let begin = published(&mut sites, 0, 1, 0).await;
+    put(&sites.copies[0], "file", "text");
+    let more = published(&mut sites, 0, 1, begin.1).await;
+    sites.follow(1, 0, 1);
+    sites.until(1, "it follows", follows(more)).await;
+    // What is only taken away is a change as well.
+    fs::remove_file(data(&sites.copies[0]).join("file")).unwrap();
+    let less = published(&mut sites, 0, 1, more.1).await;
+    sites.until(1, "it follows", follows(less)).await;
+    assert_eq!(got(&sites.copies[1], "file"), None);
+    // So many more snapshots, and the same place.
+    let root = sites.root.path().to_owned();
+    let latest = || {
+        restic(
+            &root,
+            &[
+                "snapshots",
+                "--no-lock",
+                "--json",
+                "--tag",
+                "hanse-plan=files",
+            ],
+        )
+    };
+    let before = latest();
+    let is_other = |_: &Copy| latest() != before;
+    sites.copies[0]
+        .until_seen("another snapshot", is_other)
+        .await;
+    let told = sites.until(0, "it tells", |_| true).await;
+    assert_eq!(at(&told), Some(less));
+    let count = latest().matches("short_id").count();
+    assert!(count <= 4, "{count} snapshots stay, and 3 were to");
+}
+
+#[tokio::test]
+async fn a_folder_that_is_somebody_elses_is_not_replaced() {
+    let mut sites = laboratory();
+    sites.begin().await;
+    fs::create_dir(data(&sites.copies[1])).unwrap();
+    put(&sites.copies[1], "letter", "dear");
+    sites.follow(1, 0, 1);
+    let told = sites
+        .until(1, "it is told", |told| told.trouble.is_some())
+        .await;
+    assert!(
+        told.trouble
+            .unwrap()
+            .contains("no copy of this plan's: move it away")
+    );
+    assert_eq!(got(&sites.copies[1], "letter").as_deref(), Some("dear"));
+    fs::remove_file(data(&sites.copies[1]).join("letter")).unwrap();
+    sites
+        .until(1, "it follows", |told| told.role == CopyRole::Following)
+        .await;
+}
+
+#[tokio::test]
+async fn what_can_not_be_verified_replaces_nothing() {
+    let mut sites = laboratory();
+    sites.begin().await;
+    put(&sites.copies[0], "file", "first");
+    sites.follow(1, 0, 1);
+    let has_first = |copy: &Copy| got(copy, "file").as_deref() == Some("first");
+    sites.copies[1]
+        .until_seen("it has the first", has_first)
+        .await;
+    // Until the primary stopped, it would go on writing what is damaged here.
+    sites.tell(1, Duty::Detach { barrier: 3 });
+    sites.until(1, "it was cut", |told| told.barrier == 3).await;
+    put(&sites.copies[0], "file", &"second".repeat(5000));
+    sites.tell(0, Duty::Stop { barrier: 7 });
+    sites.until(0, "it stopped", |told| told.barrier == 7).await;
+    damage(&sites.root.path().join("repository/data"));
+    sites.follow(1, 0, 1);
+    let told = sites
+        .until(1, "it is told", |told| told.trouble.is_some())
+        .await;
+    let trouble = told.trouble.unwrap();
+    assert!(trouble.contains("unable to restore snapshot"), "{trouble}");
+    assert_eq!(got(&sites.copies[1], "file").as_deref(), Some("first"));
+}
+
+/// Turns bytes in the middle of every file.
+fn damage(folder: &Path) {
+    for entry in fs::read_dir(folder).unwrap().flatten() {
+        match entry.file_type().unwrap().is_dir() {
+            true => damage(&entry.path()),
+            false => {
+                let mut bytes = fs::read(entry.path()).unwrap();
+                let place = bytes.len() / 3;
+                bytes[place] ^= 0xff;
+                fs::set_permissions(entry.path(), fs::Permissions::from_mode(0o600)).unwrap();
+                fs::write(entry.path(), bytes).unwrap();
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_snapshot_that_was_not_finished_is_nobodys() {
+    let mut sites = laboratory();
+    sites.begin().await;
+    put(&sites.copies[0], "file", "whole");
+    let position = published(&mut sites, 0, 1, 0).await;
+    let torn = sites.root.path().join("torn");
+    fs::create_dir(&torn).unwrap();
+    fs::write(torn.join("file"), "torn").unwrap();
+    let path = torn.display().to_string();
+    let tag = "hanse-data=files,hanse-epoch=1,hanse-offset=99999999";
+    restic(
+        sites.root.path(),
+        &["backup", "--host", "hanse", "--tag", tag, &path],
+    );
+    sites.follow(1, 0, 1);
+    let told = sites
+        .until(1, "it follows", |told| at(told) >= Some(position))
+        .await;
+    assert!(at(&told).unwrap().1 < 99_999_999);
+    assert!(!data(&sites.copies[1]).join("torn").exists());
+}
+
+#[tokio::test]
+async fn a_repository_that_can_not_be_opened_is_told_of_and_not_made_anew() {
+    let mut sites = laboratory();
+    restic(sites.root.path(), &["init"]);
+    fs::write(sites.root.path().join("password"), "other\n").unwrap();
+    sites.tell(0, Duty::Wait);
+    let told = sites
+        .until(0, "it is told", |told| told.trouble.is_some())
+        .await;
+    assert!(told.trouble.unwrap().contains("wrong password"));
+    assert_eq!(told.role, CopyRole::Absent);
+}
