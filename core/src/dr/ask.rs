@@ -131,7 +131,8 @@ pub fn admit(
                 });
             }
             let primary = ready(terms, record, to.as_ref())?;
-            let is_well = death(terms, sight, primary).is_none() && is_renewing(terms, sight);
+            let is_well =
+                death(terms, record, sight, primary).is_none() && is_renewing(terms, sight);
             if is_well {
                 return Err(Refused::PrimaryWell(primary.clone()));
             }
@@ -154,7 +155,7 @@ fn planned(
     (kind, to, reason): (RunKind, ClusterName, String),
 ) -> Result<PlanChange, Refused> {
     let primary = ready(terms, record, Some(&to))?;
-    if let Some(death) = death(terms, sight, primary) {
+    if let Some(death) = death(terms, record, sight, primary) {
         return Err(Refused::PrimaryDead(death));
     }
     check_target(terms, sight, primary, &to).map_err(|reason| Refused::NotReady {
@@ -241,7 +242,7 @@ fn is_renewing(terms: &Terms, sight: &Sight) -> bool {
 #[cfg(test)]
 mod tests {
     use super::super::machine::tests::{Case, cluster, copy, node};
-    use super::super::sight::{CopyRole, Probes};
+    use super::super::sight::CopyRole;
     use super::*;
 
     fn ask(case: &Case, ask: Ask) -> Result<PlanChange, String> {
@@ -274,7 +275,7 @@ mod tests {
         is_refused(&well, switchover("a"), "primary already");
         is_refused(&well, switchover("x"), "it has `b`, `c`");
         is_refused(&well, Ask::Failback, "primary already");
-        let dead = Case::new().silent(60).probes(Probes::Failed);
+        let dead = Case::new().silent(60).heard(false);
         is_refused(&dead, switchover("b"), "Run: hanse failover");
         let away = Case::new().copy("b", copy(CopyRole::Detached, 490));
         is_refused(&away, switchover("b"), "does not receive");

@@ -1,14 +1,14 @@
 //! What the leader of the voters remembers of what copies and guards told it, in its own memory and by
 //! its own clock: what a decision is made from, beside what is committed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::choose::SyncSet;
 use super::notes::has_it;
 use super::position::Position;
 use super::record::PlanRecord;
-use super::sight::{CopyRole, CopySight, LeaseSight, Probes, Sight, Terms};
+use super::sight::{CopyRole, CopySight, LeaseSight, Sight, Terms};
 use crate::name::{ClusterName, NodeName, PlanName};
 
 /// What the leader remembers. Moments are read off a clock of the leader's that never goes back.
@@ -20,8 +20,6 @@ pub struct Lookout {
     in_effect: BTreeMap<PlanName, (u64, Position)>,
     /// The run for which the primary's site was fenced from outside.
     fenced: BTreeMap<PlanName, u64>,
-    /// What voters found when they probed a plan's primary under a lease, and when.
-    probes: BTreeMap<PlanName, BTreeMap<NodeName, Probe>>,
 }
 
 #[derive(Debug, Clone)]
@@ -29,19 +27,6 @@ struct Told {
     at: Duration,
     node: NodeName,
     copy: CopySight,
-}
-
-/// What one voter found.
-#[derive(Debug, Clone)]
-pub struct Probe {
-    /// The lease of the primary that was probed.
-    pub epoch: u64,
-    /// The voter's member cluster.
-    pub cluster: ClusterName,
-    /// When, by the leader's clock.
-    pub at: Duration,
-    /// Whether it answered.
-    pub answered: bool,
 }
 
 /// What the leader knows beside what was told.
@@ -114,12 +99,6 @@ impl Lookout {
         }
     }
 
-    /// A voter probed the primary of a lease.
-    pub fn probed(&mut self, plan: &PlanName, voter: &NodeName, probe: Probe) {
-        let probes = self.probes.entry(plan.clone()).or_default();
-        probes.insert(voter.clone(), probe);
-    }
-
     /// The primary's site was fenced from outside, for a run.
     pub fn fenced(&mut self, plan: &PlanName, run: u64) {
         self.fenced.insert(plan.clone(), run);
@@ -131,7 +110,6 @@ impl Lookout {
         self.steps.retain(|plan, _| is_there(plan));
         self.fenced.retain(|plan, _| is_there(plan));
         self.in_effect.retain(|plan, _| is_there(plan));
-        self.probes.retain(|plan, _| is_there(plan));
     }
 
     /// What the leader sees of a plan now.
@@ -164,7 +142,7 @@ impl Lookout {
         });
         let copies = copies.collect();
         let run = record.run.as_ref().map_or(0, |run| run.began_revision);
-        let probes = self.probes_of(plan, record, (terms, now));
+        let is_heard = self.is_heard(plan, record, (terms, now));
         let in_effect_at = self.in_effect_at(plan, record);
         let step = self
             .steps
@@ -177,7 +155,7 @@ impl Lookout {
             lease,
             copies,
             in_effect_at,
-            probes,
+            is_heard,
             fenced_outside: run > 0 && self.fenced.get(plan) == Some(&run),
             redirected,
             now_unix_s,
@@ -202,39 +180,18 @@ impl Lookout {
         }
     }
 
-    /// A primary that says itself that it leads has answered too.
-    fn probes_of(
+    /// Whether the primary told lately that it leads.
+    fn is_heard(
         &self,
         plan: &PlanName,
         record: &PlanRecord,
         (terms, now): (&Terms, Duration),
-    ) -> Probes {
-        let epoch = record.epoch;
-        let is_fresh = |at: Duration| now.saturating_sub(at) < terms.timings.lately();
-        let told = record
-            .primary
-            .as_ref()
-            .and_then(|primary| self.copies.get(&(plan.clone(), primary.clone())));
-        let leads = |told: &Told| {
-            let copy = &told.copy;
-            is_fresh(told.at) && copy.role == CopyRole::Primary && copy.epoch == epoch
-        };
-        if told.is_some_and(leads) {
-            return Probes::Answered;
-        }
-        let lately = |probe: &&Probe| probe.epoch == epoch && is_fresh(probe.at);
-        let probes = self
-            .probes
-            .get(plan)
-            .into_iter()
-            .flat_map(|all| all.values());
-        let (answered, failed): (Vec<_>, Vec<_>) =
-            probes.filter(lately).partition(|probe| probe.answered);
-        let sites: BTreeSet<_> = failed.iter().map(|probe| &probe.cluster).collect();
-        match (answered.is_empty(), sites.len() >= 2) {
-            (false, _) => Probes::Answered,
-            (true, true) => Probes::Failed,
-            (true, false) => Probes::Unknown,
-        }
+    ) -> bool {
+        let primary = record.primary.as_ref();
+        let told = primary.and_then(|primary| self.copies.get(&(plan.clone(), primary.clone())));
+        told.is_some_and(|told| {
+            let is_fresh = now.saturating_sub(told.at) < terms.timings.lately();
+            is_fresh && told.copy.role == CopyRole::Primary && told.copy.epoch == record.epoch
+        })
     }
 }

@@ -11,7 +11,7 @@ use super::choose::{self, Candidate, Demand};
 use super::notes::{first_set_for, have_all_until, note};
 use super::position::Position;
 use super::record::{Outcome, Phase, PlanRecord, Run, RunKind};
-use super::sight::{CopyRole, CopySight, LeaseSight, Probes, Sight, Terms};
+use super::sight::{CopyRole, CopySight, LeaseSight, Sight, Terms};
 use crate::name::ClusterName;
 
 /// How long the old primary may take to stop in good order.
@@ -101,8 +101,11 @@ fn has_more<'a>(
 
 /// Somebody is primary and no run is under way.
 fn watch(terms: &Terms, record: &PlanRecord, sight: &Sight, primary: &ClusterName) -> Next {
-    let Some(death) = death(terms, sight, primary) else {
-        return note(terms, record, sight, primary).map_or(Next::Rest, Next::Commit);
+    let Some(death) = death(terms, record, sight, primary) else {
+        if let Some(change) = note(terms, record, sight, primary) {
+            return Next::Commit(change);
+        }
+        return doubt(terms, sight).map_or(Next::Rest, Next::Wait);
     };
     let refusal = if record.paused {
         Some("the plan is paused".to_owned())
@@ -117,9 +120,14 @@ fn watch(terms: &Terms, record: &PlanRecord, sight: &Sight, primary: &ClusterNam
     }
 }
 
-/// Why the primary counts as dead; none: it doesn't. Its lease tells, and voters that ask it
-/// themselves: one of them alone never does (rule 4).
-pub(super) fn death(terms: &Terms, sight: &Sight, primary: &ClusterName) -> Option<String> {
+/// Why the primary counts as dead; none: it doesn't. Two things tell, and neither does alone (rule 4):
+/// its guard is silent, and its lease has ended, or its agent is silent too where that end stops nothing.
+pub(super) fn death(
+    terms: &Terms,
+    record: &PlanRecord,
+    sight: &Sight,
+    primary: &ClusterName,
+) -> Option<String> {
     match &sight.lease {
         LeaseSight::Free => Some(match sight.copies.get(primary) {
             Some(CopySight {
@@ -134,12 +142,31 @@ pub(super) fn death(terms: &Terms, sight: &Sight, primary: &ClusterName) -> Opti
             ..
         } => {
             let is_silent = *silent_for >= terms.timings.silence_max();
-            // Whatever answers: once its lease has ended, its guard has stopped it.
-            let is_unheard = sight.probes == Probes::Failed || *has_ended;
-            (is_silent && is_unheard)
+            // Whatever answers: once its lease has ended, its guard has stopped it, if it does that.
+            let is_over = *has_ended && (record.fences_itself || !sight.is_heard);
+            (is_silent && is_over)
                 .then(|| format!("the primary in `{primary}` renews its lease no more"))
         }
     }
+}
+
+/// Why the primary may be dead.
+fn doubt(terms: &Terms, sight: &Sight) -> Option<String> {
+    let LeaseSight::Held {
+        holder,
+        silent_for,
+        has_ended,
+        ..
+    } = &sight.lease
+    else {
+        return None;
+    };
+    let until = match has_ended {
+        false => "it counts as dead once that has ended",
+        true => "its agent is heard, so it is not taken for dead",
+    };
+    (*silent_for >= terms.timings.silence_max())
+        .then(|| format!("`{holder}` renews its lease no more: {until}"))
 }
 
 /// The old primary is asked to stop in good order.
@@ -219,7 +246,7 @@ fn fencing(terms: &Terms, record: &PlanRecord, sight: &Sight, run: &Run) -> Next
     } = &sight.lease
     {
         let has_stopped = (*has_ended && record.fences_itself) || run.fence_confirmed;
-        let is_back = *silent_for < terms.timings.lately() && sight.probes == Probes::Answered;
+        let is_back = *silent_for < terms.timings.lately() && sight.is_heard;
         if is_back && !run.asked && !has_stopped {
             return end(Outcome::Recovered);
         }

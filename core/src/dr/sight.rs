@@ -49,8 +49,8 @@ pub struct Sight {
     /// to have each commit is in effect: those it acknowledged before are no further. None: it has not
     /// told so.
     pub in_effect_at: Option<Position>,
-    /// What voters found when they probed the primary.
-    pub probes: Probes,
+    /// Whether the primary's agent told lately that it leads, whatever its guard does.
+    pub is_heard: bool,
     /// Whether the primary's site was fenced from outside, since the run's fencing began.
     pub fenced_outside: bool,
     /// Whether every reachable node leads clients to the primary.
@@ -79,17 +79,6 @@ pub enum LeaseSight {
         /// Whether the holder must have noticed its end.
         has_ended: bool,
     },
-}
-
-/// What voters found when they probed the primary.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Probes {
-    /// It answered one of them lately.
-    Answered,
-    /// Voters in at least two sites found that it doesn't answer.
-    Failed,
-    /// Too few have probed, or lately enough.
-    Unknown,
 }
 
 /// What a copy told last.

@@ -114,7 +114,7 @@ impl Case {
                     .into_iter()
                     .map(|(name, copy)| (cluster(name), copy))
                     .collect(),
-                probes: Probes::Answered,
+                is_heard: true,
                 fenced_outside: false,
                 redirected: true,
                 now_unix_s: 1000,
@@ -138,8 +138,8 @@ impl Case {
         self
     }
 
-    pub(in super::super) fn probes(mut self, probes: Probes) -> Self {
-        self.sight.probes = probes;
+    pub(in super::super) fn heard(mut self, is_heard: bool) -> Self {
+        self.sight.is_heard = is_heard;
         self
     }
 
@@ -175,7 +175,7 @@ impl Case {
     /// The primary is dead for long, and the standbys have answered.
     pub(in super::super) fn fenced(self) -> Self {
         self.silent(60)
-            .probes(Probes::Failed)
+            .heard(false)
             .copy("b", detached(490))
             .copy("c", detached(480))
             .running(RunKind::Failover, Phase::Fencing, None)
@@ -219,17 +219,25 @@ fn a_primary_that_renews_is_left_alone() {
 }
 
 #[test]
-fn silence_alone_kills_nobody_and_neither_do_probes_alone() {
-    assert_eq!(Case::new().silent(7).next(), Next::Rest);
-    assert_eq!(
-        Case::new().silent(7).probes(Probes::Unknown).next(),
-        Next::Rest
-    );
-    assert_eq!(
-        Case::new().silent(5).probes(Probes::Failed).next(),
-        Next::Rest
-    );
-    let dead = Case::new().silent(6).probes(Probes::Failed);
+fn a_silent_guard_alone_kills_nobody_and_neither_does_a_silent_agent() {
+    assert_eq!(Case::new().heard(false).next(), Next::Rest);
+    let silent = Case::new().heard(false).silent(9);
+    silent.waits_because("it counts as dead once that has ended");
+    let dead = Case::new().silent(11);
+    assert_eq!(dead.commits(), "failover fencing");
+}
+
+#[test]
+fn a_primary_that_answers_is_alive_where_the_end_of_its_lease_stops_nothing() {
+    let unfenced = || {
+        Case::new().change(|case| {
+            case.record.fences_itself = false;
+            let primary = case.sight.copies.get_mut(&cluster("a"));
+            primary.unwrap().fences_itself = false;
+        })
+    };
+    unfenced().silent(60).waits_because("its agent is heard");
+    let dead = unfenced().silent(60).heard(false);
     assert_eq!(dead.commits(), "failover fencing");
 }
 
@@ -240,7 +248,7 @@ fn a_guard_that_gave_its_lease_back_is_believed_at_once() {
 
 #[test]
 fn nothing_happens_by_itself_where_somebody_must_say_so() {
-    let dead = || Case::new().silent(60).probes(Probes::Failed);
+    let dead = || Case::new().silent(60).heard(false);
     dead()
         .change(|case| case.terms.automatic_failover = false)
         .waits_because("hanse failover");
@@ -262,7 +270,7 @@ fn nobody_is_promoted_while_the_old_primary_may_write() {
 
 #[test]
 fn a_primary_that_comes_back_before_its_lease_ended_stays_it() {
-    let back = Case::new().fenced().silent(1).probes(Probes::Answered);
+    let back = Case::new().fenced().silent(1).heard(true);
     assert_eq!(back.commits(), "end recovered");
 }
 

@@ -8,7 +8,7 @@ use super::super::machine::{Next, next};
 use super::super::notes::has_it;
 use super::super::position::Position;
 use super::super::record::PlanRecord;
-use super::super::sight::{CopySight, LeaseSight, Probes, Sight};
+use super::super::sight::{CopyRole, CopySight, LeaseSight, Sight};
 use super::host::TICK;
 use super::world::{COPIES, VOTERS, World, cluster, lease_name, node};
 use crate::lease::Lease;
@@ -95,7 +95,7 @@ impl World {
                 self.tell(format!("c{number} gives the lease {} back", lease.epoch));
             }
         }
-        let sight = self.sight(leader);
+        let sight = self.sight();
         match next(&self.terms, &self.record, &sight) {
             Next::Rest => self.last_wait = None,
             Next::Wait(why) => {
@@ -127,7 +127,17 @@ impl World {
         }
     }
 
-    pub(super) fn sight(&mut self, leader: usize) -> Sight {
+    /// As the leader's lookout tells.
+    fn is_primary_heard(&self) -> bool {
+        let primary = self.record.primary.as_ref();
+        let told = primary.and_then(|primary| self.heard.get(primary));
+        told.is_some_and(|(at, told)| {
+            let is_fresh = TICK * (self.tick - at) < self.terms.timings.lately();
+            is_fresh && told.role == CopyRole::Primary && told.epoch == self.record.epoch
+        })
+    }
+
+    pub(super) fn sight(&mut self) -> Sight {
         let (name, now) = (lease_name(), self.now());
         let lease = match &self.lease {
             None => LeaseSight::Free,
@@ -149,32 +159,12 @@ impl World {
             )
         });
         let copies = copies.collect();
-        let probes = match self.record.primary_node() {
-            None => Probes::Unknown,
-            Some(primary) => {
-                let primary = (0..COPIES).find(|n| node(*n) == *primary).unwrap();
-                let (mut answered, mut failed) = (0, 0);
-                for voter in (0..VOTERS).filter(|voter| *voter != primary) {
-                    if self.reaches(voter, leader) {
-                        match self.reaches(voter, primary) && self.hosts[primary].writes() {
-                            true => answered += 1,
-                            false => failed += 1,
-                        }
-                    }
-                }
-                match (answered, failed) {
-                    (0, 0 | 1) => Probes::Unknown,
-                    (0, _) => Probes::Failed,
-                    (_, _) => Probes::Answered,
-                }
-            }
-        };
         let in_effect_at = self.in_effect_at();
         Sight {
             lease,
             copies,
             in_effect_at,
-            probes,
+            is_heard: self.is_primary_heard(),
             fenced_outside: self.fenced_outside,
             redirected: true,
             now_unix_s: BEGAN_UNIX_S + u64::from(self.tick / 10),

@@ -150,11 +150,14 @@ fn ask(world: &mut World, words: &[&str]) {
         other => panic!("unknown request {other:?}"),
     };
     world.tell(format!("somebody asks: {}", words.join(" ")));
-    let Some(leader) = world.leader.filter(|leader| world.has_majority(*leader)) else {
+    if !world
+        .leader
+        .is_some_and(|leader| world.has_majority(leader))
+    {
         world.tell("refused: no voter leads".to_owned());
         return;
-    };
-    let sight = world.sight(leader);
+    }
+    let sight = world.sight();
     let reason = "somebody asked for it".to_owned();
     match ask::admit(&world.terms, &world.record, &sight, (asked, reason)) {
         Ok(change) => world.commit(&change),
