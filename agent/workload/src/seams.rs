@@ -1,8 +1,16 @@
 //! The plan's guard, as whoever keeps a copy needs it.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use hanse_guard::{Order, Status};
 use tokio::sync::watch;
+use tokio::time::timeout;
+
+use crate::trouble::Trouble;
+
+/// How long a guard that took an order may take to tell of it, before the copy is told to have none.
+const TELLING_MAX: Duration = Duration::from_secs(2);
 
 /// The guard is not there, or refuses.
 #[derive(Debug, thiserror::Error)]
@@ -28,4 +36,19 @@ pub trait Guard: Send + Sync {
     fn began(&self) -> Option<u32> {
         None
     }
+}
+
+/// Orders something, and has the guard's first word of it before anybody looks again.
+pub(crate) async fn order(guard: &dyn Guard, order: Order) -> Result<u64, Trouble> {
+    let mut status = guard.status();
+    let serial = guard
+        .order(order)
+        .await
+        .map_err(|error| Trouble(format!("the plan's guard does not take an order: {error}")))?;
+    let is_told = |status: &Option<Status>| {
+        let status = status.as_ref();
+        status.is_some_and(|status| status.serial >= serial)
+    };
+    let _ = timeout(TELLING_MAX, status.wait_for(is_told)).await;
+    Ok(serial)
 }

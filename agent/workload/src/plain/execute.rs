@@ -13,6 +13,7 @@ use super::decide::{Ordered, Step};
 use super::keeper::{Here, Keeper};
 use super::memory::Memory;
 use super::works::{Situation, Works, Writer};
+use crate::seams;
 use crate::terms::{lease, milliseconds, service};
 use crate::trouble::Trouble;
 use crate::user::User;
@@ -137,14 +138,7 @@ impl<W: Works> Keeper<W> {
             )?;
         }
         self.ordered = None;
-        let serial = self
-            .desk
-            .guard
-            .order(order.clone())
-            .await
-            .map_err(|error| {
-                Trouble(format!("the plan's guard does not take an order: {error}"))
-            })?;
+        let serial = seams::order(self.desk.guard.as_ref(), order.clone()).await?;
         self.ordered = Some((ordered, order, serial));
         Ok(())
     }

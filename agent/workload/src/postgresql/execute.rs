@@ -13,6 +13,7 @@ use super::{
     Primary, STOP_MAX, Server, Session, ask, connection, let_listen_early, others, provide, reload,
     slot,
 };
+use crate::seams;
 use crate::terms::{lease, milliseconds, service};
 use crate::trouble::Trouble;
 
@@ -121,9 +122,7 @@ impl Keeper {
     async fn order(&mut self, at: &Here, ordered: Ordered) -> Result<(), Trouble> {
         let order = self.order_for(at, ordered)?;
         self.ordered = None;
-        let serial = self.guard.order(order.clone()).await.map_err(|error| {
-            Trouble(format!("the plan's guard does not take an order: {error}"))
-        })?;
+        let serial = seams::order(self.guard.as_ref(), order.clone()).await?;
         self.ordered = Some((ordered, order, serial));
         Ok(())
     }
