@@ -13,6 +13,17 @@ pub(crate) struct Owner {
     pub(crate) mode: u32,
 }
 
+impl Owner {
+    /// This process's own.
+    pub(crate) fn own(mode: u32) -> Self {
+        Self {
+            user_id: rustix::process::getuid().as_raw(),
+            group_id: rustix::process::getgid().as_raw(),
+            mode,
+        }
+    }
+}
+
 /// Writes a file in one step: beside it, synced, renamed, its folder synced.
 pub(crate) fn write_atomically(path: &Path, owner: Owner, content: &[u8]) -> io::Result<()> {
     let mut name = path

@@ -53,12 +53,7 @@ impl<M: Clone + PartialEq + Serialize + DeserializeOwned> Kept<M> {
         }
         let content = serde_json::to_vec_pretty(&memory)
             .map_err(|error| Trouble(format!("unable to write down what was done: {error}")))?;
-        let owner = Owner {
-            user_id: rustix::process::getuid().as_raw(),
-            group_id: rustix::process::getgid().as_raw(),
-            mode: 0o600,
-        };
-        file::write_atomically(&self.path, owner, &content)
+        file::write_atomically(&self.path, Owner::own(0o600), &content)
             .map_err(|error| Trouble::io("write", &self.path, &error))?;
         self.memory = memory;
         Ok(())

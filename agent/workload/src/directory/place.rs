@@ -5,9 +5,11 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 use rustix::fs::{CWD, Mode, OFlags, RenameFlags, open, renameat_with, syncfs};
 
+use crate::file::{self, Owner};
 use crate::trouble::Trouble;
 
 /// Where a folder is.
@@ -58,10 +60,14 @@ impl Place {
                 "{} is where a file system is mounted, and can't be replaced: name a folder within it",
                 self.path.display()
             ))),
-            (Ok(_), Ok(_)) if !is_own && !is_empty(&self.path)? => Err(Trouble(format!(
-                "{} has something in it that is no copy of this plan's: move it away",
-                self.path.display()
-            ))),
+            (Ok(metadata), Ok(_))
+                if !is_own && !self.is_restored(&metadata) && !is_empty(&self.path)? =>
+            {
+                Err(Trouble(format!(
+                    "{} has something in it that is no copy of this plan's: move it away",
+                    self.path.display()
+                )))
+            }
             (Ok(_), Ok(_)) => Ok(()),
         }
     }
@@ -89,12 +95,15 @@ impl Place {
     /// Has all that was restored on the disk.
     pub(super) async fn finish(&self, new: &Path, root: &Root) -> Result<(), Trouble> {
         let (new, root) = (new.to_owned(), *root);
+        let note_path = self.note_path();
         away(move || {
             let finish = || -> io::Result<()> {
                 chown(&new, Some(root.user_id), Some(root.group_id))?;
                 fs::set_permissions(&new, fs::Permissions::from_mode(root.mode))?;
                 let folder = open(&new, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
-                Ok(syncfs(folder)?)
+                syncfs(folder)?;
+                let note = restored_note(&fs::metadata(&new)?);
+                file::write_atomically(&note_path, Owner::own(0o600), note.as_bytes())
             };
             finish().map_err(|error| Trouble::io("finish", &new, &error))
         })
@@ -127,6 +136,16 @@ impl Place {
         remove(&new).await
     }
 
+    /// Whether this folder was restored here, even if that was cut off before anybody remembered it.
+    fn is_restored(&self, folder: &fs::Metadata) -> bool {
+        let note = fs::read_to_string(self.note_path());
+        note.is_ok_and(|note| note == restored_note(folder))
+    }
+
+    fn note_path(&self) -> PathBuf {
+        self.beside.join("restored")
+    }
+
     async fn remove_kept(&self) -> Result<(), Trouble> {
         let entries = fs::read_dir(&self.beside);
         let entries = entries.map_err(|error| Trouble::io("read", &self.beside, &error))?;
@@ -137,6 +156,14 @@ impl Place {
         }
         Ok(())
     }
+}
+
+/// Names a folder wherever it is moved to, and no later one that gets its number.
+fn restored_note(folder: &fs::Metadata) -> String {
+    let began = folder.created().ok();
+    let began = began.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    let began_ns = began.unwrap_or_default().as_nanos();
+    format!("{} {} {began_ns}\n", folder.dev(), folder.ino())
 }
 
 fn is_empty(path: &Path) -> Result<bool, Trouble> {

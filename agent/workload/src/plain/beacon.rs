@@ -72,12 +72,7 @@ pub(super) fn light(path: &Path, beacon: &Beacon) -> Result<(), Trouble> {
     fs::create_dir_all(folder).map_err(|error| Trouble::io("make", folder, &error))?;
     let content = serde_json::to_vec(beacon)
         .map_err(|error| Trouble(format!("unable to write down who is primary: {error}")))?;
-    let owner = Owner {
-        user_id: rustix::process::getuid().as_raw(),
-        group_id: rustix::process::getgid().as_raw(),
-        mode: 0o644,
-    };
-    file::write_atomically(path, owner, &content)
+    file::write_atomically(path, Owner::own(0o644), &content)
         .map_err(|error| Trouble::io("write", path, &error))
 }
 

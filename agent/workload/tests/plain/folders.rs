@@ -187,6 +187,25 @@ async fn a_folder_that_is_somebody_elses_is_not_replaced() {
 }
 
 #[tokio::test]
+async fn a_copy_that_ended_before_it_remembered_what_it_restored_goes_on() {
+    let mut sites = laboratory();
+    sites.begin().await;
+    put(&sites.copies[0], "file", "first");
+    sites.follow(1, 0, 1);
+    sites
+        .until(1, "it follows", |told| told.role == CopyRole::Following)
+        .await;
+    sites.copies[1].forget();
+    sites.follow(1, 0, 1);
+    let told = sites
+        .until(1, "it follows again", |told| {
+            told.role == CopyRole::Following || told.trouble.is_some()
+        })
+        .await;
+    assert_eq!(told.trouble, None);
+}
+
+#[tokio::test]
 async fn what_can_not_be_verified_replaces_nothing() {
     let mut sites = laboratory();
     sites.begin().await;

@@ -168,6 +168,13 @@ impl Copy {
         }
     }
 
+    /// The same, and what the one before remembered is not there any more.
+    pub(crate) fn forget(&mut self) {
+        self.steward = JoinSet::new();
+        fs::remove_file(self.setup.memory.join("files.json")).unwrap();
+        self.restart();
+    }
+
     /// Another steward takes over; the one that was there is gone at once, wherever it was.
     pub(crate) fn restart(&mut self) {
         let told = self.plans.subscribe();
