@@ -14,6 +14,9 @@ use hanse_acceptance::{Machine, binaries};
 const AGENT: &str = "hanse-agent.service";
 const GUARD: &str = "hanse-guard@orders.service";
 const DATA: &str = "/srv/orders";
+/// Debian 12's.
+const VERSION: &str = "15";
+const DEBIANS: &str = "postgresql@15-orders.service";
 const PATIENCE: Duration = Duration::from_secs(120);
 const ENDPOINT: &str = "127.0.0.1:7443";
 
@@ -77,9 +80,9 @@ fn the_story(machine: &mut Machine) -> Result<()> {
     ensure!(verified.is_empty(), "{verified}");
 
     step("a plan raises a server under a guard that is a unit");
-    raise(machine)?;
-    let workload = writes(machine, 0)?;
-    let guard = machine.main_process(GUARD)?.context("no guard")?;
+    let debians = raise(machine)?;
+    let guard = machine.wait_for_other(GUARD, 0)?;
+    let workload = writes(machine, debians)?;
     let enabled = machine.run(&format!("systemctl is-enabled {GUARD}"))?;
     ensure!(enabled == "enabled", "{enabled}");
 
@@ -132,7 +135,7 @@ fn the_story(machine: &mut Machine) -> Result<()> {
     machine.run(&format!("systemctl stop {AGENT} {GUARD}"))?;
     gone(machine, workload)?;
     let state = machine.run(&format!(
-        "runuser -u postgres -- $(ls -d /usr/lib/postgresql/*/bin | tail -n 1)/pg_controldata {DATA} \
+        "runuser -u postgres -- /usr/lib/postgresql/{VERSION}/bin/pg_controldata {DATA} \
          | grep 'cluster state'"
     ))?;
     ensure!(
@@ -140,10 +143,16 @@ fn the_story(machine: &mut Machine) -> Result<()> {
         "it was not stopped in good order: {state}"
     );
     let past = machine.run(&format!(
-        "runuser -u postgres -- $(ls -d /usr/lib/postgresql/*/bin | tail -n 1)/pg_ctl -w -t 10 \
+        "runuser -u postgres -- /usr/lib/postgresql/{VERSION}/bin/pg_ctl -w -t 10 \
          -l /tmp/past.log -D {DATA} start"
     ));
     ensure!(past.is_err(), "it was started past its guard: {past:?}");
+    let past = machine.run(&format!("systemctl start {DEBIANS}"));
+    ensure!(past.is_err(), "its own unit started it: {past:?}");
+    let past = machine.run(&format!(
+        "pg_ctlcluster --skip-systemctl-redirect {VERSION} orders start"
+    ));
+    ensure!(past.is_err(), "pg_ctlcluster started it: {past:?}");
 
     step("after a loss of power the guard is back before the agent, and needs none");
     machine.run(&format!("systemctl disable {AGENT}"))?;
@@ -152,6 +161,8 @@ fn the_story(machine: &mut Machine) -> Result<()> {
     machine.wait_for_other(GUARD, 0)?;
     machine.run(&format!("systemctl enable --now {AGENT}"))?;
     writes(machine, 0)?;
+    let own = machine.run(&format!("systemctl is-active {DEBIANS} || true"))?;
+    ensure!(own != "active", "its own unit started it at boot");
     machine.reboot()?;
     let order = "systemctl show -P ExecMainStartTimestampMonotonic";
     machine.wait_for_other(AGENT, 0)?;
@@ -178,27 +189,26 @@ fn the_story(machine: &mut Machine) -> Result<()> {
     })
 }
 
-fn raise(machine: &Machine) -> Result<()> {
+/// A server as Debian makes and starts it comes under the plan; yields what it was before.
+fn raise(machine: &Machine) -> Result<u32> {
     machine.run(&format!(
-        "mkdir {DATA} && chown postgres:postgres {DATA}
-         runuser -u postgres -- $(ls -d /usr/lib/postgresql/*/bin | tail -n 1)/initdb -k \
-             --auth=trust --locale=C -D {DATA} >/dev/null
+        "for version in $(ls /etc/postgresql); do
+             for name in $(ls /etc/postgresql/$version); do pg_dropcluster $version $name; done
+         done
+         pg_createcluster --datadir {DATA} --port 5432 --locale C {VERSION} orders -- -k >/dev/null
+         systemctl enable --quiet postgresql
+         systemctl start {DEBIANS}
          hanse bootstrap --federation lab --cluster here --node h1 --listen {ENDPOINT} \
              --data-dir /var/lib/hanse --credentials-out /root/operator.pem
          systemctl enable --quiet {AGENT}
          systemctl start {AGENT}"
     ))?;
+    let debians = server(machine)?.context("Debian's own unit started no server")?;
+    machine.run("runuser -u postgres -- psql -XAtqc 'CREATE TABLE kept (number int)'")?;
     let credentials = machine.run("cat /root/operator.pem")?;
     fs::write(machine.folder().join("operator.pem"), credentials)?;
     apply(machine, &format!("{CONFIGURATION}{PLAN}"))?;
-    wait_until("a table", PATIENCE, || {
-        machine
-            .run(
-                "runuser -u postgres -- psql -XAtqc 'CREATE TABLE IF NOT EXISTS kept (number int)'",
-            )
-            .map(Some)
-    })?;
-    Ok(())
+    Ok(debians)
 }
 
 /// Terraform, on this machine's files.

@@ -10,7 +10,6 @@ use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
 
@@ -67,7 +66,7 @@ fn keep(arguments: &[String]) -> Result<(), Error> {
     };
     enter_namespaces()?;
     put_seal(&program.seal)?;
-    let child = prepare(&program, &stage)?;
+    let child = prepare(&stage)?;
     Keeper::new(child, &program, asks)?.run()
 }
 
@@ -137,8 +136,8 @@ fn put_seal(seal: &Path) -> Result<(), Error> {
         .map_err(Error::io(format!("make the seal {shown}")))
 }
 
-/// Starts PID 1 of the namespace, as the program's user. It waits for the program.
-fn prepare(program: &Program, stage: &[String]) -> Result<Child, Error> {
+/// Starts PID 1 of the namespace. It waits for the program.
+fn prepare(stage: &[String]) -> Result<Child, Error> {
     let [file, arguments @ ..] = stage else {
         return Err(Error::problem(
             "the command that becomes a program is empty",
@@ -147,15 +146,10 @@ fn prepare(program: &Program, stage: &[String]) -> Result<Child, Error> {
     Command::new(file)
         .args(arguments)
         .env_clear()
-        .uid(program.user_id)
-        .gid(program.group_id)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
-        .map_err(Error::io(format!(
-            "start {file} as user {}",
-            program.user_id
-        )))
+        .map_err(Error::io(format!("start {file}")))
 }
 
 /// The keeper once its child waits.

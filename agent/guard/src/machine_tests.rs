@@ -47,6 +47,7 @@ fn program() -> Program {
         folder: "/".into(),
         user_id: 1,
         group_id: 1,
+        groups: Vec::new(),
         stop_signal: StopSignal::Interrupt,
         stop_max_ms: 4000,
         seal: "/run/seal/server".into(),

@@ -60,6 +60,9 @@ pub struct Program {
     pub user_id: u32,
     /// That one's group.
     pub group_id: u32,
+    /// The other groups that it is in: Debian's PostgreSQL reads its key as one of `ssl-cert`.
+    #[serde(default)]
+    pub groups: Vec<u32>,
     /// How it is asked to end in good order.
     pub stop_signal: StopSignal,
     /// How long it may take to, in milliseconds; then it is killed.

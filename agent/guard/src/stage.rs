@@ -1,7 +1,7 @@
 //! What is between the keeper and the program: PID 1 of the namespace, until it becomes the program.
 //!
-//! It is the program's user already. A change of user makes the kernel forget that it is to end a
-//! process with its parent, so this is asked for here and not before.
+//! A change of user makes the kernel forget that it is to end a process with its parent, so this is
+//! asked for again after it becomes the program's.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};
@@ -11,8 +11,8 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode, Stdio};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Signal, set_parent_process_death_signal, setsid};
-use rustix::thread::set_no_new_privs;
+use rustix::process::{Gid, Signal, Uid, geteuid, set_parent_process_death_signal, setsid};
+use rustix::thread::{set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
 use crate::error::Error;
 use crate::lines::Lines;
@@ -41,8 +41,7 @@ pub fn run_stage() -> ExitCode {
 }
 
 fn become_program(report: &std::fs::File) -> Result<(), Error> {
-    set_parent_process_death_signal(Some(Signal::KILL))
-        .map_err(Error::io("have the kernel end the program with its keeper"))?;
+    end_with_keeper()?;
     // A file that gives its program another user makes the kernel forget that, too: no such file
     // gives anything from here on.
     set_no_new_privs(true).map_err(Error::io("keep the program from becoming another user"))?;
@@ -54,6 +53,11 @@ fn become_program(report: &std::fs::File) -> Result<(), Error> {
     let Some(program) = lines.wait::<Program>()? else {
         return Ok(());
     };
+    // Its guard is spared when memory runs out, and this is not. Of what becomes another user's, the
+    // kernel takes no such word.
+    let _ = std::fs::write("/proc/self/oom_score_adj", "0");
+    become_user(&program)?;
+    end_with_keeper()?;
     // A keeper that ended before the kernel was asked to watch it has closed its pipe by now; one
     // that ends later takes this process along.
     let mut polled = [PollFd::new(&lines, PollFlags::empty())];
@@ -64,6 +68,27 @@ fn become_program(report: &std::fs::File) -> Result<(), Error> {
     // No terminal of anybody's reaches it.
     let _ = setsid();
     execute(&program, report)
+}
+
+fn end_with_keeper() -> Result<(), Error> {
+    set_parent_process_death_signal(Some(Signal::KILL))
+        .map_err(Error::io("have the kernel end the program with its keeper"))
+}
+
+/// Makes this process, which has no other thread, the program's user's for good.
+fn become_user(program: &Program) -> Result<(), Error> {
+    if geteuid().as_raw() == program.user_id {
+        return Ok(());
+    }
+    let (user, group) = (
+        Uid::from_raw(program.user_id),
+        Gid::from_raw(program.group_id),
+    );
+    let groups: Vec<Gid> = program.groups.iter().copied().map(Gid::from_raw).collect();
+    set_thread_groups(&groups)
+        .and_then(|()| set_thread_res_gid(group, group, group))
+        .and_then(|()| set_thread_res_uid(user, user, user))
+        .map_err(Error::io(format!("become user {}", program.user_id)))
 }
 
 fn execute(program: &Program, mut report: &std::fs::File) -> Result<(), Error> {
@@ -80,8 +105,6 @@ fn execute(program: &Program, mut report: &std::fs::File) -> Result<(), Error> {
     let errors = log
         .try_clone()
         .map_err(Error::io("keep the log for errors too"))?;
-    // Its guard is spared when memory runs out, and this is not.
-    let _ = std::fs::write("/proc/self/oom_score_adj", "0");
     let _ = report.write_all(&line(&Answer::Running));
     let error = Command::new(file)
         .args(arguments)

@@ -6,7 +6,7 @@ use hanse_guard::Process;
 use rustix::process::Signal;
 
 use crate::Scenario;
-use crate::world::{NOBODY, World, eventually, lease, order, run, send};
+use crate::world::{GROUP, NOBODY, World, eventually, lease, order, run, send};
 
 pub(crate) const ALL: &[Scenario] = &[
     ("a_guard_that_is_killed_takes_a_busy_workload_along", killed),
@@ -72,6 +72,9 @@ fn killed() {
         let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
         let user = format!("Uid:\t{NOBODY}\t{NOBODY}\t{NOBODY}\t{NOBODY}");
         assert!(text.contains(&user), "{text}");
+        assert!(text.contains(&format!("Groups:\t{GROUP} \n")), "{text}");
+        let oom = fs::read_to_string(format!("/proc/{pid}/oom_score_adj")).unwrap();
+        assert_eq!(oom.trim(), "0");
         assert!(world.alive().len() > 3, "the workload has no descendants");
         world.kill_guard();
         world.dead().await;

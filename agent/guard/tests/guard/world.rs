@@ -21,6 +21,7 @@ use crate::fakes::alive;
 
 /// Whom the workload runs as.
 pub(crate) const NOBODY: u32 = 65_534;
+pub(crate) const GROUP: u32 = 4242;
 /// Nothing here takes so long but a failure.
 const NEVER: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(10);
@@ -154,6 +155,7 @@ impl World {
             folder: self.folder().to_owned(),
             user_id: NOBODY,
             group_id: NOBODY,
+            groups: vec![GROUP],
             stop_signal: StopSignal::Terminate,
             stop_max_ms: 60_000,
             seal,

@@ -285,6 +285,7 @@ fn program(server: &Server) -> Result<Program, Trouble> {
         folder: server.data.clone(),
         user_id: server.user.id,
         group_id: server.user.group_id,
+        groups: server.user.groups.clone(),
         stop_signal: StopSignal::Interrupt,
         stop_max_ms: milliseconds(STOP_MAX),
         seal: server.setup.seal.clone(),

@@ -1,12 +1,10 @@
 //! Where a server is: its data, its configuration, its programs, its user.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Mutex, PoisonError};
 
 use hanse_core::object::dr_plan::Postgresql;
 
@@ -18,9 +16,6 @@ use crate::user::User;
 /// Versions that are known to work as this crate thinks.
 const VERSIONS: std::ops::RangeInclusive<u32> = 14..=18;
 const PROGRAMS: &str = "/usr/lib/postgresql";
-
-/// Users that were looked up: each turn asks for one, and a program tells.
-static USERS: Mutex<BTreeMap<String, User>> = Mutex::new(BTreeMap::new());
 
 /// A server, and where all that belongs to it is.
 #[derive(Debug, Clone)]
@@ -140,16 +135,6 @@ impl Server {
 
 /// A user by name or number.
 pub(super) fn user(who: &str) -> Result<User, Trouble> {
-    let mut known = USERS.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(user) = known.get(who) {
-        return Ok(user.clone());
-    }
-    let user = look_up(who)?;
-    known.insert(who.to_owned(), user.clone());
-    Ok(user)
-}
-
-fn look_up(who: &str) -> Result<User, Trouble> {
     User::find(who).ok_or_else(|| {
         Trouble(format!(
             "there is no user {who} on this host: run `apt-get install postgresql`"
