@@ -8,12 +8,8 @@ use hanse_core::finding::Path;
 use hanse_core::object::DrPlan;
 use terraform_plugin::{Attr, Model};
 
-use crate::declared::{known_list, non_empty};
 use crate::duration::duration;
 use crate::unknowns::Unknowns;
-
-/// What a duration that is not known yet stands for in a check.
-const DURATION_TO_COME: &str = "1s";
 
 /// When a write counts as done.
 #[derive(Clone, Model)]
@@ -44,22 +40,6 @@ pub(crate) struct TimingsModel {
     /// How long a promotion may take before another standby is tried.
     #[attribute(optional, computed, default = standard().promotion_timeout, validate = duration)]
     pub(crate) promotion_timeout: Attr<String>,
-}
-
-/// How a site's primary is fenced.
-#[derive(Clone, Model)]
-pub(crate) struct FencingModel {
-    /// `lease` (its guard stops it), `watchdog` (and a watchdog resets a host whose guard does not
-    /// run) or `command` (a voter runs a program that makes sure).
-    #[attribute(required)]
-    pub(crate) method: Attr<String>,
-    /// Of `command`: the program and its arguments. `{node}` stands for the node's name. It ends with 0
-    /// once the node can't write.
-    #[attribute(optional, computed, default = Vec::<Attr<String>>::new())]
-    pub(crate) command: Attr<Vec<Attr<String>>>,
-    /// Of `command`: how long it may take.
-    #[attribute(optional, validate = duration)]
-    pub(crate) timeout: Attr<String>,
 }
 
 /// How long each part of a failover takes at most, like `6s`.
@@ -143,33 +123,12 @@ impl From<proto::Timings> for TimingsModel {
     }
 }
 
-impl FencingModel {
-    pub(crate) fn to_wire(&self, site: &str, unknowns: &mut Unknowns) -> proto::Fencing {
-        let at = |name| Path::of("fencing").key(site).attribute(name);
-        proto::Fencing {
-            method: unknowns.value(at("method"), &self.method),
-            command: unknowns.list(at("command"), &self.command),
-            timeout: unknowns.value_or(at("timeout"), &self.timeout, DURATION_TO_COME.to_owned()),
-        }
-    }
-}
-
-impl From<proto::Fencing> for FencingModel {
-    fn from(wire: proto::Fencing) -> Self {
-        Self {
-            method: Attr::Known(wire.method),
-            command: known_list(wire.command),
-            timeout: non_empty(wire.timeout),
-        }
-    }
-}
-
 impl PredictionModel {
     /// Of a plan, from what it declares.
     pub(crate) fn of(plan: &DrPlan) -> Self {
         let parts = plan
             .timings()
-            .predict(Failure::Host, ELECTION, plan.dns_ttl());
+            .predict(Failure::Host, ELECTION, plan.others());
         Self {
             detection: written(parts.detection),
             fencing: written(parts.fencing),

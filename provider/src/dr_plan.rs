@@ -16,7 +16,8 @@ use crate::declared::{
     object, wait_for,
 };
 use crate::dr_convergence;
-use crate::dr_parts::{FencingModel, PredictionModel, ReplicationOverride, TimingsModel};
+use crate::dr_fencing::{self, FencingModel};
+use crate::dr_parts::{PredictionModel, ReplicationOverride, TimingsModel};
 use crate::dr_redirect::{self, DnsModel, HookModel, Route53Model};
 use crate::dr_status;
 use crate::dr_workload::{WorkloadModel, one_kind};
@@ -82,7 +83,7 @@ pub(crate) struct DrPlanModel {
     #[attribute(optional, computed, default = LAG_MAX_DEFAULT.to_owned())]
     pub(crate) max_lag_on_failover: Attr<String>,
     /// How a site's primary is fenced, by member cluster. By default by its lease.
-    #[attribute(optional, computed, default = BTreeMap::<String, FencingModel>::new())]
+    #[attribute(optional)]
     pub(crate) fencing: Attr<BTreeMap<String, FencingModel>>,
     /// Accepts that a virtual machine which was paused may write for a moment when it goes on.
     #[attribute(optional, computed, default = false)]
@@ -195,7 +196,7 @@ impl Declared for DrPlanModel {
         // What is found at one attribute and rests on others as well.
         for (path, others) in [
             ("timings", &["timings", "preset"][..]),
-            ("rto", &["timings", "preset", "dns", "route53"]),
+            ("rto", &["timings", "preset", "dns", "route53", "fencing"]),
             ("dns", &["home", "standbys"]),
             ("route53", &["home", "standbys"]),
             ("rpo", &["timings", "preset", "replication", "workload"]),
@@ -218,7 +219,9 @@ impl Declared for DrPlanModel {
     }
 
     fn secrets(&self) -> Vec<proto::PlanSecretValue> {
-        dr_redirect::secrets(&self.dns, &self.route53, &self.hooks)
+        let mut secrets = dr_redirect::secrets(&self.dns, &self.route53, &self.hooks);
+        secrets.extend(dr_fencing::secrets(&self.fencing));
+        secrets
     }
 
     fn from_wire(kind: proto::object::Kind) -> Option<Self> {
@@ -230,7 +233,9 @@ impl Declared for DrPlanModel {
             .map(|(name, hook)| (name, HookModel::from(hook)))
             .collect();
         let fencing = wire.fencing.into_iter();
-        let fencing = fencing.map(|(site, how)| (site, FencingModel::from(how)));
+        let fencing: BTreeMap<_, _> = fencing
+            .map(|(site, how)| (site, FencingModel::from(how)))
+            .collect();
         Some(Self {
             id: Attr::Known(format!("{}/{}", wire.federation, wire.name)),
             federation: Attr::Known(wire.federation),
@@ -247,7 +252,10 @@ impl Declared for DrPlanModel {
             automatic_failover: Attr::Known(wire.automatic_failover),
             failback: Attr::Known(wire.failback),
             max_lag_on_failover: Attr::Known(wire.max_lag_on_failover),
-            fencing: Attr::Known(fencing.collect()),
+            fencing: match fencing.is_empty() {
+                true => Attr::Null,
+                false => Attr::Known(fencing),
+            },
             accept_pause_risk: Attr::Known(wire.accept_pause_risk),
             service_address: non_empty(wire.service_address),
             dns: Attr::from(wire.dns.map(DnsModel::from)),
@@ -276,6 +284,10 @@ impl Declared for DrPlanModel {
     fn keep_local(&mut self, prior: &Self) {
         self.wait_for.clone_from(&prior.wait_for);
         self.timeouts.clone_from(&prior.timeouts);
+        // To write none is to leave it out.
+        if self.fencing.is_null() && prior.fencing.as_known().is_some_and(|it| it.is_empty()) {
+            self.fencing = Attr::Known(BTreeMap::new());
+        }
     }
 
     fn warn(&self, cx: &PlanCx<Session>, prior: Option<&Self>) {
@@ -324,7 +336,12 @@ impl DrPlanModel {
         let plan = self.plan(&mut unknowns)?;
         let rests_on = ["preset", "timings", "dns", "route53"];
         let is_unknown = rests_on.map(|name| unknowns.is_unknown(&Path::of(name)));
-        (is_unknown == [false; 4]).then(|| PredictionModel::of(&plan))
+        let is_timed = match &self.fencing {
+            Attr::Unknown => false,
+            Attr::Null => true,
+            Attr::Known(sites) => sites.values().all(FencingModel::is_timed),
+        };
+        (is_unknown == [false; 4] && is_timed).then(|| PredictionModel::of(&plan))
     }
 
     fn plan(&self, unknowns: &mut Unknowns) -> Option<DrPlan> {

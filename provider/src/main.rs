@@ -10,6 +10,7 @@ mod declaration;
 mod declared;
 mod diagnostics;
 mod dr_convergence;
+mod dr_fencing;
 mod dr_parts;
 mod dr_plan;
 mod dr_redirect;

@@ -300,3 +300,25 @@ pub enum Route53Problem {
         message: String,
     },
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What docs/dr-errors.md says that users see is what they see.
+    #[test]
+    fn what_the_page_of_errors_says_is_said() {
+        let page = include_str!("../../../docs/dr-errors.md");
+        let key = || "hanse".to_owned();
+        let algorithm = "hmac-sha256";
+        for problem in [
+            DnsProblem::BadSig { key: key() },
+            DnsProblem::BadKey {
+                key: key(),
+                algorithm,
+            },
+        ] {
+            assert!(page.contains(&format!("| {problem} |")), "{problem}");
+        }
+    }
+}

@@ -3,6 +3,8 @@
 //! On hyper, which the tree has for gRPC, and without `reqwest`: neither cookies nor proxies nor
 //! redirects are wanted. A redirect is never followed: what is sent is signed for one place.
 
+mod pin;
+
 use std::fmt;
 use std::io;
 use std::str::FromStr;
@@ -11,6 +13,7 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Bytes;
+use hyper::ext::ReasonPhrase;
 use hyper::header::{HOST, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::{Method, Request, Uri};
 use hyper_util::rt::TokioIo;
@@ -39,7 +42,8 @@ pub struct HttpUrl {
 
 impl HttpUrl {
     /// As the `Host` of a request: without the port that is the usual one.
-    pub(crate) fn authority(&self) -> String {
+    #[must_use]
+    pub fn authority(&self) -> String {
         if self.port == usual_port(self.is_tls) {
             self.host.clone()
         } else {
@@ -48,12 +52,14 @@ impl HttpUrl {
     }
 
     /// The place on the server.
-    pub(crate) fn path(&self) -> &str {
+    #[must_use]
+    pub fn path(&self) -> &str {
         &self.path
     }
 
     /// The same server, another place.
-    pub(crate) fn with_path(&self, path: String) -> Self {
+    #[must_use]
+    pub fn with_path(&self, path: String) -> Self {
         let mut url = self.clone();
         url.path = path;
         url
@@ -112,16 +118,20 @@ impl FromStr for HttpUrl {
 
 /// What came of a request.
 #[derive(Debug, Clone)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// What the server says beside the status, if that is not what everybody says.
+    pub reason: Option<String>,
     /// How long to wait, in seconds, as the server says.
-    pub(crate) retry_after_s: Option<u64>,
-    pub(crate) body: Vec<u8>,
+    pub retry_after_s: Option<u64>,
+    /// The whole of it.
+    pub body: Vec<u8>,
 }
 
 /// Why nothing came of it.
 #[derive(Debug)]
-pub(crate) enum HttpError {
+pub enum HttpError {
     /// Nothing was sent.
     Unreachable(io::Error),
     /// The answer did not come whole.
@@ -171,23 +181,40 @@ impl Http {
         )
     }
 
+    /// Trusts whoever shows one of these certificates, each by its SHA-256, and nobody else.
+    ///
+    /// # Errors
+    ///
+    /// TLS can't be set up.
+    pub fn with_fingerprints(pins: &[[u8; 32]]) -> Result<Self, ConfigError> {
+        pin::config(pins.to_vec()).map(Self::with_config)
+    }
+
     fn trusting(roots: RootCertStore, advice: &str) -> Result<Self, ConfigError> {
         let problem = |what: String| ConfigError::Value { what };
         if roots.is_empty() {
             return Err(problem(advice.to_owned()));
         }
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let mut tls = ClientConfig::builder_with_provider(provider)
+        let tls = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| problem(format!("unable to set up TLS: {error}")))?
             .with_root_certificates(roots)
             .with_no_client_auth();
+        Ok(Self::with_config(tls))
+    }
+
+    fn with_config(mut tls: ClientConfig) -> Self {
         tls.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self { tls: Arc::new(tls) })
+        Self { tls: Arc::new(tls) }
     }
 
     /// One request and its answer, each within `patience`.
-    pub(crate) async fn ask(
+    ///
+    /// # Errors
+    ///
+    /// No answer came, or one that is too long.
+    pub async fn ask(
         &self,
         method: Method,
         url: &HttpUrl,
@@ -251,6 +278,8 @@ async fn exchange(
     driver.spawn(connection);
     let answer = sender.send_request(request).await.map_err(cut)?;
     let status = answer.status().as_u16();
+    let reason = answer.extensions().get::<ReasonPhrase>();
+    let reason = reason.map(|it| String::from_utf8_lossy(it.as_bytes()).trim().to_owned());
     let retry_after = answer.headers().get(RETRY_AFTER);
     let retry_after_s = retry_after.and_then(|value| value.to_str().ok()?.parse().ok());
     let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX)
@@ -265,6 +294,7 @@ async fn exchange(
     })?;
     Ok(Answer {
         status,
+        reason,
         retry_after_s,
         body: body.to_bytes().to_vec(),
     })

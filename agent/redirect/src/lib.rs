@@ -3,8 +3,10 @@
 //! Leading is not fencing: nothing here stops a former primary, and nothing waits for resolvers to
 //! forget. What it keeps is that a writer whose epoch is past never leads clients back: [`decide`] says
 //! what to change given what was read, [`Dns`] and [`Route53`] do it under a prerequisite. It knows no
-//! plan and no federation.
+//! plan and no federation. Whoever else asks servers of others (`hanse-fence`) takes [`Http`] and [`aws`]
+//! from here.
 
+pub mod aws;
 mod clock;
 mod decide;
 mod error;
@@ -18,14 +20,15 @@ mod secret;
 
 use std::net::IpAddr;
 
+pub use aws::AwsCredentials;
 pub use clock::Clock;
 pub use decide::{Change, Decision, RecordSet, Sight, decide};
 pub use error::{ConfigError, DnsProblem, RedirectError, Route53Problem};
-pub use http::{Http, HttpUrl};
+pub use http::{Answer, Http, HttpError, HttpUrl};
 pub use lead::{Found, Led, Spread, Written, Zone, check, lead};
 pub use name::DnsName;
 pub use rfc2136::{Dns, DnsConfig, TsigAlgorithm, TsigKey};
-pub use route53::{AwsCredentials, Route53, Route53Config};
+pub use route53::{Route53, Route53Config};
 pub use secret::Secret;
 
 /// Leads clients in one of the ways that there are.

@@ -4,7 +4,6 @@
 //! whose CREATE names what is there already, is refused whole, and so the mark does what a prerequisite
 //! does.
 
-mod sigv4;
 mod xml;
 
 use std::io;
@@ -13,9 +12,7 @@ use std::time::Duration;
 use hyper::Method;
 use tokio::time::{Instant, sleep};
 
-pub use sigv4::AwsCredentials;
-
-use self::sigv4::Unsigned;
+use crate::aws::{self, AwsCredentials, Unsigned};
 use crate::clock::Clock;
 use crate::decide::{Change, Sight};
 use crate::error::{ConfigError, RedirectError, Route53Problem};
@@ -146,14 +143,15 @@ impl Route53 {
     async fn ask(&self, method: Method, target: &str, body: &str) -> Result<Answer, RedirectError> {
         let target = format!("{}{target}", self.endpoint.path().trim_end_matches('/'));
         let unsigned = Unsigned {
+            service: "route53",
+            region: self.config.region.as_deref().unwrap_or(REGION),
             method: method.as_str(),
             host: &self.endpoint.authority(),
             target: &target,
             body: body.as_bytes(),
         };
-        let region = self.config.region.as_deref().unwrap_or(REGION);
         let now_unix_s = self.clock.now_unix_s();
-        let headers = sigv4::headers(&self.config.credentials, region, &unsigned, now_unix_s);
+        let headers = aws::headers(&self.config.credentials, &unsigned, now_unix_s);
         let url = self.endpoint.with_path(target);
         let server = self.endpoint.to_string();
         let patience = self.config.timeout;

@@ -13,11 +13,15 @@ impl Secret {
         Self(bytes.into())
     }
 
-    pub(crate) fn bytes(&self) -> &[u8] {
+    /// What they are. Never to be shown.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
         &self.0
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }

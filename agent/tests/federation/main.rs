@@ -12,6 +12,7 @@ mod comeback;
 mod crash;
 mod enrolment;
 mod events;
+mod fences;
 mod followers;
 mod following;
 mod harness;
@@ -20,6 +21,9 @@ mod identities;
 mod objects;
 mod papers;
 mod past;
+#[path = "../../fence/tests/fence/pve.rs"]
+#[allow(dead_code, reason = "other tests need the rest of it")]
+mod pve;
 mod redirects;
 mod revocation;
 mod rotation;

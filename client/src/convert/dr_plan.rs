@@ -6,12 +6,12 @@ use hanse_core::dr::timings::Timings;
 use hanse_core::finding::Path;
 use hanse_core::name::{ClusterName, NodeName};
 use hanse_core::object::DrPlan;
-use hanse_core::object::dr_plan::{Failback, Fencing, LAG_MAX_DEFAULT};
+use hanse_core::object::dr_plan::{Failback, LAG_MAX_DEFAULT};
 use hanse_core::object::federation::ReplicationPolicy;
 
 use super::collector::Collector;
-use super::dr_redirect;
 use super::workload::{read_workload, workload_to_proto};
+use super::{dr_fencing, dr_redirect};
 use crate::proto;
 
 /// A plan for the wire.
@@ -48,7 +48,7 @@ pub fn dr_plan_to_proto(plan: &DrPlan) -> proto::DrPlan {
         fencing: plan
             .fencing
             .iter()
-            .map(|(site, fencing)| (site.to_string(), fencing_to_proto(fencing)))
+            .map(|(site, fencing)| (site.to_string(), dr_fencing::fencing_to_proto(fencing)))
             .collect(),
         accept_pause_risk: plan.accept_pause_risk,
         service_address: text(plan.service_address.as_ref()),
@@ -67,24 +67,6 @@ pub fn timings_to_proto(timings: &Timings) -> proto::Timings {
         lease_ttl: timings.lease_ttl.to_string(),
         stop_budget: timings.stop_budget.to_string(),
         promotion_timeout: timings.promotion_timeout.to_string(),
-    }
-}
-
-fn fencing_to_proto(fencing: &Fencing) -> proto::Fencing {
-    match fencing {
-        Fencing::Lease => proto::Fencing {
-            method: "lease".to_owned(),
-            ..Default::default()
-        },
-        Fencing::Watchdog => proto::Fencing {
-            method: "watchdog".to_owned(),
-            ..Default::default()
-        },
-        Fencing::Command { command, timeout } => proto::Fencing {
-            method: "command".to_owned(),
-            command: command.clone(),
-            timeout: timeout.to_string(),
-        },
     }
 }
 
@@ -127,7 +109,7 @@ pub(super) fn read(collector: &mut Collector, plan: &proto::DrPlan) -> Option<Dr
     };
     let path = Path::of("max_lag_on_failover");
     let max_lag_on_failover = collector.parse(path, "size", max_lag_on_failover);
-    let fencing = read_fencing(collector, &plan.fencing);
+    let fencing = dr_fencing::read_fencing(collector, &plan.fencing);
     let path = Path::of("service_address");
     let service_address = collector.optional(path, "address", &plan.service_address);
     let dns = dr_redirect::read_dns(collector, plan.dns.as_ref());
@@ -191,38 +173,4 @@ pub(super) fn read_timings(
         stop_budget: stop_budget?,
         promotion_timeout: promotion_timeout?,
     })
-}
-
-fn read_fencing(
-    collector: &mut Collector,
-    fencing: &BTreeMap<String, proto::Fencing>,
-) -> Option<BTreeMap<ClusterName, Fencing>> {
-    let read: Vec<_> = fencing
-        .iter()
-        .map(|(site, fencing)| {
-            let path = Path::of("fencing").key(site);
-            let cluster = collector.parse(path.clone(), "name", site);
-            let how = match fencing.method.as_str() {
-                "lease" => Some(Fencing::Lease),
-                "watchdog" => Some(Fencing::Watchdog),
-                "command" => {
-                    let path = path.attribute("timeout");
-                    let timeout = collector.parse(path, "duration", &fencing.timeout);
-                    timeout.map(|timeout| Fencing::Command {
-                        command: fencing.command.clone(),
-                        timeout,
-                    })
-                }
-                other => {
-                    let other: String = other.chars().take(64).collect();
-                    let detail = format!("`{other}` is not one of lease, watchdog, command.");
-                    let summary = "Invalid method of fencing".to_owned();
-                    collector.fault(path.attribute("method"), summary, detail);
-                    None
-                }
-            };
-            Some((cluster?, how?))
-        })
-        .collect();
-    read.into_iter().collect()
 }

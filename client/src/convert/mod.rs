@@ -7,6 +7,7 @@
 pub mod capacity;
 mod collector;
 pub mod copy;
+mod dr_fencing;
 pub mod dr_plan;
 pub mod dr_redirect;
 pub mod federation;

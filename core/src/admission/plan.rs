@@ -95,9 +95,10 @@ pub(super) fn check_change(state: &FederationState, next: &DrPlan) -> Result<(),
         let path = Path::of("workload");
         return Err(Refusal::one(kind, path, "Another workload", detail));
     }
-    if record.run.is_some() {
-        let detail =
-            "A run is under way. Wait for its end, which `hanse dr` shows, then apply again.";
+    let mends = declared.is_some_and(|stored| mends_fences(&stored.spec, next));
+    if record.run.is_some() && !mends {
+        let detail = "A run is under way. Wait for its end, which `hanse dr` shows, then apply again. \
+                      Meanwhile only how its sites are fenced may change, and not the method.";
         let kind = RefusalKind::Conflict;
         return Err(Refusal::one(
             kind,
@@ -107,4 +108,20 @@ pub(super) fn check_change(state: &FederationState, next: &DrPlan) -> Result<(),
         ));
     }
     Ok(())
+}
+
+/// Whether a change is only of how fences from outside are reached: a run may wait for one that was
+/// declared wrongly. Each site stays fenced by the method that it was.
+fn mends_fences(declared: &DrPlan, next: &DrPlan) -> bool {
+    let methods = |plan: &DrPlan| -> Vec<_> {
+        let sites = plan.fencing.iter();
+        sites
+            .map(|(site, how)| (site.clone(), std::mem::discriminant(how)))
+            .collect()
+    };
+    let else_same = DrPlan {
+        fencing: next.fencing.clone(),
+        ..declared.clone()
+    };
+    else_same == *next && methods(declared) == methods(next)
 }

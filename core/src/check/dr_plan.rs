@@ -6,10 +6,11 @@ use crate::finding::{Finding, Path};
 use crate::inventory::{Inventory, NodeMesh};
 use crate::object::DrPlan;
 use crate::object::federation::ReplicationMode;
-use crate::object::member_cluster::{Platform, SiteRole};
+use crate::object::member_cluster::SiteRole;
 
 use super::{Missing, dr_redirect, is_declared};
 
+mod fencing;
 mod workload;
 
 /// The most standbys of a plan.
@@ -26,7 +27,7 @@ pub(super) fn check(
     workload::check(inventory, plan, findings);
     timings(plan, findings);
     replication(inventory, plan, findings);
-    fencing(inventory, plan, findings);
+    fencing::check(inventory, plan, findings);
     dr_redirect::check(plan, findings);
     ways(inventory, plan, missing, findings);
     voters(inventory, plan, findings);
@@ -174,7 +175,7 @@ fn timings(plan: &DrPlan, findings: &mut Vec<Finding>) {
     }
     let timings = plan.timings();
     timings.check(&Path::of("timings"), plan.automatic_failover, findings);
-    let predicted = timings.predict(Failure::Host, ELECTION, plan.dns_ttl());
+    let predicted = timings.predict(Failure::Host, ELECTION, plan.others());
     let predicted = predicted.total();
     if let Some(rto) = plan.rto.as_ref().filter(|rto| rto.value() < predicted)
         && plan.automatic_failover
@@ -237,46 +238,6 @@ fn replication(inventory: &Inventory, plan: &DrPlan, findings: &mut Vec<Finding>
     }
 }
 
-/// A machine whose clock stands still while it is paused doesn't notice the end of its lease (rule 3).
-fn fencing(inventory: &Inventory, plan: &DrPlan, findings: &mut Vec<Finding>) {
-    for site in plan.fencing.keys() {
-        if !plan.sites().any(|other| other == site) {
-            findings.push(Finding::error(
-                Path::of("fencing").key(site),
-                "A site without a copy",
-                format!("`{site}` is neither the home nor a standby of this plan."),
-            ));
-        }
-    }
-    let terms = plan.terms(0, &inventory.federation.spec);
-    let is_at_risk = plan.automatic_failover
-        && !plan.accept_pause_risk
-        && !plan.is_synchronous(&inventory.federation.spec);
-    for site in plan.sites().filter(|_| is_at_risk) {
-        let platform = inventory
-            .clusters
-            .get(site)
-            .map(|stored| stored.spec.platform);
-        let may_pause = match platform {
-            Some(Platform::Aws | Platform::Gcp | Platform::Azure | Platform::Oci) => true,
-            Some(Platform::Proxmox | Platform::Kubernetes | Platform::Edge | Platform::Other)
-            | None => false,
-        };
-        if may_pause && !terms.fenced_outside.contains(site) {
-            findings.push(Finding::error(
-                Path::of("fencing"),
-                "A paused machine could write on",
-                format!(
-                    "The machines of `{site}` are virtual: one that is paused for longer than its \
-                     lease doesn't notice, and may acknowledge writes for a moment when it goes on. \
-                     Say how it is fenced from outside (fencing), take replication.mode = \"sync\", \
-                     or write accept_pause_risk = true."
-                ),
-            ));
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -284,6 +245,7 @@ mod tests {
     use crate::duration::Span;
     use crate::object::dr_plan::Fencing;
     use crate::object::federation::ReplicationPolicy;
+    use crate::object::member_cluster::Platform;
     use crate::object::{MemberCluster, Object};
     use crate::testing::{Builder, cluster, dialable_site, dr_plan as plan, mesh};
 

@@ -83,7 +83,7 @@ fn ttl(ttl: &Span, path: Path, findings: &mut Vec<Finding>) {
     }
 }
 
-fn is_version(version: u64, path: Path, findings: &mut Vec<Finding>) {
+pub(super) fn is_version(version: u64, path: Path, findings: &mut Vec<Finding>) {
     if version == 0 {
         findings.push(Finding::error(
             path,
@@ -111,7 +111,7 @@ fn addresses(
 }
 
 /// Whoever sends reads it whole.
-fn is_url(text: &str, path: Path, findings: &mut Vec<Finding>) {
+pub(super) fn is_url(text: &str, path: Path, findings: &mut Vec<Finding>) {
     let rest = ["https://", "http://"].map(|scheme| text.strip_prefix(scheme));
     let rest = rest.into_iter().flatten().next().unwrap_or_default();
     let host = rest.split(['/', '?']).next().unwrap_or_default();

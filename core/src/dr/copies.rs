@@ -117,7 +117,10 @@ fn copy_plan(
         service,
         watchdog: match plan.fencing.get(cluster) {
             Some(Fencing::Watchdog) => true,
-            Some(Fencing::Lease | Fencing::Command { .. }) | None => false,
+            Some(
+                Fencing::Lease | Fencing::Command { .. } | Fencing::Proxmox(_) | Fencing::Ec2(_),
+            )
+            | None => false,
         },
         key: None,
     }

@@ -245,25 +245,23 @@ fn fencing(terms: &Terms, record: &PlanRecord, sight: &Sight, run: &Run) -> Next
         ..
     } = &sight.lease
     {
-        let has_stopped = (*has_ended && record.fences_itself) || run.fence_confirmed;
+        let is_outside = |it: &&ClusterName| terms.fenced_outside.contains(*it);
+        let outside = record.primary.as_ref().filter(is_outside);
+        // Where the end of a lease stops nobody, a machine that was stopped from outside does.
+        let fences = record.fences_itself || outside.is_some();
+        let has_stopped = (*has_ended && fences) || run.fence_confirmed;
         let is_back = *silent_for < terms.timings.lately() && sight.is_heard;
         if is_back && !run.asked && !has_stopped {
             return end(Outcome::Recovered);
         }
         if !has_stopped {
-            let until = match record.fences_itself {
+            let until = match fences {
                 true => "until its lease ends",
                 false => "until somebody runs `hanse dr confirm-fenced`",
             };
             return Next::Wait(format!("`{holder}` may write {until}"));
         }
-        if let Some(primary) = record
-            .primary
-            .as_ref()
-            .filter(|p| terms.fenced_outside.contains(p))
-            && !sight.fenced_outside
-            && !run.fence_confirmed
-        {
+        if let Some(primary) = outside.filter(|_| !sight.fenced_outside && !run.fence_confirmed) {
             return Next::FenceOutside(primary.clone());
         }
     }

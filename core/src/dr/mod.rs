@@ -22,4 +22,6 @@ pub mod sight;
 pub mod timings;
 
 #[cfg(test)]
+mod sentences;
+#[cfg(test)]
 mod simulation;

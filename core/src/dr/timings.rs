@@ -68,6 +68,15 @@ pub enum Failure {
     HostWithLeader,
 }
 
+/// What a failover waits for beside a plan's timings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Others {
+    /// How long a fence from outside may take, which begins once the lease ended; none: there is none.
+    pub fence_outside: Option<Duration>,
+    /// How long clients remember an address; none: nobody asks for one.
+    pub dns_ttl: Option<Duration>,
+}
+
 /// How long each part of a failover takes at most, unless more than one thing fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Prediction {
@@ -123,14 +132,13 @@ impl Timings {
     }
 
     /// What a failover takes at most. `election` is how long the voters are without a leader when
-    /// theirs dies, `dns_ttl` how long clients remember an address; none: nobody asks.
+    /// theirs dies; `others` is what it waits for beside these timings.
     #[must_use]
-    pub fn predict(
-        &self,
-        failure: Failure,
-        election: Duration,
-        dns_ttl: Option<Duration>,
-    ) -> Prediction {
+    pub fn predict(&self, failure: Failure, election: Duration, others: Others) -> Prediction {
+        let Others {
+            fence_outside,
+            dns_ttl,
+        } = others;
         let ends_after = lease::ends_after(self.lease_ttl.value());
         let (detection, fenced_after) = match failure {
             // The guard sees it at once, tries a restart, and gives the lease back.
@@ -142,9 +150,15 @@ impl Timings {
                 (detection, election.saturating_add(ends_after))
             }
         };
+        // Whoever gave its lease back is not fenced from outside any more.
+        let outside = match failure {
+            Failure::Process => Duration::ZERO,
+            Failure::Host | Failure::HostWithLeader => fence_outside.unwrap_or_default(),
+        };
+        let fencing = fenced_after.saturating_sub(detection);
         Prediction {
             detection,
-            fencing: fenced_after.saturating_sub(detection),
+            fencing: fencing.saturating_add(outside),
             promotion: ORDER + PROMOTION,
             redirect: dns_ttl.map_or(REDIRECT, |ttl| ttl.saturating_add(REDIRECT)),
         }
@@ -262,7 +276,9 @@ mod tests {
             let (timings, mut found) = (preset.timings(), Vec::new());
             timings.check(&Path::root(), true, &mut found);
             assert_eq!(found, [], "{preset}");
-            let total = timings.predict(Failure::Host, ELECTION, None).total();
+            let total = timings
+                .predict(Failure::Host, ELECTION, Others::default())
+                .total();
             assert!(
                 total <= Duration::from_secs(total_max_s),
                 "{preset}: {total:?}"
@@ -273,9 +289,11 @@ mod tests {
     #[test]
     fn a_leader_that_dies_with_the_primary_costs_an_election_more() {
         let timings = Preset::Fast.timings();
-        let elsewhere = timings.predict(Failure::Host, ELECTION, None).total();
+        let elsewhere = timings
+            .predict(Failure::Host, ELECTION, Others::default())
+            .total();
         let with_it = timings
-            .predict(Failure::HostWithLeader, ELECTION, None)
+            .predict(Failure::HostWithLeader, ELECTION, Others::default())
             .total();
         assert_eq!(with_it, elsewhere + ELECTION);
     }
@@ -284,8 +302,30 @@ mod tests {
     fn clients_that_remember_an_address_wait_until_they_forget_it() {
         let timings = Preset::Fast.timings();
         let ttl = Duration::from_secs(30);
-        let told = timings.predict(Failure::Host, ELECTION, Some(ttl));
+        let others = Others {
+            dns_ttl: Some(ttl),
+            ..Others::default()
+        };
+        let told = timings.predict(Failure::Host, ELECTION, others);
         assert_eq!(told.redirect, ttl + REDIRECT);
+    }
+
+    #[test]
+    fn a_fence_from_outside_begins_at_the_end_of_the_lease_unless_that_was_given_back() {
+        let timings = Preset::Fast.timings();
+        let others = Others {
+            fence_outside: Some(Duration::from_secs(60)),
+            ..Others::default()
+        };
+        for (failure, more_s) in [
+            (Failure::Process, 0),
+            (Failure::Host, 60),
+            (Failure::HostWithLeader, 60),
+        ] {
+            let without = timings.predict(failure, ELECTION, Others::default());
+            let with = timings.predict(failure, ELECTION, others);
+            assert_eq!(with.fencing, without.fencing + Duration::from_secs(more_s));
+        }
     }
 
     #[test]
@@ -327,7 +367,7 @@ mod tests {
                 // The holder's clock may be slower than the leader's by the drift that is allowed.
                 let stopped_by = timings.stops_after() + timings.stop_budget.value();
                 prop_assert!(stopped_by < lease::ends_after(timings.lease_ttl.value()));
-                let fenced = timings.predict(Failure::Host, ELECTION, None);
+                let fenced = timings.predict(Failure::Host, ELECTION, Others::default());
                 prop_assert!(fenced.detection + fenced.fencing >= stopped_by);
                 // Two renewals fit before it stops itself.
                 prop_assert!(timings.check_interval.value() * 2 < timings.stops_after());

@@ -5,11 +5,12 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::dr_fencing::{Ec2, Proxmox};
 use super::dr_redirect::{Dns, Hook, Route53};
 use super::federation::{Federation, ReplicationMode, ReplicationPolicy};
 use super::words;
 use crate::dr::sight::Terms;
-use crate::dr::timings::{Preset, Timings};
+use crate::dr::timings::{Others, Preset, Timings};
 use crate::duration::Span;
 use crate::name::{ClusterName, FederationName, HookName, NodeName, PlanName};
 use crate::size::ByteSize;
@@ -188,6 +189,10 @@ pub enum Fencing {
         /// How long it may take.
         timeout: Span,
     },
+    /// By Proxmox VE, which stops the machine.
+    Proxmox(Proxmox),
+    /// By Amazon EC2, which stops the instance.
+    Ec2(Ec2),
 }
 
 impl Default for Keep {
@@ -246,6 +251,15 @@ impl DrPlan {
         self.timings.clone().unwrap_or_else(preset)
     }
 
+    /// What a failover waits for beside its timings.
+    #[must_use]
+    pub fn others(&self) -> Others {
+        Others {
+            fence_outside: self.fences_outside_within(),
+            dns_ttl: self.dns_ttl(),
+        }
+    }
+
     /// When a write counts as done, in this federation.
     #[must_use]
     pub fn replication<'a>(&'a self, federation: &'a Federation) -> &'a ReplicationPolicy {
@@ -262,11 +276,8 @@ impl DrPlan {
     #[must_use]
     pub fn terms(&self, revision: u64, federation: &Federation) -> Terms {
         let replication = self.replication(federation);
-        let is_outside = |fencing: &Fencing| match fencing {
-            Fencing::Lease | Fencing::Watchdog => false,
-            Fencing::Command { .. } => true,
-        };
-        let outside = self.fencing.iter().filter(|(_, how)| is_outside(how));
+        let outside = self.fencing.iter();
+        let outside = outside.filter(|(_, how)| how.outside().is_some());
         Terms {
             revision,
             home: self.home.clone(),

@@ -149,7 +149,8 @@ impl DrPlan {
                 path,
             )
         });
-        dns.chain(route53).chain(hooks).collect()
+        let redirects = dns.chain(route53).chain(hooks);
+        redirects.chain(self.fencing_secrets()).collect()
     }
 
     /// Where one way leads clients when a site is primary, as declared; none: to its node's address in

@@ -4,12 +4,13 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::SecretNameError;
-use crate::name::{HookName, PlanName};
+use crate::name::{ClusterName, HookName, PlanName};
 
 const PLAN: &str = "plan";
 const TSIG: &str = "tsig";
 const ROUTE53: &str = "route53";
 const HOOK: &str = "hook";
+const FENCE: &str = "fence";
 
 /// A secret of a DR plan. Another version is another secret.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,6 +32,8 @@ pub enum Purpose {
     Route53,
     /// To sign what a hook is told.
     Hook(HookName),
+    /// To have a site's machine stopped by whoever runs it.
+    Fence(ClusterName),
 }
 
 impl fmt::Display for Purpose {
@@ -39,6 +42,7 @@ impl fmt::Display for Purpose {
             Self::Tsig => f.write_str(TSIG),
             Self::Route53 => f.write_str(ROUTE53),
             Self::Hook(name) => write!(f, "{HOOK}/{name}"),
+            Self::Fence(site) => write!(f, "{FENCE}/{site}"),
         }
     }
 }
@@ -51,6 +55,7 @@ impl FromStr for Purpose {
             None if text == TSIG => Some(Self::Tsig),
             None if text == ROUTE53 => Some(Self::Route53),
             Some((HOOK, name)) => name.parse().ok().map(Self::Hook),
+            Some((FENCE, site)) => site.parse().ok().map(Self::Fence),
             None | Some(_) => None,
         };
         purpose.ok_or_else(|| SecretNameError(text.to_owned()))

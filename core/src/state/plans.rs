@@ -101,6 +101,7 @@ mod tests {
     use crate::dr::record::{Outcome, Phase, RunKind};
     use crate::mesh::plan::plan;
     use crate::name::PlanName;
+    use crate::object::dr_plan::Fencing;
     use crate::object::{DrPlan, Object, ObjectRef};
     use crate::testing::{Builder, dr_plan};
 
@@ -266,6 +267,37 @@ mod tests {
         let record = &restored.plans()[&name()];
         assert_eq!(record.held, Some("a-1".parse().unwrap()));
         assert_eq!(record.run, None);
+    }
+
+    #[test]
+    fn while_a_run_waits_for_a_fence_only_how_that_is_reached_may_change() {
+        let fenced = |program: &str| Fencing::Command {
+            command: vec![program.to_owned()],
+            timeout: "30s".parse().unwrap(),
+        };
+        let mut federation = federation();
+        let mut spec = federation.state.inventory().dr_plans[&name()].spec.clone();
+        spec.fencing.insert("a".parse().unwrap(), fenced("wrong"));
+        federation.declare(Object::DrPlan(Box::new(spec.clone())));
+        begin(&mut federation);
+        let mut declare = |spec: &DrPlan| {
+            let declared = federation.try_declare(Object::DrPlan(Box::new(spec.clone())));
+            declared.map_err(|refused| refused.findings[0].summary.clone())
+        };
+        let refused = Err("A run is under way".to_owned());
+        let mut other = spec.clone();
+        other.accept_pause_risk = true;
+        assert_eq!(declare(&other), refused);
+        let mut unfenced = spec.clone();
+        unfenced.fencing.clear();
+        assert_eq!(declare(&unfenced), refused);
+        let mut by_lease = spec.clone();
+        by_lease
+            .fencing
+            .insert("a".parse().unwrap(), Fencing::Lease);
+        assert_eq!(declare(&by_lease), refused);
+        spec.fencing.insert("a".parse().unwrap(), fenced("right"));
+        assert_eq!(declare(&spec), Ok(()));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::declared::model;
+use crate::dr_fencing::{Ec2Model, ProxmoxModel};
 use crate::dr_workload::{CallModel, CommandsModel, DirectoryModel, PostgresqlModel};
 
 /// As Terraform gives it to a create, with what `config` says.
@@ -30,7 +31,7 @@ fn planned(config: impl FnOnce(&mut DrPlanModel)) -> DrPlanModel {
         automatic_failover: Attr::Known(false),
         failback: Attr::from("manual"),
         max_lag_on_failover: Attr::from(LAG_MAX_DEFAULT),
-        fencing: Attr::Known(BTreeMap::new()),
+        fencing: Attr::Null,
         accept_pause_risk: Attr::Known(false),
         service_address: Attr::Null,
         dns: Attr::Null,
@@ -80,8 +81,48 @@ fn everything(model: &mut DrPlanModel) {
         method: Attr::from("command"),
         command: known_list(vec!["/usr/local/bin/fence".into(), "{node}".into()]),
         timeout: Attr::from("30s"),
+        proxmox: Attr::Null,
+        ec2: Attr::Null,
     };
-    model.fencing = Attr::Known([("lubeck".to_owned(), fencing)].into());
+    let by_proxmox = FencingModel {
+        method: Attr::from("proxmox"),
+        command: known_list(Vec::new()),
+        timeout: Attr::Null,
+        proxmox: Attr::Known(ProxmoxModel {
+            urls: known_list(vec!["https://pve1:8006".into(), "https://pve2:8006".into()]),
+            node: Attr::from("pve1"),
+            vmid: Attr::Known(104),
+            kind: Attr::from("container"),
+            name: Attr::from("hamburg-1"),
+            token_id: Attr::from("hanse@pve!fence"),
+            token_secret_wo: Attr::from("c0ffee"),
+            token_secret_wo_version: Attr::Known(3),
+            fingerprints: known_list(vec![["AB"; 32].join(":")]),
+            ca: Attr::Null,
+        }),
+        ec2: Attr::Null,
+    };
+    let by_ec2 = FencingModel {
+        method: Attr::from("ec2"),
+        command: known_list(Vec::new()),
+        timeout: Attr::from("90s"),
+        proxmox: Attr::Null,
+        ec2: Attr::Known(Ec2Model {
+            instance_id: Attr::from("i-0123456789abcdef0"),
+            region: Attr::from("eu-central-1"),
+            name: Attr::Null,
+            access_key_id: Attr::from("AKIA"),
+            secret_access_key_wo: Attr::from("wJalr"),
+            secret_access_key_wo_version: Attr::Known(1),
+            endpoint: Attr::Null,
+        }),
+    };
+    let sites = [
+        ("lubeck", fencing),
+        ("hamburg", by_proxmox),
+        ("visby", by_ec2),
+    ];
+    model.fencing = Attr::Known(sites.map(|(site, how)| (site.to_owned(), how)).into());
     model.accept_pause_risk = Attr::Known(true);
     model.service_address = Attr::from("10.42.0.200");
     model.dns = Attr::Known(DnsModel {
@@ -120,9 +161,16 @@ fn everything(model: &mut DrPlanModel) {
 fn secrets_go_beside_the_plan_and_never_in_it() {
     let model = planned(everything);
     let purposes: Vec<_> = model.secrets().into_iter().map(|it| it.purpose).collect();
-    assert_eq!(purposes, ["tsig", "hook/pager"]);
+    assert_eq!(
+        purposes,
+        ["tsig", "hook/pager", "fence/hamburg", "fence/visby"]
+    );
     let wire = format!("{:?}", model.to_wire(&mut Unknowns::default()));
-    assert!(!wire.contains("c2VjcmV0") && !wire.contains("long enough"));
+    assert!(
+        ["c2VjcmV0", "long enough", "c0ffee", "wJalr"]
+            .iter()
+            .all(|it| !wire.contains(it))
+    );
     assert_eq!(planned(|_| ()).secrets(), Vec::new());
 }
 
@@ -260,6 +308,18 @@ fn each_fault_is_found_at_its_own_attribute() {
     assert_eq!(method, ["fencing[\"lubeck\"].method"]);
     let timeout = fencing("command", Attr::Null);
     assert_eq!(timeout, ["fencing[\"lubeck\"].timeout"]);
+    let machine = fencing("proxmox", Attr::Null);
+    assert_eq!(machine, ["fencing[\"lubeck\"].proxmox"]);
+    let fingerprint = paths(|model| {
+        everything(model);
+        let sites = model.fencing.as_known_mut().unwrap();
+        let machine = sites.get_mut("hamburg").unwrap().proxmox.as_known_mut();
+        machine.unwrap().fingerprints = known_list(vec!["AB:CD".to_owned()]);
+    });
+    assert_eq!(
+        fingerprint,
+        ["fencing[\"hamburg\"].proxmox.fingerprints[0]"]
+    );
     assert_eq!(paths(everything), [""; 0]);
 }
 
@@ -307,6 +367,18 @@ fn a_failover_is_predicted_from_the_declaration_once_its_timings_are_known() {
     assert!(planned(|m| m.preset = Attr::Unknown).predict().is_none());
     let address = planned(|model| model.service_address = Attr::Unknown);
     assert!(address.predict().is_some(), "it rests on timings alone");
+    let fenced = planned(|model| {
+        everything(model);
+        (model.timings, model.preset) = (Attr::Null, Attr::Null);
+    });
+    let more = span(&fenced.predict().unwrap().fencing) - span(&standard.fencing);
+    assert_eq!(more, std::time::Duration::from_secs(90));
+    let unknown = planned(|model| {
+        everything(model);
+        let sites = model.fencing.as_known_mut().unwrap();
+        sites.get_mut("visby").unwrap().timeout = Attr::Unknown;
+    });
+    assert!(unknown.predict().is_none());
 }
 
 #[test]

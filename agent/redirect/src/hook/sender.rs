@@ -195,6 +195,7 @@ mod tests {
 
     fn of(status: u16) -> Verdict {
         verdict(Ok(Answer {
+            reason: None,
             status,
             retry_after_s: Some(7),
             body: Vec::new(),

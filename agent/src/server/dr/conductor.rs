@@ -63,6 +63,7 @@ pub(in super::super) async fn conduct(voter: Arc<Voter>) {
         let mut memory = voter.desk.lock();
         memory.lookout.keep_only(is_there);
         memory.redirects.retain(|(plan, _), _| is_there(plan));
+        memory.outside.retain(|plan, _| is_there(plan));
     }
 }
 

@@ -5,6 +5,7 @@
 mod calls;
 mod conductor;
 mod hooks;
+mod machines;
 mod outside;
 mod redirect;
 mod secrets;

@@ -1,89 +1,183 @@
-//! Fences from outside: the user's own program, run by the leader, ends well once a node can't write.
+//! Fences from outside, which the leader has done: by the user's own program, or by whoever runs the
+//! node's machine. It ends well once the node certainly can't write, and never otherwise. What is
+//! remembered of attempts may be lost: the next leader begins with a look at the machine.
 
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hanse_core::name::ClusterName;
+use hanse_core::object::DrPlan;
 use hanse_core::object::dr_plan::Fencing;
+use hanse_core::secret::Purpose;
+use hanse_core::state::FederationState;
+use hanse_redirect::Clock;
 use tokio::process::Command;
 
 use super::super::voter::Voter;
 use super::conductor::Glance;
+use super::{Memory, machines, secrets};
 
-/// How long after a fence that failed it is tried again.
-const RETRY_PAUSE: Duration = Duration::from_secs(5);
+/// How long after a fence that failed it is tried again: twice as long each time.
+const PAUSE_FIRST: Duration = Duration::from_secs(2);
+const PAUSE_LAST: Duration = Duration::from_secs(60);
+/// How often a voter that fences makes sure that it is still its turn.
+const PAST_EVERY: Duration = Duration::from_secs(1);
 /// So much of what the program said is told, in characters.
 const WORDS_MAX: usize = 200;
 
-/// One try to fence.
+/// The tries to fence for a run.
 #[derive(Debug)]
 pub(super) struct Attempt {
     run: u64,
-    /// When it failed, and why; none: it is under way.
-    failed: Option<(Instant, String)>,
+    /// How many failed.
+    failures: u32,
+    /// When the last one ended; none: one is under way.
+    ended: Option<Instant>,
+    /// Why the last one failed; none: none did yet.
+    reason: Option<String>,
+}
+
+impl Attempt {
+    /// Whether it is time for another one.
+    fn is_due(&self) -> bool {
+        let doublings = self.failures.saturating_sub(1).min(16);
+        let pause = PAUSE_FIRST.saturating_mul(1 << doublings).min(PAUSE_LAST);
+        self.ended.is_some_and(|ended| ended.elapsed() >= pause)
+    }
+
+    /// What is waited for.
+    fn shown(&self, node: &str) -> String {
+        match (&self.reason, self.ended) {
+            (None, _) => format!("the node `{node}` is being fenced from outside"),
+            (Some(reason), Some(_)) => format!(
+                "the node `{node}` could not be fenced from outside, which is tried again: {reason}. \
+                 Once it certainly can't write, `hanse dr confirm-fenced` says so too"
+            ),
+            (Some(reason), None) => format!(
+                "the node `{node}` is being fenced from outside, which failed before: {reason}"
+            ),
+        }
+    }
 }
 
 /// Begins to fence the primary's site for a run, unless that is under way; yields what is waited for.
 pub(super) fn fence(voter: &Arc<Voter>, glance: &Glance, cluster: &ClusterName) -> String {
-    let name = &glance.plan.name;
-    let run = glance
-        .record
-        .run
-        .as_ref()
-        .map_or(0, |run| run.began_revision);
-    let node = glance
-        .record
-        .nodes
-        .get(cluster)
-        .map(ToString::to_string)
-        .unwrap_or_default();
-    let Some(Fencing::Command { command, timeout }) = glance.plan.fencing.get(cluster) else {
-        return format!("`{cluster}` is to be fenced from outside, and nothing says how");
-    };
-    let mut memory = voter.desk.lock();
-    if let Some(attempt) = memory
-        .outside
-        .get(name)
-        .filter(|attempt| attempt.run == run)
-    {
-        match &attempt.failed {
-            None => return format!("the node `{node}` is being fenced from outside"),
-            Some((at, reason)) if at.elapsed() < RETRY_PAUSE => {
-                return format!("the node `{node}` could not be fenced from outside: {reason}");
+    let Glance {
+        plan,
+        record,
+        state,
+        ..
+    } = glance;
+    let run = record.run.as_ref().map_or(0, |run| run.began_revision);
+    let node = record.nodes.get(cluster);
+    let node = node.map(ToString::to_string).unwrap_or_default();
+    let (shown, is_begun) = begin(&mut voter.desk.lock(), plan, run, &node);
+    if is_begun {
+        tracing::warn!(plan = %plan.name, %node, "fencing from outside");
+        let (voter, plan, state) = (voter.clone(), plan.clone(), state.clone());
+        let cluster = cluster.clone();
+        tokio::spawn(async move {
+            let work = make_sure(&voter, &state, (&plan, &cluster), &node);
+            tokio::select! {
+                ended = work => note(&voter, &plan, run, ended),
+                () = is_past(&voter, &plan, run) => {
+                    note(&voter, &plan, run, Err("another run, or another leader, goes on".to_owned()));
+                }
+                () = voter.stop.cancelled() => {}
             }
-            Some(_) => {}
+        });
+    }
+    shown
+}
+
+/// What is waited for, and whether another attempt is to be made now.
+fn begin(memory: &mut Memory, plan: &DrPlan, run: u64, node: &str) -> (String, bool) {
+    let attempts = &mut memory.outside;
+    let former = attempts
+        .remove(&plan.name)
+        .filter(|former| former.run == run);
+    let is_due = former.as_ref().is_none_or(Attempt::is_due);
+    let mut attempt = former.unwrap_or(Attempt {
+        run,
+        failures: 0,
+        ended: None,
+        reason: None,
+    });
+    if is_due {
+        attempt.ended = None;
+    }
+    let shown = attempt.shown(node);
+    attempts.insert(plan.name.clone(), attempt);
+    (shown, is_due)
+}
+
+/// Keeps how an attempt ended, unless another run began meanwhile.
+fn note(voter: &Voter, plan: &DrPlan, run: u64, ended: Result<(), String>) {
+    let name = &plan.name;
+    let mut memory = voter.desk.lock();
+    match ended {
+        Ok(()) => {
+            tracing::warn!(plan = %name, "fenced from outside");
+            memory.lookout.fenced(name, run);
+        }
+        Err(reason) => {
+            tracing::error!(plan = %name, reason, "unable to fence from outside; trying again");
+            let attempt = memory.outside.get_mut(name);
+            if let Some(attempt) = attempt.filter(|attempt| attempt.run == run) {
+                attempt.failures = attempt.failures.saturating_add(1);
+                attempt.ended = Some(Instant::now());
+                attempt.reason = Some(reason);
+            }
         }
     }
-    memory
-        .outside
-        .insert(name.clone(), Attempt { run, failed: None });
     drop(memory);
-    let arguments: Vec<String> = command
-        .iter()
-        .map(|part| part.replace("{node}", &node))
-        .collect();
-    let (voter, name, timeout) = (voter.clone(), name.clone(), timeout.value());
-    tracing::warn!(plan = %name, %node, "fencing from outside");
-    tokio::spawn(async move {
-        let ended = tokio::time::timeout(timeout, run_program(&arguments)).await;
-        let ended = ended.unwrap_or_else(|_| Err(format!("no end within {timeout:?}")));
-        let mut memory = voter.desk.lock();
-        match ended {
-            Ok(()) => memory.lookout.fenced(&name, run),
-            Err(reason) => {
-                tracing::error!(plan = %name, reason, "unable to fence from outside; trying again");
-                let failed = Some((Instant::now(), reason));
-                memory.outside.insert(name, Attempt { run, failed });
-            }
+    voter.desk.stir();
+}
+
+/// Returns once this voter does not lead, or the run is another: nobody is to be stopped for it then.
+async fn is_past(voter: &Voter, plan: &DrPlan, run: u64) {
+    loop {
+        tokio::time::sleep(PAST_EVERY).await;
+        let state = voter.replica.read();
+        let record = state.plans().get(&plan.name);
+        let now = record.and_then(|record| record.run.as_ref());
+        if !voter.is_leader() || now.is_none_or(|now| now.began_revision != run) {
+            return;
         }
-        drop(memory);
-        voter.desk.stir();
-    });
-    format!(
-        "the node `{}` is being fenced from outside",
-        glance.record.nodes[cluster]
-    )
+    }
+}
+
+/// Makes sure that the site's node can't write.
+async fn make_sure(
+    voter: &Arc<Voter>,
+    state: &FederationState,
+    (plan, cluster): (&DrPlan, &ClusterName),
+    node: &str,
+) -> Result<(), String> {
+    let how = plan.fencing.get(cluster);
+    let nobody = || format!("`{cluster}` is to be fenced from outside, and nothing says how");
+    let how = how.ok_or_else(nobody)?;
+    let patience = how.outside().ok_or_else(nobody)?;
+    match how {
+        Fencing::Lease | Fencing::Watchdog => Err(nobody()),
+        Fencing::Command { command, .. } => {
+            let arguments = command.iter().map(|part| part.replace("{node}", node));
+            let arguments: Vec<_> = arguments.collect();
+            let ended = tokio::time::timeout(patience, run_program(&arguments)).await;
+            ended.unwrap_or_else(|_| Err(format!("no end within {patience:?}")))
+        }
+        Fencing::Proxmox(_) | Fencing::Ec2(_) => {
+            let purpose = Purpose::Fence(cluster.clone());
+            let secret = secrets::opened(voter, state, plan, &purpose)?.ok_or_else(nobody)?;
+            let clock = voter.clock.clone();
+            let clock = Clock::new(move || clock.now_unix_s());
+            let opened = machines::open(plan, cluster, &secret, clock).ok_or_else(nobody)?;
+            let machine = opened.map_err(|error| error.to_string())?;
+            let fenced = machine.fence(patience).await;
+            fenced.map_err(|error| error.to_string())
+        }
+    }
 }
 
 async fn run_program(arguments: &[String]) -> Result<(), String> {

@@ -18,7 +18,7 @@ use hanse_redirect::{Clock, Redirect};
 
 use super::super::voter::Voter;
 use super::conductor::Glance;
-use super::{Memory, ways};
+use super::{Memory, secrets, ways};
 
 /// How long after an attempt that failed it is made again, and how long one that succeeded is
 /// believed.
@@ -254,18 +254,8 @@ fn open(
     state: &FederationState,
     (plan, way): (&DrPlan, Way),
 ) -> Result<Redirect, String> {
-    let purpose = ways::purpose(way);
-    let mut secrets = plan.secrets().into_iter();
-    let found = secrets.find(|(secret, _)| secret.purpose == purpose);
-    let (secret, path) = found.ok_or("the plan does not lead clients so any more")?;
-    let name = hanse_core::secret::SecretName::Plan(secret.clone());
-    if !state.secrets().has(&name) {
-        return Err(format!(
-            "the federation has no secret for it, since it was restored from a backup: give {path} \
-             again, with a new version beside it"
-        ));
-    }
-    let opened = voter.open_plan_secret(state, secret)?;
+    let opened = secrets::opened(voter, state, plan, &ways::purpose(way))?;
+    let opened = opened.ok_or("the plan does not lead clients so any more")?;
     let clock = voter.clock.clone();
     let clock = Clock::new(move || clock.now_unix_s());
     let redirect = ways::open(plan, way, &opened, clock);

@@ -5,6 +5,7 @@ use hanse_client::proto;
 use hanse_core::finding::Path;
 use hanse_core::object::{DrPlan, Object};
 use hanse_core::secret::{PlanSecret, Purpose, SealedSecret, SecretName};
+use hanse_core::state::FederationState;
 use tonic::Status;
 
 use super::super::voter::{Voter, invalid};
@@ -54,4 +55,25 @@ fn needed<'a>(plan: &'a DrPlan, purpose: &str) -> Option<(&'a DrPlan, PlanSecret
     let mut secrets = plan.secrets().into_iter();
     let (secret, path) = secrets.find(|(secret, _)| secret.purpose == purpose)?;
     Some((plan, secret, path))
+}
+
+/// The secret that a plan has for a purpose; none: the plan needs none.
+pub(super) fn opened(
+    voter: &Voter,
+    state: &FederationState,
+    plan: &DrPlan,
+    purpose: &Purpose,
+) -> Result<Option<Vec<u8>>, String> {
+    let mut secrets = plan.secrets().into_iter();
+    let found = secrets.find(|(secret, _)| secret.purpose == *purpose);
+    let Some((secret, path)) = found else {
+        return Ok(None);
+    };
+    if !state.secrets().has(&SecretName::Plan(secret.clone())) {
+        return Err(format!(
+            "the federation has no secret for it, since it was restored from a backup: give {path} \
+             again, with a new version beside it"
+        ));
+    }
+    voter.open_plan_secret(state, secret).map(Some)
 }

@@ -65,7 +65,7 @@ fn show(voter: &Voter, plan: &PlanName, glance: &Glance) -> proto::PlanStatus {
     drop(memory);
     let predicted = terms
         .timings
-        .predict(Failure::Host, ELECTION, spec.dns_ttl());
+        .predict(Failure::Host, ELECTION, spec.others());
     let name = |cluster: Option<&ClusterName>| cluster.map(ToString::to_string).unwrap_or_default();
     let now_unix_s = sight.now_unix_s;
     proto::PlanStatus {

@@ -12,6 +12,8 @@ use hanse_redirect::{
     Secret, TsigKey,
 };
 
+use super::machines;
+
 /// How long a server may take for each answer.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -49,6 +51,10 @@ pub(super) fn check(plan: &DrPlan, purpose: &Purpose, secret: &[u8]) -> Result<(
         Purpose::Tsig => open(plan, Way::Dns, secret, clock),
         Purpose::Route53 => open(plan, Way::Route53, secret, clock),
         Purpose::Hook(_) => return HookSecret::try_new(secret).map(drop),
+        Purpose::Fence(site) => {
+            let opened = machines::open(plan, site, secret, clock);
+            return opened.map_or(Ok(()), |opened| opened.map(drop));
+        }
     };
     opened.map_or(Ok(()), |opened| opened.map(drop))
 }

@@ -81,7 +81,8 @@ fn role(key: &PresharedKey) -> String {
              create role {ROLE};
            end if;
          end $$;
-         alter role {ROLE} with login replication nosuperuser password '{verifier}';
+         alter role {ROLE} with login replication nosuperuser password '{verifier}'
+           valid until 'infinity';
          grant pg_read_all_stats to {ROLE};
          {grants}"
     )

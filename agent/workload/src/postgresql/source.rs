@@ -58,7 +58,8 @@ pub(crate) async fn ask(server: &Server, connection: &str) -> Result<Primary, Tr
             .args(["--command", question]);
         command
     };
-    let text = run("ask the primary", &mut psql("", QUESTION)).await?;
+    let asked = run("ask the primary", &mut psql("", QUESTION)).await;
+    let text = asked.map_err(with_advice)?;
     let mut primary = read(&text)
         .ok_or_else(|| Trouble("what the primary answers can't be understood".to_owned()))?;
     if primary.source.timeline > 1 {
@@ -68,6 +69,18 @@ pub(crate) async fn ask(server: &Server, connection: &str) -> Result<Primary, Tr
         primary.source.forks = read_history(&text);
     }
     Ok(primary)
+}
+
+/// PostgreSQL says the same of a password that is wrong, that was removed and that expired.
+fn with_advice(trouble: Trouble) -> Trouble {
+    if !trouble.0.contains("password authentication failed") {
+        return trouble;
+    }
+    let expiry = "VALID UNTIL 'infinity'";
+    Trouble(format!(
+        "{trouble}. Either the password of `{ROLE}` expired or was changed on the primary: run `ALTER \
+         ROLE {ROLE} {expiry}` there, and restart its agent, which sets the password again"
+    ))
 }
 
 fn read(text: &str) -> Option<Primary> {

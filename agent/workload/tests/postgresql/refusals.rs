@@ -1,6 +1,7 @@
 //! What a copy can't be, it says so, and how to mend it.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use hanse_core::dr::choose::SyncSet;
@@ -10,6 +11,15 @@ use hanse_workload::CopyReport;
 
 use crate::laboratory::{Laboratory, folder_of_postgres, program};
 use crate::moves::{follows, leads, pair};
+
+/// What docs/dr-errors.md says that users see is what they see, wherever the data is.
+#[track_caller]
+fn is_on_the_page(sentence: &str, data: &Path) {
+    let page = include_str!("../../../../docs/dr-errors.md");
+    let folder = data.parent().unwrap().display().to_string();
+    let sentence = sentence.replace(&folder, "/srv/data");
+    assert!(page.contains(&format!("{sentence} |")), "{sentence}");
+}
 
 fn in_trouble(words: &'static str) -> impl Fn(&CopyReport) -> bool {
     move |told| {
@@ -94,6 +104,45 @@ async fn a_copy_without_room_is_not_begun() {
     let unmount = Command::new("umount").arg(&folder).status().unwrap();
     assert!(unmount.success());
     assert_eq!((told.role, left), (CopyRole::Absent, 0));
+}
+
+/// Somebody's policy gives every role's password an end.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_that_expired_is_told_with_what_mends_it() {
+    let mut lab = pair().await;
+    lab.copies[0].sql("alter role hanse_replication valid until '2000-01-01'");
+    lab.copies[1].kill();
+    lab.copies[0].sql("select pg_terminate_backend(pid) from pg_stat_replication");
+    lab.copies[1].start();
+    let expired = in_trouble("VALID UNTIL 'infinity'");
+    let told = lab.copies[1].until("it is told", expired).await;
+    let trouble = told.trouble.unwrap();
+    assert!(
+        trouble.contains("password authentication failed"),
+        "{trouble}"
+    );
+    let (_, advice) = trouble.split_once("Either").unwrap();
+    is_on_the_page(&format!("| Either{advice}"), &lab.copies[1].data());
+    lab.copies[0].sql("alter role hanse_replication valid until 'infinity'");
+    lab.copies[1].until("it follows again", follows(5)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_primary_gives_the_password_no_end() {
+    let mut lab = pair().await;
+    lab.copies[0].sql("alter role hanse_replication valid until '2000-01-01'");
+    lab.copies[0].kill();
+    lab.copies[0].start();
+    lab.copies[0].until("it leads", leads(5)).await;
+    let end = "select rolvaliduntil from pg_roles where rolname = 'hanse_replication'";
+    let looking = async {
+        while lab.copies[0].sql(end) != "infinity" {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(crate::laboratory::PATIENCE, looking)
+        .await
+        .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

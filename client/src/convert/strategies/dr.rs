@@ -8,6 +8,7 @@ use hanse_core::dr::position::Position;
 use hanse_core::dr::sight::{CopyRole, CopySight};
 use hanse_core::dr::timings::{Preset, Timings};
 use hanse_core::object::DrPlan;
+use hanse_core::object::dr_fencing::{Ec2, Fingerprint, GuestKind, Proxmox};
 use hanse_core::object::dr_plan::{
     Call, Commands, Directory, Failback, Fencing, Keep, Postgresql, Workload,
 };
@@ -112,7 +113,54 @@ fn fencing() -> impl Strategy<Value = Fencing> {
         Just(Fencing::Watchdog),
         (vec(".{0,4}", 0..3), span())
             .prop_map(|(command, timeout)| Fencing::Command { command, timeout }),
+        proxmox().prop_map(Fencing::Proxmox),
+        ec2().prop_map(Fencing::Ec2),
     ]
+}
+
+fn proxmox() -> impl Strategy<Value = Proxmox> {
+    (
+        vec(".{0,9}", 0..3),
+        (".{0,4}", any::<u32>(), word::<GuestKind>(GuestKind::WORDS)),
+        option::of(".{1,4}"),
+        (".{0,4}", any::<u64>()),
+        vec(any::<[u8; 32]>().prop_map(Fingerprint::from), 0..3),
+        option::of(".{1,4}"),
+        option::of(span()),
+    )
+        .prop_map(
+            |(urls, (node, vmid, kind), name, token, fingerprints, ca, timeout)| Proxmox {
+                urls,
+                node,
+                vmid,
+                kind,
+                name,
+                token_id: token.0,
+                token_secret_version: token.1,
+                fingerprints,
+                ca,
+                timeout,
+            },
+        )
+}
+
+fn ec2() -> impl Strategy<Value = Ec2> {
+    (
+        (".{0,4}", ".{0,4}", ".{0,4}"),
+        option::of(".{1,4}"),
+        any::<u64>(),
+        option::of(".{1,4}"),
+        option::of(span()),
+    )
+        .prop_map(|(texts, name, version, endpoint, timeout)| Ec2 {
+            instance_id: texts.0,
+            region: texts.1,
+            name,
+            access_key_id: texts.2,
+            secret_access_key_version: version,
+            endpoint,
+            timeout,
+        })
 }
 
 fn dns() -> impl Strategy<Value = Dns> {

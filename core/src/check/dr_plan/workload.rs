@@ -262,7 +262,7 @@ fn unguarded(inventory: &Inventory, plan: &DrPlan, findings: &mut Vec<Finding>) 
             format!(
                 "No program of this workload runs under its guard (run), so the end of its lease stops \
                  nobody from writing. Write what runs, or fence {} from outside (fencing, method \
-                 \"command\"), or fail over by hand.",
+                 \"command\", \"proxmox\" or \"ec2\"), or fail over by hand.",
                 lack.join(", ")
             ),
         ));

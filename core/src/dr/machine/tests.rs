@@ -329,6 +329,27 @@ fn a_site_that_is_to_be_fenced_from_outside_is_before_anybody_is_promoted() {
 }
 
 #[test]
+fn where_no_lease_stops_anybody_a_fence_from_outside_does_once_the_lease_ended() {
+    let case = |ended: bool| {
+        Case::new().fenced().change(|case| {
+            case.terms.fenced_outside = [cluster("a")].into();
+            case.record.fences_itself = false;
+            if let LeaseSight::Held { has_ended, .. } = &mut case.sight.lease {
+                *has_ended = ended;
+            }
+        })
+    };
+    let early = case(false).commits();
+    assert!(early.contains("until its lease ends"), "{early}");
+    assert_eq!(case(true).commits(), "fence a");
+    let done = case(true).change(|case| case.sight.fenced_outside = true);
+    assert_eq!(done.commits(), "promote b");
+    let without = case(true).change(|case| case.terms.fenced_outside.clear());
+    let without = without.commits();
+    assert!(without.contains("confirm-fenced"), "{without}");
+}
+
+#[test]
 fn a_position_counts_only_once_the_standby_cut_its_connection_for_this_run() {
     let early = CopySight {
         barrier: RUN - 1,

@@ -107,6 +107,11 @@ impl World {
             Next::FenceOutside(cluster) => {
                 self.tell(format!("{cluster} is fenced from outside"));
                 self.fenced_outside = true;
+                let number = cluster.as_str().trim_start_matches('c').parse();
+                let number: usize = number.unwrap();
+                if self.hosts[number].is_up {
+                    self.crash(number);
+                }
             }
             Next::Commit(change) => self.commit(&change),
         }

@@ -16,7 +16,7 @@ resource "hanse_dr_plan" "example" {
     mode = "sync"
   }
   rpo = "0s"
-  rto = "10s"
+  rto = "40s"
 
   # Three voters or more, and a majority of them outside each of the two sites.
   automatic_failover = true

@@ -1,7 +1,7 @@
 //! Signatures of requests to AWS, version 4.
 //!
-//! As much of it as Route 53 takes: nothing to escape, no headers but host, date and session. `aws-sigv4`
-//! would bring some twenty crates for it.
+//! As much of it as Route 53 and EC2 take: nothing to escape, no headers but host, date and session.
+//! `aws-sigv4` would bring some twenty crates for it.
 
 use aws_lc_rs::{digest, hmac};
 use time::OffsetDateTime;
@@ -21,22 +21,32 @@ pub struct AwsCredentials {
 }
 
 /// A request that is to be signed.
-pub(super) struct Unsigned<'a> {
-    pub(super) method: &'a str,
+#[derive(Debug, Clone, Copy)]
+pub struct Unsigned<'a> {
+    /// The service, as it is called in signatures: `route53`, `ec2`.
+    pub service: &'a str,
+    /// The region that it is in.
+    pub region: &'a str,
+    /// The method.
+    pub method: &'a str,
     /// The `Host`.
-    pub(super) host: &'a str,
+    pub host: &'a str,
     /// Path and query; the query's parameters are in order, and neither has anything to escape.
-    pub(super) target: &'a str,
-    pub(super) body: &'a [u8],
+    pub target: &'a str,
+    /// What is sent.
+    pub body: &'a [u8],
 }
 
 /// The headers that make a request a signed one.
-pub(super) fn headers(
+#[must_use]
+pub fn headers(
     credentials: &AwsCredentials,
-    region: &str,
     request: &Unsigned<'_>,
     now_unix_s: u64,
 ) -> Vec<(&'static str, String)> {
+    let Unsigned {
+        service, region, ..
+    } = *request;
     let date = date(now_unix_s);
     let (path, query) = request
         .target
@@ -55,13 +65,13 @@ pub(super) fn headers(
     }
     canonical += &format!("\n{names}\n{}", sha256(request.body));
     let day = &date[..8];
-    let scope = format!("{day}/{region}/route53/aws4_request");
+    let scope = format!("{day}/{region}/{service}/aws4_request");
     let text = format!(
         "AWS4-HMAC-SHA256\n{date}\n{scope}\n{}",
         sha256(canonical.as_bytes())
     );
     let mut key = [b"AWS4", credentials.secret_access_key.bytes()].concat();
-    for part in [day, region, "route53", "aws4_request"] {
+    for part in [day, region, service, "aws4_request"] {
         key = hmac_sha256(&key, part);
     }
     let signature = hex(&hmac_sha256(&key, &text));
@@ -144,12 +154,14 @@ mod tests {
                 session_token: token.map(Secret::new),
             };
             let request = Unsigned {
+                service: "route53",
+                region: "us-east-1",
                 method,
                 host,
                 target: &target,
                 body: body.as_bytes(),
             };
-            let headers = headers(&credentials, "us-east-1", &request, 1_795_290_005);
+            let headers = headers(&credentials, &request, 1_795_290_005);
             let [(_, date), (_, authorization), rest @ ..] = headers.as_slice() else {
                 panic!("{headers:?}");
             };
