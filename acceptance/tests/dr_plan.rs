@@ -6,6 +6,8 @@ use hanse_acceptance::{Configuration, Federation, Laboratory};
 /// What a sound plan says beside its names.
 const SOUND: [&str; 2] = ["home = \"site1\"", "standbys = [\"site2\"]"];
 
+const TOKEN: &str = "6f0a1c9e-token-of-the-acceptance-test";
+
 /// One federation for all: plans change nothing.
 #[test]
 fn each_mistake_in_a_dr_plan_is_an_error_on_its_own_attribute() -> Result<()> {
@@ -19,7 +21,7 @@ fn each_mistake_in_a_dr_plan_is_an_error_on_its_own_attribute() -> Result<()> {
     for predicted in ["detection = \"6s\"", "promotion = \"2s\""] {
         assert!(flat_plan.contains(predicted), "{predicted}: {plan}");
     }
-    let cases: [(&str, &[&str], &str, &str); 7] = [
+    let cases: [(&str, &[&str], &str, &str); 9] = [
         (
             "a site twice",
             &["home = \"site1\"", "standbys = [\"site1\"]"],
@@ -51,6 +53,26 @@ fn each_mistake_in_a_dr_plan_is_an_error_on_its_own_attribute() -> Result<()> {
             "automatic_failover = ",
         ),
         (
+            "a fence without a program",
+            &[
+                SOUND[0],
+                SOUND[1],
+                "fencing = { site1 = { method = \"command\", timeout = \"30s\" } }",
+            ],
+            "No program",
+            "fencing = ",
+        ),
+        (
+            "a fence of nothing",
+            &[
+                SOUND[0],
+                SOUND[1],
+                "fencing = { site1 = { method = \"proxmox\" } }",
+            ],
+            "Nothing to stop",
+            "fencing = ",
+        ),
+        (
             "a word that is none",
             &[SOUND[0], SOUND[1], "failback = \"sometimes\""],
             "sometimes",
@@ -74,6 +96,38 @@ fn each_mistake_in_a_dr_plan_is_an_error_on_its_own_attribute() -> Result<()> {
             "{what} is not shown at `{attribute}`: {told}"
         );
     }
+    Ok(())
+}
+
+/// A machine that is stopped from outside: its token is given beside the plan and is in no state.
+#[test]
+fn a_fence_is_declared_with_a_token_that_is_in_no_state() -> Result<()> {
+    let laboratory = Laboratory::start(2)?;
+    let federation = Federation::raise(&laboratory)?;
+    let fenced = |kind: &str, token: &str| {
+        let fencing = format!(
+            "fencing = {{ site1 = {{ method = \"proxmox\", proxmox = {{ urls = \
+             [\"https://pve1.example.org:8006\"], node = \"pve1\", vmid = 104, {kind} token_id = \
+             \"hanse@pve!fence\", {token} token_secret_wo_version = 1 }} }} }}"
+        );
+        let lines = [SOUND[0], SOUND[1], "wait_for = \"accepted\"", &fencing];
+        with_plan(&federation.configuration(), &lines)
+    };
+    let given = format!("token_secret_wo = \"{TOKEN}\",");
+    let terraform = federation.terraform(&fenced("", ""))?;
+    let without = terraform.run(["apply", "-auto-approve", "-no-color"])?;
+    let told = flat(&format!("{}{}", without.stdout, without.stderr));
+    assert!(told.contains("The secret is missing"), "{told}");
+    terraform.write("main.tf", &fenced("", &given).to_string())?;
+    terraform.apply()?;
+    let again = terraform.plan()?.output.stdout;
+    assert!(again.contains("No changes"), "{again}");
+    let shown = terraform.show()?.to_string();
+    assert!(shown.contains("hanse@pve!fence"), "{shown}");
+    assert!(!shown.contains(TOKEN), "{shown}");
+    // Whoever has the secret keeps it.
+    terraform.write("main.tf", &fenced("kind = \"container\",", "").to_string())?;
+    terraform.apply()?;
     Ok(())
 }
 

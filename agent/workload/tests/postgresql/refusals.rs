@@ -104,6 +104,14 @@ async fn a_copy_without_room_is_not_begun() {
     let unmount = Command::new("umount").arg(&folder).status().unwrap();
     assert!(unmount.success());
     assert_eq!((told.role, left), (CopyRole::Absent, 0));
+    let numberless = |text: &str| -> String {
+        let kept = text.chars().filter(|it| !it.is_ascii_digit());
+        kept.collect()
+    };
+    let page = numberless(include_str!("../../../../docs/dr-errors.md"));
+    let said = told.trouble.unwrap();
+    let said = said.replace(&folder.display().to_string(), "/srv/data");
+    assert!(page.contains(&numberless(&format!("| {said} |"))), "{said}");
 }
 
 /// Somebody's policy gives every role's password an end.
