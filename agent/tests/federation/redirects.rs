@@ -199,10 +199,10 @@ async fn a_wrong_key_is_known_before_it_is_needed_and_the_right_one_leads_client
 
     let wrong = admin.apply_with(&first, tsig(OTHER_SECRET), 0, "wrong");
     let wrong = wrong.await.unwrap();
-    let status = until(&admin, |status| {
-        !trouble(status).is_empty() && !status.waits_for.is_empty()
-    });
-    let status = status.await;
+    let told = |status: &proto::PlanStatus| {
+        !trouble(status).is_empty() && status.waits_for.contains("data")
+    };
+    let status = until(&admin, told).await;
     assert!(trouble(&status).contains("hanse"), "{}", trouble(&status));
     assert_eq!(status.waits_for, "`home` has no data yet");
 
