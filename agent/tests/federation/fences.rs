@@ -145,6 +145,8 @@ async fn nobody_is_promoted_before_proxmox_says_that_the_machine_is_stopped() {
         epoch,
         ..Default::default()
     };
+    // Both copies have their nodes: what was told before is of nobody.
+    until(&admin, |status| status.waits_for.contains("no data yet")).await;
     primary.report_copy(report("stopped", 0), 0).await.unwrap();
     let started = until(&admin, |status| status.fence_epoch > 0).await;
     let leads = report("primary", started.fence_epoch);
