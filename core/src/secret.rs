@@ -28,7 +28,7 @@ pub enum SecretName {
     AuthorityKey(u32),
     /// What the pre-shared keys of all pairs of nodes are derived from.
     PresharedKeys,
-    /// What a DR plan leads clients with, or signs its events with.
+    /// What a DR plan leads clients with, signs its events with, or encrypts its backups with.
     Plan(PlanSecret),
 }
 

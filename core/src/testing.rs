@@ -87,6 +87,7 @@ pub(crate) fn dr_plan() -> DrPlan {
         dns: None,
         route53: None,
         hooks: Default::default(),
+        backup: None,
     }
 }
 

@@ -15,6 +15,7 @@ use crate::declared::{
     Change, Declared, Operation, known_list, known_map, known_object, name_within, non_empty,
     object, wait_for,
 };
+use crate::dr_backup::BackupModel;
 use crate::dr_convergence;
 use crate::dr_fencing::{self, FencingModel};
 use crate::dr_parts::{PredictionModel, ReplicationOverride, TimingsModel};
@@ -100,6 +101,9 @@ pub(crate) struct DrPlanModel {
     /// Who is told of the plan's runs, by a name of its own.
     #[attribute(optional)]
     pub(crate) hooks: Attr<BTreeMap<String, HookModel>>,
+    /// From what the workload can be restored as it was at any time.
+    #[attribute(optional)]
+    pub(crate) backup: Attr<BackupModel>,
     /// What an apply waits for: `proved` (a primary takes writes and every standby follows) or
     /// `accepted` (committed).
     #[attribute(optional, computed, default = "proved", validate = wait_for)]
@@ -166,6 +170,8 @@ impl Declared for DrPlanModel {
             each.map(|(name, hook)| (name.clone(), hook.to_wire(name, unknowns)))
                 .collect()
         });
+        let backup = unknowns.optional(at("backup"), &self.backup);
+        let backup = backup.map(|backup| backup.to_wire(unknowns));
         let lag_max = unknowns.with_default(
             at("max_lag_on_failover"),
             &self.max_lag_on_failover,
@@ -192,11 +198,13 @@ impl Declared for DrPlanModel {
             dns,
             route53,
             hooks: hooks.unwrap_or_default(),
+            backup,
         };
         // What is found at one attribute and rests on others as well.
         for (path, others) in [
             ("timings", &["timings", "preset"][..]),
             ("rto", &["timings", "preset", "dns", "route53", "fencing"]),
+            ("backup", &["workload"]),
             ("dns", &["home", "standbys"]),
             ("route53", &["home", "standbys"]),
             ("rpo", &["timings", "preset", "replication", "workload"]),
@@ -221,6 +229,7 @@ impl Declared for DrPlanModel {
     fn secrets(&self) -> Vec<proto::PlanSecretValue> {
         let mut secrets = dr_redirect::secrets(&self.dns, &self.route53, &self.hooks);
         secrets.extend(dr_fencing::secrets(&self.fencing));
+        secrets.extend(self.backup.as_known().and_then(BackupModel::secret));
         secrets
     }
 
@@ -264,6 +273,7 @@ impl Declared for DrPlanModel {
                 true => Attr::Null,
                 false => Attr::Known(hooks),
             },
+            backup: Attr::from(wire.backup.map(BackupModel::from)),
             wait_for: Attr::from("proved"),
             active_cluster: Attr::Null,
             fence_epoch: Attr::Null,

@@ -8,6 +8,7 @@ use terraform_plugin::{Attr, Cx, DataSource, DeferReason, Diagnostics, Model, as
 
 use crate::declared::non_empty;
 use crate::diagnostics::of_error;
+use crate::dr_backup::BackupStatusModel;
 use crate::dr_parts::PredictionModel;
 use crate::lookup::{expect_federation, texts, wrong};
 use crate::session::Session;
@@ -152,6 +153,9 @@ pub(crate) struct CopyModel {
     /// How far a long step is, in words; null: none is under way.
     #[attribute(computed)]
     pub(crate) progress: Attr<String>,
+    /// How the backups are, from the node that makes them; null: this one makes none.
+    #[attribute(computed)]
+    pub(crate) backup: Attr<BackupStatusModel>,
     /// How long ago its node told, in milliseconds.
     #[attribute(computed)]
     pub(crate) heard_ago_ms: Attr<u64>,
@@ -291,6 +295,7 @@ impl From<proto::CopyView> for CopyModel {
             })),
             trouble: non_empty(told.trouble),
             progress: non_empty(told.progress),
+            backup: Attr::from(told.backup.map(BackupStatusModel::from)),
             heard_ago_ms: Attr::from(was_heard.then_some(copy.heard_ago_ms)),
         }
     }

@@ -9,6 +9,7 @@ mod convergence;
 mod declaration;
 mod declared;
 mod diagnostics;
+mod dr_backup;
 mod dr_convergence;
 mod dr_fencing;
 mod dr_parts;

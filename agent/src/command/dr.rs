@@ -9,6 +9,7 @@ use hanse_client::{Client, ClientError};
 use hanse_core::name::{NodeName, PlanName};
 
 use super::connection::Connection;
+use super::dr_restore::{Backups, Restore};
 use super::run_plan::Asking;
 use super::{dr_view, output};
 
@@ -16,6 +17,8 @@ const EXAMPLES: &str = "\
 Examples:
   hanse dr
   hanse dr orders --watch
+  hanse dr backups orders
+  hanse dr restore orders --into /srv/orders-restored --at 2026-03-01T14:59:00Z
   hanse dr confirm-fenced orders --holder lubeck-1";
 
 const CONFIRM_EXAMPLE: &str = "\
@@ -55,6 +58,10 @@ pub struct Dr {
 enum DrCommand {
     /// Says that a node which may be primary can't write
     ConfirmFenced(ConfirmFenced),
+    /// Shows from what a plan's workload can be restored
+    Backups(Backups),
+    /// Restores a plan's workload into a folder, as it was at a time
+    Restore(Restore),
 }
 
 /// Says that a node which may be primary can't write.
@@ -74,10 +81,15 @@ struct ConfirmFenced {
 impl Dr {
     /// Runs the command.
     pub async fn run(self) -> anyhow::Result<()> {
-        if let Some(DrCommand::ConfirmFenced(word)) = self.command {
-            let ask = Ask::ConfirmFenced(word.holder.to_string());
-            let done = format!("`{}` counts as fenced, by your word", word.holder);
-            return word.asking.once(&word.plan, ask, &done).await;
+        match self.command {
+            Some(DrCommand::ConfirmFenced(word)) => {
+                let ask = Ask::ConfirmFenced(word.holder.to_string());
+                let done = format!("`{}` counts as fenced, by your word", word.holder);
+                return word.asking.once(&word.plan, ask, &done).await;
+            }
+            Some(DrCommand::Backups(backups)) => return backups.run().await,
+            Some(DrCommand::Restore(restore)) => return restore.run().await,
+            None => {}
         }
         let client = self.connection.open().await?;
         let answer = match &self.plan {

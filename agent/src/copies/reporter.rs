@@ -35,8 +35,9 @@ pub(super) async fn run(
             Some((revision, copy)) => (*revision, copy.timings.check_interval.value()),
             None => return,
         };
-        let status =
-            convert::copy_status_to_proto(&plan, &sight(&report), report.progress.as_deref());
+        let progress = report.progress.as_deref();
+        let mut status = convert::copy_status_to_proto(&plan, &sight(&report), progress);
+        status.backup = report.backup.as_ref().map(convert::backup_status_to_proto);
         let asked = lines.ask(|federation| {
             let status = status.clone();
             async move { federation.report_copy(status, heard_revision).await }
@@ -83,6 +84,7 @@ fn sight(report: &CopyReport) -> CopySight {
         set,
         trouble,
         progress: _,
+        backup: _,
     } = report.clone();
     CopySight {
         ago: Duration::ZERO,

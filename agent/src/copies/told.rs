@@ -79,7 +79,7 @@ impl Told {
             copies: self
                 .copies
                 .values()
-                .map(|(revision, copy)| convert::copy_plan_to_proto(*revision, copy))
+                .map(|(revision, copy)| kept(*revision, copy))
                 .collect(),
             revision: self.revision,
         };
@@ -98,6 +98,16 @@ impl Told {
             copies: copies.collect::<Result<_, Vec<Finding>>>()?,
         })
     }
+}
+
+/// A copy's plan as it is kept. What backups are encrypted with is only where they are made from: a voter
+/// says it again.
+fn kept(revision: u64, copy: &CopyPlan) -> proto::CopyPlan {
+    let mut message = convert::copy_plan_to_proto(revision, copy);
+    if let Some(backup) = &mut message.backup {
+        backup.password.clear();
+    }
+    message
 }
 
 #[cfg(test)]
@@ -124,6 +134,7 @@ mod tests {
             service: None,
             watchdog: false,
             key: Some([7; 32].into()),
+            backup: None,
         }
     }
 

@@ -241,11 +241,12 @@ impl Following {
     fn changed_copies(&mut self, keys: &PresharedKeys) -> Option<proto::CopyPlans> {
         let state = self.voter.replica.read();
         let copies = copies_of(&state, &self.node);
+        let copies = dr::with_secrets(&self.voter, &state, keys, copies);
         let sent = self.sent.as_mut()?;
         if sent.copies.as_ref() == Some(&copies) {
             return None;
         }
-        let message = dr::copies_message(&copies, state.revision(), keys);
+        let message = dr::copies_message(&copies, state.revision());
         sent.copies = Some(copies);
         Some(message)
     }

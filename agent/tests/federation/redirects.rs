@@ -108,6 +108,7 @@ impl Bind {
             dns: Some(dns),
             route53: None,
             hooks: Default::default(),
+            backup: None,
         }
     }
 

@@ -9,6 +9,7 @@
 mod call;
 mod command;
 mod directory;
+mod environment;
 mod file;
 mod keeper;
 mod memory;
@@ -25,6 +26,7 @@ mod user;
 mod watch;
 
 pub use plain::BeaconWatch;
+pub use postgresql::backup::{Kind, Made, Restored, Restoring, backups, restore};
 pub use postgresql::{PostgresqlWatch, withdraw};
 pub use report::CopyReport;
 pub use seams::{Guard, GuardError};

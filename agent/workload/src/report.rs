@@ -1,5 +1,6 @@
 //! What a copy tells of itself.
 
+use hanse_core::dr::backup::BackupSight;
 use hanse_core::dr::choose::SyncSet;
 use hanse_core::dr::position::Position;
 use hanse_core::dr::sight::CopyRole;
@@ -28,6 +29,8 @@ pub struct CopyReport {
     pub trouble: Option<String>,
     /// How far a long step is, such as the copying of all data; nothing is wrong meanwhile.
     pub progress: Option<String>,
+    /// How the backups are; none: this copy makes none.
+    pub backup: Option<BackupSight>,
 }
 
 impl Default for CopyReport {
@@ -43,6 +46,7 @@ impl Default for CopyReport {
             set: SyncSet::default(),
             trouble: None,
             progress: None,
+            backup: None,
         }
     }
 }

@@ -12,6 +12,7 @@ use hanse_core::key::PresharedKey;
 use hanse_core::name::{NodeName, PlanName};
 
 use super::collector::Collector;
+use super::dr_backup;
 use super::dr_plan::{read_timings, timings_to_proto};
 use super::workload::{read_workload, workload_to_proto};
 use crate::proto::{self, duty};
@@ -43,6 +44,7 @@ pub fn copy_plan_to_proto(revision: u64, plan: &CopyPlan) -> proto::CopyPlan {
             .as_ref()
             .map_or_else(Vec::new, |key| key.as_bytes().to_vec()),
         watchdog: plan.watchdog,
+        backup: plan.backup.as_ref().map(dr_backup::copy_backup_to_proto),
     }
 }
 
@@ -64,6 +66,7 @@ pub fn copy_plan_from_proto(plan: &proto::CopyPlan) -> Result<(u64, CopyPlan), V
         None => Some(None),
         Some(service) => read_service(&mut collector, service).map(Some),
     };
+    let backup = dr_backup::read_copy_backup(&mut collector, plan.backup.as_ref());
     let key = match plan.key.as_slice() {
         [] => Some(None),
         bytes => match <[u8; 32]>::try_from(bytes) {
@@ -87,6 +90,7 @@ pub fn copy_plan_from_proto(plan: &proto::CopyPlan) -> Result<(u64, CopyPlan), V
             service: service?,
             watchdog: plan.watchdog,
             key: key?,
+            backup: backup?,
         };
         Some(plan)
     };
@@ -113,6 +117,7 @@ pub fn copy_status_to_proto(
         set: Some(sync_set_to_proto(&copy.set)),
         trouble: copy.trouble.clone().unwrap_or_default(),
         progress: progress.unwrap_or_default().to_owned(),
+        backup: None,
     }
 }
 

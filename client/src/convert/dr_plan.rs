@@ -11,7 +11,7 @@ use hanse_core::object::federation::ReplicationPolicy;
 
 use super::collector::Collector;
 use super::workload::{read_workload, workload_to_proto};
-use super::{dr_fencing, dr_redirect};
+use super::{dr_backup, dr_fencing, dr_redirect};
 use crate::proto;
 
 /// A plan for the wire.
@@ -55,6 +55,7 @@ pub fn dr_plan_to_proto(plan: &DrPlan) -> proto::DrPlan {
         dns: plan.dns.as_ref().map(dr_redirect::dns_to_proto),
         route53: plan.route53.as_ref().map(dr_redirect::route53_to_proto),
         hooks: dr_redirect::hooks_to_proto(&plan.hooks),
+        backup: plan.backup.as_ref().map(dr_backup::backup_to_proto),
     }
 }
 
@@ -115,6 +116,7 @@ pub(super) fn read(collector: &mut Collector, plan: &proto::DrPlan) -> Option<Dr
     let dns = dr_redirect::read_dns(collector, plan.dns.as_ref());
     let route53 = dr_redirect::read_route53(collector, plan.route53.as_ref());
     let hooks = dr_redirect::read_hooks(collector, &plan.hooks);
+    let backup = dr_backup::read_backup(collector, Path::of("backup"), plan.backup.as_ref());
     Some(DrPlan {
         federation: federation?,
         name: name?,
@@ -136,6 +138,7 @@ pub(super) fn read(collector: &mut Collector, plan: &proto::DrPlan) -> Option<Dr
         dns: dns?,
         route53: route53?,
         hooks: hooks?,
+        backup: backup?,
     })
 }
 

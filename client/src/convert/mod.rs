@@ -7,6 +7,7 @@
 pub mod capacity;
 mod collector;
 pub mod copy;
+pub mod dr_backup;
 mod dr_fencing;
 pub mod dr_plan;
 pub mod dr_redirect;
@@ -25,6 +26,7 @@ pub use copy::{
     copy_plan_from_proto, copy_plan_to_proto, copy_status_from_proto, copy_status_to_proto,
     position_to_proto, sync_set_to_proto,
 };
+pub use dr_backup::{backup_status_from_proto, backup_status_to_proto};
 pub use finding::{finding_from_proto, finding_to_proto};
 pub use inventory::{inventory_from_proto, node_to_proto, retired_addresses, snapshot_objects};
 pub use object::{

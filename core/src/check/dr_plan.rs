@@ -8,7 +8,7 @@ use crate::object::DrPlan;
 use crate::object::federation::ReplicationMode;
 use crate::object::member_cluster::SiteRole;
 
-use super::{Missing, dr_redirect, is_declared};
+use super::{Missing, dr_backup, dr_redirect, is_declared};
 
 mod fencing;
 mod workload;
@@ -29,6 +29,7 @@ pub(super) fn check(
     replication(inventory, plan, findings);
     fencing::check(inventory, plan, findings);
     dr_redirect::check(plan, findings);
+    dr_backup::check(plan, findings);
     ways(inventory, plan, missing, findings);
     voters(inventory, plan, findings);
 }

@@ -2,6 +2,7 @@
 //!
 //! One file for each kind of object, and one for each rule that spans several.
 
+mod dr_backup;
 mod dr_plan;
 mod dr_redirect;
 mod federation;

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::change::PlanChange;
-use super::duty::{CopyPlace, CopyPlan, Service, duty};
+use super::duty::{CopyBackup, CopyPlace, CopyPlan, Service, duty};
 use super::record::PlanRecord;
 use crate::inventory::{Inventory, Stored};
 use crate::name::{ClusterName, NodeName};
@@ -123,5 +123,9 @@ fn copy_plan(
             | None => false,
         },
         key: None,
+        backup: plan.backup.as_ref().map(|backup| CopyBackup {
+            declared: backup.clone(),
+            password: None,
+        }),
     }
 }

@@ -14,6 +14,7 @@ use super::sight::Terms;
 use super::timings::Timings;
 use crate::key::PresharedKey;
 use crate::name::{ClusterName, NodeName, PlanName};
+use crate::object::dr_backup::{Backup, Password};
 use crate::object::dr_plan::Workload;
 use crate::object::vpn_mesh::InterfaceName;
 
@@ -40,6 +41,17 @@ pub struct CopyPlan {
     pub watchdog: bool,
     /// What copies show to one another; a voter adds it.
     pub key: Option<PresharedKey>,
+    /// From what the workload can be restored as it was.
+    pub backup: Option<CopyBackup>,
+}
+
+/// What a node must know for the backups of a plan's workload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopyBackup {
+    /// As it is declared.
+    pub declared: Backup,
+    /// What they are encrypted with; a voter adds it, and no node keeps it with its plans.
+    pub password: Option<Password>,
 }
 
 /// Where a copy is.

@@ -7,6 +7,7 @@
 //! the proof that the old primary can't write.
 
 pub mod ask;
+pub mod backup;
 pub mod change;
 pub mod choose;
 pub mod copies;

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::dr_backup::Backup;
 use super::dr_fencing::{Ec2, Proxmox};
 use super::dr_redirect::{Dns, Hook, Route53};
 use super::federation::{Federation, ReplicationMode, ReplicationPolicy};
@@ -83,6 +84,9 @@ pub struct DrPlan {
     /// Who is told of the plan's runs.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub hooks: BTreeMap<HookName, Hook>,
+    /// From what the workload can be restored as it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup: Option<Backup>,
 }
 
 /// What is protected.

@@ -149,7 +149,11 @@ impl DrPlan {
                 path,
             )
         });
-        let redirects = dns.chain(route53).chain(hooks);
+        let backup = self.backup.iter().map(|backup| {
+            let path = Path::of("backup").attribute("password_wo");
+            (secret(Purpose::Backup, backup.password_version), path)
+        });
+        let redirects = dns.chain(route53).chain(hooks).chain(backup);
         redirects.chain(self.fencing_secrets()).collect()
     }
 

@@ -1,5 +1,6 @@
 //! What users declare. Each kind is one file; a value that exists here is well-formed.
 
+pub mod dr_backup;
 pub mod dr_fencing;
 pub mod dr_plan;
 pub mod dr_redirect;

@@ -11,6 +11,7 @@ const TSIG: &str = "tsig";
 const ROUTE53: &str = "route53";
 const HOOK: &str = "hook";
 const FENCE: &str = "fence";
+const BACKUP: &str = "backup";
 
 /// A secret of a DR plan. Another version is another secret.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -34,6 +35,8 @@ pub enum Purpose {
     Hook(HookName),
     /// To have a site's machine stopped by whoever runs it.
     Fence(ClusterName),
+    /// To encrypt backups.
+    Backup,
 }
 
 impl fmt::Display for Purpose {
@@ -43,6 +46,7 @@ impl fmt::Display for Purpose {
             Self::Route53 => f.write_str(ROUTE53),
             Self::Hook(name) => write!(f, "{HOOK}/{name}"),
             Self::Fence(site) => write!(f, "{FENCE}/{site}"),
+            Self::Backup => f.write_str(BACKUP),
         }
     }
 }
@@ -54,6 +58,7 @@ impl FromStr for Purpose {
         let purpose = match text.split_once('/') {
             None if text == TSIG => Some(Self::Tsig),
             None if text == ROUTE53 => Some(Self::Route53),
+            None if text == BACKUP => Some(Self::Backup),
             Some((HOOK, name)) => name.parse().ok().map(Self::Hook),
             Some((FENCE, site)) => site.parse().ok().map(Self::Fence),
             None | Some(_) => None,

@@ -37,6 +37,7 @@ fn planned(config: impl FnOnce(&mut DrPlanModel)) -> DrPlanModel {
         dns: Attr::Null,
         route53: Attr::Null,
         hooks: Attr::Null,
+        backup: Attr::Null,
         wait_for: Attr::from("proved"),
         active_cluster: Attr::Unknown,
         fence_epoch: Attr::Unknown,

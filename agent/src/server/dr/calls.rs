@@ -4,6 +4,7 @@ use hanse_client::{RefusalKind, convert, proto, refusal};
 use hanse_consensus::lease::NoLease;
 use hanse_core::command::{PlanRequest, Request};
 use hanse_core::dr::ask::{self, Ask};
+use hanse_core::dr::backup::BackupSight;
 use hanse_core::dr::copies::copies_of;
 use hanse_core::dr::duty::CopyPlan;
 use hanse_core::dr::position::Position;
@@ -11,6 +12,8 @@ use hanse_core::dr::record::{Phase, Run};
 use hanse_core::finding::{Finding, Path};
 use hanse_core::lease::{LeaseError, LeaseRequest};
 use hanse_core::name::{ClusterName, LeaseName, NodeName, PlanName};
+use hanse_core::object::dr_backup::Password;
+use hanse_core::secret::{PlanSecret, Purpose};
 use hanse_core::state::FederationState;
 use tonic::Status;
 
@@ -43,7 +46,13 @@ pub(in super::super) fn report(
         let key = (plan.clone(), cluster.clone());
         match status.progress.is_empty() {
             true => memory.progress.remove(&key),
-            false => memory.progress.insert(key, shortened(&status.progress)),
+            false => memory
+                .progress
+                .insert(key.clone(), shortened(&status.progress)),
+        };
+        match &status.backup {
+            None => memory.backups.remove(&key),
+            Some(backup) => memory.backups.insert(key, read_backup(backup)),
         };
         memory.lookout.heard(&plan, (&cluster, &node), copy, now);
         drop(memory);
@@ -57,31 +66,53 @@ pub(in super::super) fn report(
         return Ok(None);
     }
     let keys = voter.keys()?;
-    Ok(Some(copies_message(
-        &copies,
-        state.revision(),
-        &keys.preshared,
-    )))
+    let copies = with_secrets(voter, &state, &keys.preshared, copies);
+    Ok(Some(copies_message(&copies, state.revision())))
+}
+
+/// The copies with what only voters can open. It must not be printed or kept.
+pub(in super::super) fn with_secrets(
+    voter: &Voter,
+    state: &FederationState,
+    keys: &PresharedKeys,
+    copies: Vec<(u64, CopyPlan)>,
+) -> Vec<(u64, CopyPlan)> {
+    let with_secrets = |(revision, mut copy): (u64, CopyPlan)| {
+        copy.key = Some(keys.of_plan(&copy.plan));
+        if let Some(backup) = &mut copy.backup {
+            let secret = PlanSecret {
+                plan: copy.plan.clone(),
+                purpose: Purpose::Backup,
+                version: backup.declared.password_version,
+            };
+            // A voter that can't open it is followed by one that can, or the state lacks it: the node
+            // says that it has none.
+            let opened = voter.open_plan_secret(state, secret).ok();
+            backup.password = opened.and_then(|opened| Password::try_new(&opened).ok());
+        }
+        (revision, copy)
+    };
+    copies.into_iter().map(with_secrets).collect()
 }
 
 /// What a node's copies have to be, as of a revision, for the wire.
 pub(in super::super) fn copies_message(
     copies: &[(u64, CopyPlan)],
     revision: u64,
-    keys: &PresharedKeys,
 ) -> proto::CopyPlans {
-    let told = copies.iter().map(|(revision, copy)| {
-        let key = Some(keys.of_plan(&copy.plan));
-        let copy = CopyPlan {
-            key,
-            ..copy.clone()
-        };
-        convert::copy_plan_to_proto(*revision, &copy)
-    });
+    let told = copies.iter();
+    let told = told.map(|(revision, copy)| convert::copy_plan_to_proto(*revision, copy));
     proto::CopyPlans {
         copies: told.collect(),
         revision,
     }
+}
+
+fn read_backup(status: &proto::BackupStatus) -> BackupSight {
+    let mut backup = convert::backup_status_from_proto(status);
+    backup.trouble = backup.trouble.map(|trouble| shortened(&trouble));
+    backup.progress = backup.progress.map(|progress| shortened(&progress));
+    backup
 }
 
 /// Renews the lease of a plan whose primary is the caller's.

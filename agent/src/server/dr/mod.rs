@@ -16,12 +16,13 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use hanse_core::dr::backup::BackupSight;
 use hanse_core::dr::lookout::Lookout;
 use hanse_core::name::{ClusterName, PlanName};
 use hanse_core::object::dr_redirect::Way;
 use tokio::sync::{Notify, watch};
 
-pub(super) use calls::{copies_message, release, renew, report, run_plan};
+pub(super) use calls::{copies_message, release, renew, report, run_plan, with_secrets};
 pub(super) use conductor::conduct;
 pub(super) use hooks::tell;
 pub(super) use secrets::seal as seal_secrets;
@@ -47,6 +48,8 @@ struct Memory {
     lookout: Lookout,
     /// How far long steps of copies are, in words.
     progress: BTreeMap<(PlanName, ClusterName), String>,
+    /// How backups are, by the copy that makes them.
+    backups: BTreeMap<(PlanName, ClusterName), BackupSight>,
     /// What plans wait for.
     waits: BTreeMap<PlanName, String>,
     /// Fences from outside that are under way or failed.

@@ -3,6 +3,7 @@
 
 use hanse_client::proto;
 use hanse_core::finding::Path;
+use hanse_core::object::dr_backup::Password;
 use hanse_core::object::{DrPlan, Object};
 use hanse_core::secret::{PlanSecret, Purpose, SealedSecret, SecretName};
 use hanse_core::state::FederationState;
@@ -40,7 +41,7 @@ pub(in super::super) fn seal(
             return Err(invalid(path, "No such secret", &detail));
         }
         // What could never be used is refused before it is kept.
-        ways::check(plan, &secret.purpose, &one.value)
+        check(plan, &secret.purpose, &one.value)
             .map_err(|problem| invalid(path, "This can't be the secret", &format!("{problem}.")))?;
         let name = SecretName::Plan(secret);
         if !state.secrets().has(&name) {
@@ -48,6 +49,17 @@ pub(in super::super) fn seal(
         }
     }
     Ok(boxes)
+}
+
+fn check(plan: &DrPlan, purpose: &Purpose, value: &[u8]) -> Result<(), String> {
+    match purpose {
+        Purpose::Backup => Password::try_new(value)
+            .map(drop)
+            .map_err(|error| error.to_string()),
+        Purpose::Tsig | Purpose::Route53 | Purpose::Hook(_) => {
+            ways::check(plan, purpose, value).map_err(|error| error.to_string())
+        }
+    }
 }
 
 fn needed<'a>(plan: &'a DrPlan, purpose: &str) -> Option<(&'a DrPlan, PlanSecret, Path)> {

@@ -57,8 +57,17 @@ fn show(voter: &Voter, plan: &PlanName, glance: &Glance) -> proto::PlanStatus {
     let memory = voter.desk.lock();
     let waits_for = memory.waits.get(plan).cloned().unwrap_or_default();
     let view = |cluster: &ClusterName| {
-        let progress = memory.progress.get(&(plan.clone(), cluster.clone()));
-        view(glance, cluster, progress.map(String::as_str))
+        let key = (plan.clone(), cluster.clone());
+        let mut view = view(
+            glance,
+            cluster,
+            memory.progress.get(&key).map(String::as_str),
+        );
+        if let Some(status) = &mut view.status {
+            let backup = memory.backups.get(&key);
+            status.backup = backup.map(convert::backup_status_to_proto);
+        }
+        view
     };
     let copies = spec.sites().map(view).collect();
     let redirects = redirect::show(&memory, spec);

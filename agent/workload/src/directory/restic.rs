@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -15,6 +14,7 @@ use serde::Deserialize;
 
 use super::place::Root;
 use crate::call::{Called, Calling};
+use crate::environment::variables;
 use crate::setup::Setup;
 use crate::trouble::Trouble;
 
@@ -347,31 +347,6 @@ fn snapshot(told: &Told) -> Option<Snapshot> {
     })
 }
 
-/// What a file says, a line `NAME=value` each; empty lines and those that begin with # say nothing.
-fn variables(path: &Path) -> Result<BTreeMap<String, String>, Trouble> {
-    let text = fs::read_to_string(path).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => Trouble(format!(
-            "{} is not there, which the plan names as environment_file: make it on this node",
-            path.display()
-        )),
-        _ => Trouble::io("read", path, &error),
-    })?;
-    let lines = text.lines().map(str::trim).enumerate();
-    lines
-        .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
-        .map(|(number, line)| match line.split_once('=') {
-            Some((name, value)) if !name.is_empty() && !value.contains('\0') => {
-                Ok((name.to_owned(), value.to_owned()))
-            }
-            Some(_) | None => Err(Trouble(format!(
-                "line {} of {} is not NAME=value",
-                number + 1,
-                path.display()
-            ))),
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -406,15 +381,5 @@ mod tests {
             told(&["hanse-epoch=x", all[1], all[2], all[3], all[4]]),
             None
         );
-    }
-
-    #[test]
-    fn what_is_no_variable_is_named_by_its_line() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("environment");
-        fs::write(&path, "# keys\n\nA=b=c\n").unwrap();
-        assert_eq!(variables(&path).unwrap()["A"], "b=c");
-        fs::write(&path, "A=b\nC\n").unwrap();
-        assert!(variables(&path).unwrap_err().0.starts_with("line 2 of"));
     }
 }

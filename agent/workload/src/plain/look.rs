@@ -96,6 +96,7 @@ impl<W: Works> Keeper<W> {
             set: SyncSet::default(),
             trouble,
             progress,
+            backup: None,
         }
     }
 }

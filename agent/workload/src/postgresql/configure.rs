@@ -15,6 +15,7 @@ use hanse_core::name::ClusterName;
 
 use super::ROLE;
 use super::adopt::read;
+use super::backup::archiving;
 use super::certificate::certificate;
 use super::command::run;
 use super::hba;
@@ -33,6 +34,8 @@ const SENDERS_MIN: u64 = 10;
 /// A dead standby keeps no more of the log than this share of the disk.
 const SLOT_SHARE: u64 = 4;
 const SLOT_KEEP_MIN_MB: u64 = 1024;
+/// What the archive of the log goes by.
+const ARCHIVE: &str = "pgbackrest.conf";
 const ANSWER_MAX: Duration = Duration::from_secs(2);
 
 /// What a server is to be.
@@ -52,8 +55,12 @@ pub(crate) struct Aim {
 #[derive(Debug)]
 pub(crate) struct Configuration {
     files: Vec<(PathBuf, Owner, Vec<u8>)>,
+    /// What there is to be no more.
+    stale: Option<PathBuf>,
     /// What our settings are known by, once they are in effect.
     pub(crate) digest: String,
+    /// Why the log is not archived, although it is to be.
+    pub(crate) archive_trouble: Option<Trouble>,
 }
 
 /// What a server's own configuration says, as the server itself reads it.
@@ -70,7 +77,9 @@ impl Own {
         name: &'static str,
     ) -> Result<String, Trouble> {
         let plain = server.plain_configuration()?;
-        let text = read(&plain)?;
+        let automatic = server.data.join("postgresql.auto.conf");
+        let automatic = fs::read_to_string(automatic).unwrap_or_default();
+        let text = read(&plain)? + &automatic;
         if self.of != text {
             *self = Self {
                 of: text,
@@ -105,6 +114,8 @@ impl Server {
         let folder = self.folder()?.to_owned();
         let passwords = self.passwords()?;
         let mut list = self.settings(plan, aim, own, &passwords).await?;
+        let archiving = archiving(self, plan, own).await?;
+        list.extend(archiving.settings);
         self.check_automatic(&list)?;
         let settings_path = folder.join("hanse.conf");
         let main = self.configuration()?;
@@ -119,7 +130,10 @@ impl Server {
             format!("{:016x}", hasher.finish())
         };
         list.push(("hanse.settings", digest.clone()));
-        let files = vec![
+        let archive = archiving.file.into_iter();
+        let archive = archive.map(|(path, text)| (path, self.own(), text.into_bytes()));
+        let mut files: Vec<_> = archive.collect();
+        files.extend([
             (
                 settings_path,
                 self.own(),
@@ -127,8 +141,13 @@ impl Server {
             ),
             (hba.clone(), owner_of(&hba)?, hba_text.into_bytes()),
             (main.clone(), owner_of(&main)?, main_text.into_bytes()),
-        ];
-        Ok(Configuration { files, digest })
+        ]);
+        Ok(Configuration {
+            files,
+            stale: archiving.stale,
+            digest,
+            archive_trouble: archiving.trouble,
+        })
     }
 
     async fn settings(
@@ -234,8 +253,19 @@ impl Server {
 impl Configuration {
     /// Whether the files are so already.
     pub(crate) fn is_written(&self) -> bool {
+        let is_stale = self.stale.as_ref().is_some_and(|path| path.exists());
         let mut files = self.files.iter();
-        files.all(|(path, _, content)| fs::read(path).is_ok_and(|there| there == *content))
+        !is_stale
+            && files.all(|(path, _, content)| fs::read(path).is_ok_and(|there| there == *content))
+    }
+
+    /// What the archive's own file is known by.
+    pub(crate) fn archive_digest(&self) -> String {
+        let mut hasher = DefaultHasher::new();
+        let is_archive = |path: &Path| path.file_name().is_some_and(|name| name == ARCHIVE);
+        let archive = self.files.iter().find(|(path, _, _)| is_archive(path));
+        archive.map(|(_, _, text)| text).hash(&mut hasher);
+        format!("{:016x}", hasher.finish())
     }
 
     /// Writes the files; the server's main configuration last, since it names the others.
@@ -244,7 +274,16 @@ impl Configuration {
             file::write_changed(path, *owner, content)
                 .map_err(|error| Trouble::io("write", path, &error))?;
         }
-        Ok(())
+        match self
+            .stale
+            .as_ref()
+            .map(|path| (path, fs::remove_file(path)))
+        {
+            Some((path, Err(error))) if error.kind() != io::ErrorKind::NotFound => {
+                Err(Trouble::io("remove", path, &error))
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 }
 

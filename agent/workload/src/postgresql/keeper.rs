@@ -10,6 +10,7 @@ use hanse_guard::Order;
 use tokio::sync::watch;
 
 use super::announced::Announced;
+use super::backup::Backups;
 use super::decide::{Ordered, Step, decide};
 use super::memory::Memory;
 use super::{Observer, Own, Primary, Server};
@@ -37,6 +38,8 @@ pub(crate) struct Keeper {
     pub(crate) set: Announced,
     /// The end of the log of a server that stands still, by its last checkpoint.
     pub(crate) end: Option<(u64, u64)>,
+    /// The backups, which are made while this copy leads.
+    pub(crate) backups: Backups,
     obeyed: u64,
     here: Option<Here>,
 }
@@ -81,6 +84,7 @@ impl Keeper {
             provided: None,
             set: Announced::default(),
             end: None,
+            backups: Backups::new(),
             obeyed: 0,
             here: None,
         }
@@ -96,7 +100,9 @@ impl Keeper {
         if step == Step::Rest {
             self.obeyed = at.revision;
         }
+        let backup = self.backup(at, &seen);
         let report = self.report_of(at, &seen, &step, self.obeyed).await?;
+        let report = CopyReport { backup, ..report };
         self.report.send_if_modified(|told| {
             let is_new = *told != report;
             *told = report;

@@ -81,6 +81,12 @@ impl Server {
         })
     }
 
+    /// Which version the data is of.
+    pub(crate) fn version(&self) -> Result<u32, Trouble> {
+        let version = version_of(&self.data)?;
+        version.ok_or_else(|| Trouble(format!("{} has no database", self.data.display())))
+    }
+
     /// Whether there is a database.
     pub(crate) fn has_data(&self) -> Result<bool, Trouble> {
         version_of(&self.data).map(|version| version.is_some())

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
+use hanse_core::dr::backup::BackupSight;
 use hanse_core::dr::choose::SyncSet;
 use hanse_core::dr::duty::{CopyPlan, Duty};
 use hanse_core::dr::position::Position;
@@ -227,7 +228,36 @@ impl Keeper {
             set: self.set.in_effect().clone(),
             trouble,
             progress,
+            backup: None,
         })
+    }
+
+    /// Has backups made while this copy leads, and yields how they are; none: it makes none.
+    pub(crate) fn backup(&self, at: &Here, look: &Look) -> Option<BackupSight> {
+        let leads = match &at.plan.duty {
+            Duty::Lead { epoch, .. } => Some(*epoch),
+            Duty::Wait | Duty::Follow { .. } | Duty::Detach { .. } | Duty::Stop { .. } => None,
+        };
+        let writes = look.seen.is_some_and(|seen| seen.writes) && !look.runs_outside;
+        let wanted = at.plan.backup.as_ref().zip(leads);
+        let wanted = wanted.zip(look.configuration.as_ref()).filter(|_| writes);
+        let Some(((backup, epoch), configuration)) = wanted else {
+            self.backups.rest();
+            return None;
+        };
+        if let Some(trouble) = &configuration.archive_trouble {
+            self.backups.rest();
+            return Some(BackupSight {
+                trouble: Some(trouble.to_string()),
+                ..BackupSight::default()
+            });
+        }
+        let declared = &backup.declared;
+        let spans = (&declared.interval, &declared.retention);
+        let under = (epoch, configuration.archive_digest());
+        self.backups
+            .make(&at.server, &at.plan.plan, spans, (under.0, &under.1));
+        Some(self.backups.sight())
     }
 
     /// Takes what the server says of who has each commit.

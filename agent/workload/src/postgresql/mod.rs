@@ -2,6 +2,7 @@
 
 mod adopt;
 mod announced;
+pub(crate) mod backup;
 mod certificate;
 mod command;
 mod configure;

@@ -41,6 +41,11 @@ impl Postmaster {
         Self::parse(&fs::read_to_string(data.join("postmaster.pid")).ok()?)
     }
 
+    /// Where its socket is.
+    pub(crate) fn sockets(&self) -> &Path {
+        &self.sockets
+    }
+
     fn parse(text: &str) -> Option<Self> {
         let lines: Vec<&str> = text.lines().map(str::trim).collect();
         // The number of a process of its own namespace, which is of no use here.

@@ -8,12 +8,16 @@ const BEGIN: &str =
     "# hanse: begin. A server that is started past the guard fails here, on purpose.";
 const END: &str = "# hanse: end. What the federation sets is in the file that is included above.";
 
+const LEFT_BEGIN: &str =
+    "# hanse: left. Until its next start this server archives its log, and there is no archive.";
+const LEFT_END: &str = "# hanse: end of what was left. Remove it after that.";
+
 /// A setting, as it is written.
 pub(crate) type Setting = (&'static str, String);
 
 /// The configuration with our block at its end.
 pub(crate) fn with_block(text: &str, seal: &Path, settings: &Path) -> String {
-    let mut text = without_block(text, BEGIN, END);
+    let mut text = plain(text);
     if !text.is_empty() && !text.ends_with('\n') {
         text.push('\n');
     }
@@ -23,7 +27,21 @@ pub(crate) fn with_block(text: &str, seal: &Path, settings: &Path) -> String {
 
 /// The configuration as its owner wrote it.
 pub(crate) fn plain(text: &str) -> String {
-    without_block(text, BEGIN, END)
+    without_block(&without_block(text, BEGIN, END), LEFT_BEGIN, LEFT_END)
+}
+
+/// The configuration as its owner wrote it, with what a server needs that runs on.
+pub(crate) fn left(text: &str, setting: Option<&Setting>) -> String {
+    let mut text = plain(text);
+    if let Some((name, value)) = setting {
+        if !text.is_empty() && !text.ends_with('\n') {
+            text.push('\n');
+        }
+        let value = value.replace('\'', "''");
+        // Writing to a text can't fail.
+        let _ = write!(text, "{LEFT_BEGIN}\n{name} = '{value}'\n{LEFT_END}\n");
+    }
+    text
 }
 
 /// A text without the lines from one to another. A block without an end is not ours to guess: its

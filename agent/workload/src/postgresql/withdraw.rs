@@ -8,6 +8,7 @@ use hanse_core::object::dr_plan::Postgresql;
 
 use super::ROLE;
 use super::adopt::read;
+use super::backup::let_go;
 use super::configure::{Own, owner_of, reload};
 use super::hba;
 use super::layout::Server;
@@ -47,14 +48,20 @@ pub async fn withdraw(setup: &Setup, postgresql: &Postgresql) -> Result<(), Trou
     }
     let hba = PathBuf::from(Own::default().get(&server, "hba_file").await?);
     let main = server.configuration()?;
+    let left = match runs {
+        true => let_go(&server).await?,
+        false => None,
+    };
     let texts = [
         (&hba, hba::without_block(&read(&hba)?)),
-        (&main, settings::plain(&read(&main)?)),
+        (&main, settings::left(&read(&main)?, left.as_ref())),
     ];
     for (path, text) in texts {
         file::write_changed(path, owner_of(path)?, text.as_bytes())
             .map_err(|error| Trouble::io("write", path, &error))?;
     }
+    // It has the password of the backups.
+    let _ = fs::remove_file(setup.folder.join("pgbackrest.conf"));
     // It was written for programs that only ask.
     let _ = fs::remove_file(main.with_file_name("postgresql.hanse-plain.conf"));
     match runs {

@@ -93,6 +93,7 @@ impl Laboratory {
             service: None,
             watchdog: false,
             key: None,
+            backup: None,
         };
         copy.plans.send_replace(Some((self.revision, plan)));
     }

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use hanse_core::dr::choose::SyncSet;
-use hanse_core::dr::duty::{CopyPlace, CopyPlan, Duty};
+use hanse_core::dr::duty::{CopyBackup, CopyPlace, CopyPlan, Duty};
 use hanse_core::dr::timings::Preset;
 use hanse_core::name::NodeName;
 use hanse_core::object::dr_plan::{Postgresql, Workload};
@@ -33,6 +33,7 @@ pub(crate) struct Laboratory {
     pub(crate) root: tempfile::TempDir,
     pub(crate) port: u16,
     pub(crate) copies: Vec<Copy>,
+    pub(crate) backup: Option<CopyBackup>,
     revision: u64,
 }
 
@@ -96,6 +97,7 @@ impl Laboratory {
         let mut laboratory = Self {
             port: 15000 + offset,
             copies: Vec::new(),
+            backup: None,
             revision: 0,
             root,
         };
@@ -125,17 +127,23 @@ impl Laboratory {
             plan: "shop".parse().unwrap(),
             cluster: self.copies[number].name.parse().unwrap(),
             is_home: number == 0,
-            workload: Workload::Postgresql(Postgresql {
-                data_directory: self.copies[number].data().display().to_string(),
-                port: self.port,
-                bin_directory: None,
-            }),
+            workload: Workload::Postgresql(self.postgresql(number)),
             duty,
             timings: Preset::Fast.timings(),
             places,
             service: None,
             watchdog: false,
             key: Some([7; 32].into()),
+            backup: self.backup.clone(),
+        }
+    }
+
+    /// The server of a copy.
+    pub(crate) fn postgresql(&self, number: usize) -> Postgresql {
+        Postgresql {
+            data_directory: self.copies[number].data().display().to_string(),
+            port: self.port,
+            bin_directory: None,
         }
     }
 

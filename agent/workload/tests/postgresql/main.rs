@@ -8,6 +8,8 @@
 )]
 
 mod adoption;
+mod backup_trouble;
+mod backups;
 mod guard;
 mod interruption;
 mod laboratory;

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use hanse_core::dr::choose::SyncSet;
-use hanse_core::dr::duty::{CopyPlace, CopyPlan, Duty, Service};
+use hanse_core::dr::duty::{CopyBackup, CopyPlace, CopyPlan, Duty, Service};
 use hanse_core::dr::position::Position;
 use hanse_core::dr::sight::{CopyRole, CopySight};
 use hanse_core::dr::timings::{Preset, Timings};
 use hanse_core::object::DrPlan;
+use hanse_core::object::dr_backup::{Backup, Password};
 use hanse_core::object::dr_fencing::{Ec2, Fingerprint, GuestKind, Proxmox};
 use hanse_core::object::dr_plan::{
     Call, Commands, Directory, Failback, Fencing, Keep, Postgresql, Workload,
@@ -215,6 +216,32 @@ fn route53() -> impl Strategy<Value = Route53> {
         )
 }
 
+fn backup() -> impl Strategy<Value = Backup> {
+    (
+        prop_oneof!["/[a-z]{1,9}", "s3:https://[a-z]{1,9}/[a-z]{1,9}"],
+        span(),
+        span(),
+        option::of("/[a-z]{1,9}"),
+        any::<u64>(),
+    )
+        .prop_map(
+            |(repository, interval, retention, environment_file, password_version)| Backup {
+                repository: repository.parse().unwrap(),
+                interval,
+                retention,
+                environment_file,
+                password_version,
+            },
+        )
+}
+
+fn copy_backup() -> impl Strategy<Value = CopyBackup> {
+    let password =
+        "[!-~]{16,20}".prop_map(|password| Password::try_new(password.as_bytes()).unwrap());
+    (backup(), option::of(password))
+        .prop_map(|(declared, password)| CopyBackup { declared, password })
+}
+
 fn hook() -> impl Strategy<Value = Hook> {
     let events = btree_set(word::<HookEvent>(HookEvent::WORDS), 0..3);
     (".{0,9}", any::<u64>(), events).prop_map(|(url, secret_version, events)| Hook {
@@ -253,8 +280,9 @@ pub(super) fn dr_plan() -> impl Strategy<Value = DrPlan> {
         option::of(dns()),
         option::of(route53()),
         btree_map(name(), hook(), 0..3),
+        option::of(backup()),
     );
-    (first, second, third).prop_map(|(first, second, (dns, route53, hooks))| {
+    (first, second, third).prop_map(|(first, second, (dns, route53, hooks, backup))| {
         let ((federation, name, home), standbys, nodes, workload, replication, preset, timings) =
             first;
         let (rpo, rto, automatic_failover, failback, max_lag_on_failover, fencing, accept, service) =
@@ -280,6 +308,7 @@ pub(super) fn dr_plan() -> impl Strategy<Value = DrPlan> {
             dns,
             route53,
             hooks,
+            backup,
         }
     })
 }
@@ -321,10 +350,10 @@ pub(crate) fn copy_plan() -> impl Strategy<Value = CopyPlan> {
         timings(),
         btree_map(name(), place, 0..3),
         (option::of(service), any::<bool>()),
-        option::of(any::<[u8; 32]>()),
+        (option::of(any::<[u8; 32]>()), option::of(copy_backup())),
     )
         .prop_map(
-            |(own, workload, duty, timings, places, (service, watchdog), key)| CopyPlan {
+            |(own, workload, duty, timings, places, (service, watchdog), (key, backup))| CopyPlan {
                 plan: own.0,
                 cluster: own.1,
                 is_home: own.2,
@@ -335,6 +364,7 @@ pub(crate) fn copy_plan() -> impl Strategy<Value = CopyPlan> {
                 service,
                 watchdog,
                 key: key.map(Into::into),
+                backup,
             },
         )
 }

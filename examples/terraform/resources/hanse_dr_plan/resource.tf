@@ -1,3 +1,9 @@
+variable "backup_password" {
+  type      = string
+  sensitive = true
+  ephemeral = true
+}
+
 resource "hanse_dr_plan" "example" {
   federation = "baltic"
   name       = "orders"
@@ -21,6 +27,15 @@ resource "hanse_dr_plan" "example" {
   # Three voters or more, and a majority of them outside each of the two sites.
   automatic_failover = true
   service_address    = "10.42.0.200"
+
+  # Any time of the last week can be restored: hanse dr restore orders --into FOLDER --at TIME
+  backup = {
+    repository          = "/mnt/backups"
+    interval            = "6h"
+    retention           = "168h"
+    password_wo         = var.backup_password
+    password_wo_version = 1
+  }
 
   fencing = {
     hamburg = {

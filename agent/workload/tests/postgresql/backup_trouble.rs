@@ -1,0 +1,181 @@
+//! What is wrong with backups is told, and never stops the primary.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::process::Command;
+
+use hanse_core::dr::choose::SyncSet;
+use hanse_core::dr::duty::Duty;
+use hanse_core::dr::sight::CopyRole;
+use hanse_workload::CopyReport;
+
+use crate::backups::{PASSWORD, backup, is_backed_up};
+use crate::laboratory::{Laboratory, postgres_id};
+use crate::moves::{leads, pair};
+
+/// The backups are in such a trouble, and the copy is not.
+fn is_wrong(why: &'static str) -> impl Fn(&CopyReport) -> bool {
+    move |told| {
+        let backup = told.backup.as_ref();
+        let trouble = backup.and_then(|backup| backup.trouble.as_deref());
+        trouble.is_some_and(|trouble| trouble.contains(why))
+            && told.trouble.is_none()
+            && told.role == CopyRole::Primary
+    }
+}
+
+/// A database that nothing runs on yet.
+async fn made() -> Laboratory {
+    let mut lab = Laboratory::new(&["a", "b"]);
+    lab.tell(0, Duty::Wait);
+    let made = |told: &CopyReport| told.role == CopyRole::Stopped;
+    lab.copies[0].until("the database is made", made).await;
+    lab
+}
+
+/// A small disk, as long as the test runs.
+struct Disk(PathBuf);
+
+impl Disk {
+    fn mount(path: PathBuf, size: &str) -> Self {
+        let (user, _) = postgres_id();
+        let mounted = Command::new("mount")
+            .args([
+                "-t",
+                "tmpfs",
+                "-o",
+                &format!("size={size},uid={user}"),
+                "none",
+            ])
+            .arg(&path)
+            .status()
+            .unwrap();
+        assert!(mounted.success(), "mounting needs root");
+        Self(path)
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_password_than_the_repositorys_is_told() {
+    let mut lab = pair().await;
+    lab.backup = Some(backup(&lab, PASSWORD));
+    lab.lead(0, 5, SyncSet::default());
+    lab.copies[0].until("a backup is made", is_backed_up).await;
+    lab.backup = Some(backup(&lab, "another-password-than-before"));
+    lab.lead(0, 5, SyncSet::default());
+    let wrong = is_wrong("encrypted with another password");
+    lab.copies[0].until("it is told", wrong).await;
+    lab.copies[0].sql("insert into orders values (2)");
+    let why = lab.backups(0).await.unwrap_err().0;
+    assert!(why.contains("encrypted with another password"), "{why}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repository_that_is_away_stops_nothing_and_is_told_until_it_is_back() {
+    let mut lab = pair().await;
+    lab.backup = Some(backup(&lab, PASSWORD));
+    lab.lead(0, 5, SyncSet::default());
+    lab.copies[0].until("a backup is made", is_backed_up).await;
+    let repository = lab.root.path().join("repository");
+    let away = lab.root.path().join("away");
+    fs::rename(&repository, &away).unwrap();
+    fs::write(&repository, "no folder").unwrap();
+    lab.copies[0].sql("insert into orders values (2)");
+    lab.copies[0].sql("select pg_switch_wal()");
+    let waits = |told: &CopyReport| {
+        let waiting = told
+            .backup
+            .as_ref()
+            .map_or(0, |backup| backup.waiting_bytes);
+        waiting > 0 && is_wrong("unable to")(told) || is_wrong("the log can't be archived")(told)
+    };
+    lab.copies[0].until("it is told", waits).await;
+    lab.copies[0].sql("insert into orders values (3)");
+
+    fs::remove_file(&repository).unwrap();
+    fs::rename(&away, &repository).unwrap();
+    // The server tries again once a minute, or with the next part of its log.
+    lab.copies[0].sql("select pg_switch_wal()");
+    let is_back = |told: &CopyReport| {
+        let waiting = told
+            .backup
+            .as_ref()
+            .map_or(1, |backup| backup.waiting_bytes);
+        is_backed_up(told) && waiting == 0
+    };
+    lab.copies[0].until("all is well again", is_back).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repository_without_room_is_told() {
+    let mut lab = made().await;
+    lab.backup = Some(backup(&lab, PASSWORD));
+    let _disk = Disk::mount(lab.root.path().join("repository"), "1m");
+    lab.lead(0, 5, SyncSet::default());
+    let wrong = is_wrong("no room left there");
+    lab.copies[0].until("it is told", wrong).await;
+    lab.copies[0].sql("create table still_writes ()");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repository_that_may_not_be_written_to_is_told() {
+    let mut lab = made().await;
+    lab.backup = Some(backup(&lab, PASSWORD));
+    let repository = lab.root.path().join("repository");
+    fs::set_permissions(&repository, fs::Permissions::from_mode(0o500)).unwrap();
+    lab.lead(0, 5, SyncSet::default());
+    let wrong = is_wrong("Permission denied");
+    lab.copies[0].until("it is told", wrong).await;
+    lab.copies[0].sql("create table still_writes ()");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_archive_of_the_servers_own_stays_and_the_next_step_is_told() {
+    let mut lab = made().await;
+    let main = lab.copies[0].data().join("postgresql.conf");
+    let text = fs::read_to_string(&main).unwrap();
+    let theirs = format!("{text}\narchive_mode = on\narchive_command = 'cp %p /dev/null'\n");
+    fs::write(&main, theirs).unwrap();
+    lab.backup = Some(backup(&lab, PASSWORD));
+    lab.lead(0, 5, SyncSet::default());
+    lab.copies[0].until("it leads", leads(5)).await;
+    let wrong = is_wrong("is archived by `cp %p /dev/null` already");
+    lab.copies[0].until("it is told", wrong).await;
+    assert_eq!(lab.copies[0].sql("show archive_command"), "cp %p /dev/null");
+
+    let text = fs::read_to_string(&main).unwrap();
+    fs::write(
+        &main,
+        text.replace("archive_command = 'cp %p /dev/null'", ""),
+    )
+    .unwrap();
+    lab.copies[0].until("a backup is made", is_backed_up).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_lacking_on_the_node_is_told() {
+    let mut lab = pair().await;
+    let mut lacking = backup(&lab, PASSWORD);
+    lacking.password = None;
+    lab.backup = Some(lacking);
+    lab.lead(0, 5, SyncSet::default());
+    let wrong = is_wrong("the password of the backups is not here yet");
+    lab.copies[0].until("it is told", wrong).await;
+    let mut lacking = backup(&lab, PASSWORD);
+    let keys = lab.root.path().join("keys");
+    lacking.declared.environment_file = Some(keys.display().to_string());
+    lab.backup = Some(lacking);
+    lab.lead(0, 5, SyncSet::default());
+    lab.copies[0]
+        .until("it is told", is_wrong("make it on this node"))
+        .await;
+    fs::write(&keys, "").unwrap();
+    lab.copies[0].until("a backup is made", is_backed_up).await;
+}
