@@ -3,6 +3,7 @@
 use anyhow::Result;
 use hanse_acceptance::{Configuration, Federation, Laboratory};
 
+const PASSWORD: &str = "correct-horse-battery-staple";
 /// What a sound plan says beside its names.
 const SOUND: [&str; 2] = ["home = \"site1\"", "standbys = [\"site2\"]"];
 
@@ -21,7 +22,7 @@ fn each_mistake_in_a_dr_plan_is_an_error_on_its_own_attribute() -> Result<()> {
     for predicted in ["detection = \"6s\"", "promotion = \"2s\""] {
         assert!(flat_plan.contains(predicted), "{predicted}: {plan}");
     }
-    let cases: [(&str, &[&str], &str, &str); 9] = [
+    let cases: [(&str, &[&str], &str, &str); 14] = [
         (
             "a site twice",
             &["home = \"site1\"", "standbys = [\"site1\"]"],
@@ -84,6 +85,56 @@ fn each_mistake_in_a_dr_plan_is_an_error_on_its_own_attribute() -> Result<()> {
             "An address of no mesh",
             "service_address = ",
         ),
+        (
+            "backups more often than they end",
+            &[
+                SOUND[0],
+                SOUND[1],
+                &backup("/srv/backups", "10s", "1h", PASSWORD),
+            ],
+            "Too often",
+            "interval = ",
+        ),
+        (
+            "backups of which none would stay",
+            &[
+                SOUND[0],
+                SOUND[1],
+                &backup("/srv/backups", "1h", "0s", PASSWORD),
+            ],
+            "Nothing would stay",
+            "retention = ",
+        ),
+        (
+            "a repository of a kind that is unknown",
+            &[
+                SOUND[0],
+                SOUND[1],
+                &backup("ftp://host/backups", "1h", "9h", PASSWORD),
+            ],
+            "ftp://host/backups",
+            "repository = ",
+        ),
+        (
+            "a repository within the data",
+            &[
+                SOUND[0],
+                SOUND[1],
+                &backup("/nowhere/backups", "1h", "9h", PASSWORD),
+            ],
+            "A repository within the data",
+            "repository = ",
+        ),
+        (
+            "a password that anybody could guess",
+            &[
+                SOUND[0],
+                SOUND[1],
+                &backup("/srv/backups", "1h", "9h", "secret"),
+            ],
+            "16 to 512 bytes",
+            "password_wo = ",
+        ),
     ];
     for (what, lines, summary, attribute) in cases {
         let wrong = with_plan(&federation.configuration(), lines);
@@ -129,6 +180,14 @@ fn a_fence_is_declared_with_a_token_that_is_in_no_state() -> Result<()> {
     terraform.write("main.tf", &fenced("kind = \"container\",", "").to_string())?;
     terraform.apply()?;
     Ok(())
+}
+
+fn backup(repository: &str, interval: &str, retention: &str, password: &str) -> String {
+    format!(
+        "backup = {{\n    repository = \"{repository}\"\n    interval = \"{interval}\"\n    \
+         retention = \"{retention}\"\n    password_wo = \"{password}\"\n    \
+         password_wo_version = 1\n  }}"
+    )
 }
 
 fn with_plan(configuration: &Configuration, lines: &[&str]) -> Configuration {

@@ -112,8 +112,9 @@ fn kept(revision: u64, copy: &CopyPlan) -> proto::CopyPlan {
 
 #[cfg(test)]
 mod tests {
-    use hanse_core::dr::duty::Duty;
+    use hanse_core::dr::duty::{CopyBackup, Duty};
     use hanse_core::dr::timings::Preset;
+    use hanse_core::object::dr_backup::{Backup, Password};
     use hanse_core::object::dr_plan::{Postgresql, Workload};
 
     use super::*;
@@ -134,7 +135,16 @@ mod tests {
             service: None,
             watchdog: false,
             key: Some([7; 32].into()),
-            backup: None,
+            backup: Some(CopyBackup {
+                declared: Backup {
+                    repository: "/mnt/backups".parse().unwrap(),
+                    interval: "6h".parse().unwrap(),
+                    retention: "168h".parse().unwrap(),
+                    environment_file: None,
+                    password_version: 1,
+                },
+                password: None,
+            }),
         }
     }
 
@@ -165,6 +175,32 @@ mod tests {
         assert_eq!(revisions, [7, 4]);
         let gone = mixed.heard(&message(11, &[(7, "x")])).unwrap().unwrap();
         assert_eq!(gone.copies.len(), 1);
+    }
+
+    #[test]
+    fn the_password_of_backups_is_not_kept() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = DataFolder::new(parent.path());
+        let password = "correct-horse-battery-staple";
+        let mut secret = message(9, &[(7, "x")]);
+        let backup = secret.copies[0].backup.as_mut().unwrap();
+        backup.password = password.to_owned();
+        let told = Told::default().heard(&secret).unwrap().unwrap();
+        let heard = |told: &Told| {
+            let (_, copy) = told.copies.values().next().unwrap().clone();
+            copy.backup.unwrap().password
+        };
+        assert_eq!(
+            heard(&told),
+            Some(Password::try_new(password.as_bytes()).unwrap())
+        );
+        told.write(&folder).unwrap();
+        let bytes = std::fs::read(folder.copies()).unwrap();
+        assert!(!String::from_utf8_lossy(&bytes).contains(password));
+        let read = Told::read(&folder).unwrap();
+        assert_eq!(heard(&read), None);
+        // Said again, it is news.
+        assert_eq!(read.heard(&secret).unwrap(), Some(told));
     }
 
     #[test]

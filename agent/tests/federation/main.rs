@@ -8,6 +8,7 @@
 
 mod audit;
 mod backup;
+mod backups;
 mod comeback;
 mod crash;
 mod enrolment;
