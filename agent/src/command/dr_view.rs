@@ -7,8 +7,8 @@ use hanse_client::plan_run::describe_run;
 use hanse_client::proto;
 use serde_json::{Value, json};
 
-use super::output;
 use super::run_plan::past_to_json;
+use super::{dr_backup_view, output};
 
 const HEADING: [&str; 6] = [
     "PLAN",
@@ -157,17 +157,12 @@ fn remarks(status: &proto::PlanStatus) -> Vec<String> {
         if !told.progress.is_empty() {
             lines.push(format!("  {plan}: {}: {}", copy.node, told.progress));
         }
-        let backup = told.backup.unwrap_or_default();
-        if !backup.trouble.is_empty() {
-            let (last, trouble) = (backed_up(&backup), &backup.trouble);
-            lines.push(format!(
-                "! {plan}: {}: backups: {trouble} ({last})",
-                copy.node
-            ));
-        }
-        if !backup.progress.is_empty() {
-            lines.push(format!("  {plan}: {}: {}", copy.node, backup.progress));
-        }
+        let backup = told.backup.as_ref();
+        lines.extend(
+            backup
+                .into_iter()
+                .flat_map(|it| dr_backup_view::remarks(plan, &copy.node, it)),
+        );
     }
     if status.automatic_failover && status.accepts_pause_risk {
         lines.push(format!(
@@ -226,31 +221,9 @@ fn details(status: &proto::PlanStatus) -> Vec<String> {
         lines.push(format!("  {} ({}): {leads}", redirect.record, redirect.way));
     }
     let told = status.copies.iter().filter_map(|copy| copy.status.as_ref());
-    for backup in told.filter_map(|told| told.backup.as_ref()) {
-        let archived = backup.archived_unix_s.map_or_else(
-            || "the log was not archived yet".to_owned(),
-            |unix_s| format!("the log was archived last {}", output::since(unix_s)),
-        );
-        let waiting = match backup.waiting_bytes {
-            0 => String::new(),
-            bytes => format!(", {} of it wait", output::bytes(bytes)),
-        };
-        let (count, last) = (backup.count, backed_up(backup));
-        lines.push(format!("  Backups: {count}, {last}; {archived}{waiting}"));
-    }
+    let backups = told.filter_map(|told| told.backup.as_ref());
+    lines.extend(backups.map(dr_backup_view::line));
     lines
-}
-
-/// How old the latest backup is, and how far back a restore is possible.
-fn backed_up(backup: &proto::BackupStatus) -> String {
-    match (backup.backed_up_unix_s, backup.restorable_from_unix_s) {
-        (Some(last), Some(from)) => format!(
-            "the last ended {}, the earliest time to restore is {}",
-            output::since(last),
-            output::since(from)
-        ),
-        (_, _) => "none is known to have ended".to_owned(),
-    }
 }
 
 /// For programs.
@@ -312,20 +285,8 @@ fn copy_to_json(copy: &proto::CopyView) -> Value {
         "position": position.map(|at| json!({ "branch": at.branch, "offset_bytes": at.offset_bytes })),
         "trouble": told.map(|told| &told.trouble),
         "progress": told.map(|told| &told.progress),
-        "backup": told.and_then(|told| told.backup.as_ref()).map(backup_to_json),
+        "backup": told.and_then(|told| told.backup.as_ref()).map(dr_backup_view::to_json),
         "heard_ago_ms": told.map(|_| copy.heard_ago_ms),
-    })
-}
-
-fn backup_to_json(backup: &proto::BackupStatus) -> Value {
-    json!({
-        "count": backup.count,
-        "backed_up_unix_s": backup.backed_up_unix_s,
-        "restorable_from_unix_s": backup.restorable_from_unix_s,
-        "archived_unix_s": backup.archived_unix_s,
-        "waiting_bytes": backup.waiting_bytes,
-        "trouble": backup.trouble,
-        "progress": backup.progress,
     })
 }
 
@@ -398,22 +359,6 @@ mod tests {
         });
         assert_eq!(shown.matches("its disk is full").count(), 1, "{shown}");
         assert!(shown.contains("hamburg-1: its disk is full"), "{shown}");
-    }
-
-    #[test]
-    fn what_is_wrong_with_backups_is_said_with_the_age_of_the_last_good_one() {
-        let shown = shown(|status| {
-            let told = status.copies[0].status.as_mut().unwrap();
-            told.backup = Some(proto::BackupStatus {
-                count: 3,
-                backed_up_unix_s: Some(1_700_000_000),
-                restorable_from_unix_s: Some(1_690_000_000),
-                trouble: "its repository is away".into(),
-                ..Default::default()
-            });
-        });
-        let said = "! orders: lubeck-1: backups: its repository is away (the last ended ";
-        assert!(shown.contains(said), "{shown}");
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub mod connection;
 pub mod credentials;
 pub mod debug;
 pub mod dr;
+mod dr_backup_view;
 mod dr_restore;
 mod dr_view;
 pub mod events;

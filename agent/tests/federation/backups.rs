@@ -75,11 +75,12 @@ async fn the_password_reaches_the_node_that_has_a_copy_and_lies_in_the_state_sea
         without.to_string().contains("backup.password_wo"),
         "{without}"
     );
-    let short = admin.apply_with(&plan(), given("too-short"), 0, "short");
+    let plan = plan();
+    let short = admin.apply_with(&plan, given("too-short"), 0, "short");
     let short = short.await.unwrap_err().to_string();
     assert!(short.contains("16 to 512 bytes"), "{short}");
     assert!(!short.contains("too-short"), "{short}");
-    let applied = admin.apply_with(&plan(), given(PASSWORD), 0, "right");
+    let applied = admin.apply_with(&plan, given(PASSWORD), 0, "right");
     applied.await.unwrap();
 
     let state = federation.voter.replica.read();

@@ -143,7 +143,12 @@ impl Archive {
             let waiting_bytes = waiting_bytes(&place.data);
             let complaint = last_complaint(&place);
             let limit = waiting_max_bytes(&place.data).unwrap_or(u64::MAX);
-            (waiting_bytes, complaint, limit, has_gap(&place))
+            (
+                waiting_bytes,
+                complaint,
+                limit,
+                has_gap(&place.complaints()),
+            )
         });
         let (waiting_bytes, complaint, limit, has_gap) = looked
             .await
@@ -193,14 +198,13 @@ fn clear(path: &Path) -> Result<(), Trouble> {
     }
 }
 
-fn has_gap(place: &Place) -> bool {
-    let path = place.complaints();
-    let text = fs::read(&path).unwrap_or_default();
+fn has_gap(complaints: &Path) -> bool {
+    let text = fs::read(complaints).unwrap_or_default();
     let has_gap = String::from_utf8_lossy(&text).contains(DROPPED);
     let is_long = text.len() as u64 > COMPLAINTS_MAX_BYTES;
     if is_long && !has_gap {
         // It is of no use any more, and nothing is lost if it stays.
-        let _ = clear(&path);
+        let _ = clear(complaints);
     }
     has_gap
 }
@@ -231,6 +235,29 @@ fn waiting_max_bytes(data: &Path) -> Result<u64, Trouble> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_part_of_the_log_that_was_let_go_is_known_until_a_backup_was_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let complaints = folder.path().join("complaints");
+        assert!(!has_gap(&complaints));
+        fs::write(&complaints, "ERROR: [103]: unable to find a repository\n").unwrap();
+        assert!(!has_gap(&complaints));
+        let dropped = "WARN: dropped WAL file '000000010000000000000001' because archive queue \
+                       exceeded 38.1MB\nERROR: [103]: x\n";
+        fs::write(&complaints, dropped).unwrap();
+        assert!(has_gap(&complaints));
+        clear(&complaints).unwrap();
+        assert!(!has_gap(&complaints));
+        let long = "x".repeat(usize::try_from(COMPLAINTS_MAX_BYTES).unwrap() + 1);
+        fs::write(&complaints, long).unwrap();
+        assert!(!has_gap(&complaints));
+        assert_eq!(
+            fs::metadata(&complaints).unwrap().len(),
+            0,
+            "it takes no more room"
+        );
+    }
 
     #[test]
     fn what_waits_is_counted_and_what_is_archived_is_not() {

@@ -264,9 +264,8 @@ mod tests {
         let nothing = br#"[{"backup":[],"status":{"code":1,"message":"missing stanza path"}}]"#;
         assert_eq!(read(nothing).unwrap(), []);
         assert_eq!(read(b"[]").unwrap(), []);
-        let wrong =
-            br#"[{"backup":[],"repo":[{"status":{"code":99,"message":"CryptoError: x\x01\xff"}}],
-            "status":{"code":99,"message":"other"}}]"#;
+        let wrong = b"[{\"backup\":[],\"status\":{\"code\":99},\"repo\":[{\"status\":{\"code\":99,\
+            \"message\":\"CryptoError: x\x01\xff\"}}]}]";
         let why = read(wrong).unwrap_err();
         assert!(why.starts_with("CryptoError: x"), "{why}");
         assert!(explained("CryptoError: x").contains("another password"));

@@ -290,7 +290,7 @@ mod tests {
     #[test]
     fn the_latest_backup_before_a_time_is_restored_from() {
         use super::super::repository::Kind;
-        let made = |ended_unix_s| Made {
+        let made = |ended_unix_s: u64| Made {
             label: ended_unix_s.to_string(),
             kind: Kind::Full,
             began_unix_s: ended_unix_s,
