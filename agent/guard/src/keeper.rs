@@ -93,11 +93,12 @@ fn enter_namespaces() -> Result<(), Error> {
     rustix::thread::unshare(UnshareFlags::NEWPID | UnshareFlags::NEWNS).map_err(Error::io(
         "make a PID and a mount namespace: a guard runs as root",
     ))?;
+    // What the host mounts later is seen here, and what is mounted here is not seen there.
     mount_change(
         "/",
-        MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
+        MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC,
     )
-    .map_err(Error::io("make the mounts private"))
+    .map_err(Error::io("keep the mounts from the host"))
 }
 
 /// Puts the seal where only this namespace sees it.

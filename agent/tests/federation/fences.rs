@@ -57,6 +57,7 @@ fn plan(pve: &Pve, token_secret_version: u64) -> Object {
         service_address: None,
         dns: None,
         route53: None,
+        backup: None,
         hooks: Default::default(),
     }))
 }

@@ -56,7 +56,7 @@ fn check(plan: &DrPlan, purpose: &Purpose, value: &[u8]) -> Result<(), String> {
         Purpose::Backup => Password::try_new(value)
             .map(drop)
             .map_err(|error| error.to_string()),
-        Purpose::Tsig | Purpose::Route53 | Purpose::Hook(_) => {
+        Purpose::Tsig | Purpose::Route53 | Purpose::Hook(_) | Purpose::Fence(_) => {
             ways::check(plan, purpose, value).map_err(|error| error.to_string())
         }
     }

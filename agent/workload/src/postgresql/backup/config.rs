@@ -125,6 +125,7 @@ mod tests {
             name: "postgres".to_owned(),
             id: 1,
             group_id: 1,
+            groups: Vec::new(),
             home: "/".to_owned(),
         };
         let server = Server {
