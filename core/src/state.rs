@@ -236,7 +236,7 @@ impl FederationState {
                 let is_new = current.is_none_or(|stored| stored.retiring);
                 self.inventory.put(object.clone(), self.revision);
                 self.secrets.put(boxes);
-                self.declare_plan(object);
+                self.declare_plan(object, entry.at_unix_s);
                 self.change_addresses(addresses);
                 self.inventory.drop_unreferenced();
                 vec![if is_new {

@@ -86,6 +86,7 @@ pub(crate) fn dr_plan() -> DrPlan {
         service_address: None,
         dns: None,
         route53: None,
+        drill: None,
         hooks: Default::default(),
         backup: None,
     }

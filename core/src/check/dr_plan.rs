@@ -10,6 +10,7 @@ use crate::object::member_cluster::SiteRole;
 
 use super::{Missing, dr_backup, dr_redirect, is_declared};
 
+mod drill;
 mod fencing;
 mod workload;
 
@@ -25,6 +26,7 @@ pub(super) fn check(
 ) {
     sites(inventory, plan, missing, findings);
     workload::check(inventory, plan, findings);
+    drill::check(plan, findings);
     timings(plan, findings);
     replication(inventory, plan, findings);
     fencing::check(inventory, plan, findings);

@@ -4,6 +4,7 @@
 //! old primary's end like any other, unless somebody says that it can't write.
 
 use super::change::PlanChange;
+use super::drill;
 use super::machine::death;
 use super::record::{Phase, PlanRecord, RunKind};
 use super::sight::{LeaseSight, PLANNED_LAG_BYTES_MAX, Sight, Terms};
@@ -25,6 +26,11 @@ pub enum Ask {
         to: Option<ClusterName>,
         /// Whether data may be lost.
         allows_data_loss: bool,
+    },
+    /// A drill.
+    Drill {
+        /// Where; none: on the standby that would be promoted last.
+        on: Option<ClusterName>,
     },
     /// Nothing is to happen by itself.
     Pause,
@@ -71,6 +77,22 @@ pub enum Refused {
         /// Why.
         reason: String,
     },
+    /// One drill at a time.
+    #[error("drill {number} is under way in `{cluster}`; wait for its end: `hanse dr`")]
+    Drilling {
+        /// Which one.
+        number: u64,
+        /// Where.
+        cluster: ClusterName,
+    },
+    /// There is nothing to drill on.
+    #[error("a drill needs a primary and a standby that are well: {0}")]
+    NoDrill(String),
+    /// The federation was restored.
+    #[error(
+        "`{0}` may be primary still, since this federation was restored: `hanse dr` tells more"
+    )]
+    Held(NodeName),
     /// Nobody waits for that word.
     #[error("nobody waits for `{0}` to be fenced")]
     NobodyHeld(NodeName),
@@ -88,6 +110,7 @@ pub fn admit(
     (ask, reason): (Ask, String),
 ) -> Result<PlanChange, Refused> {
     match ask {
+        Ask::Drill { on } => drill::admit(terms, record, sight, (on.as_ref(), reason)),
         Ask::Pause => Ok(PlanChange::Paused(true)),
         Ask::Resume => Ok(PlanChange::Paused(false)),
         Ask::ConfirmFenced { holder } => {
@@ -186,7 +209,7 @@ fn ready<'a>(
 }
 
 /// The primary's site, if the target is another one of the plan's.
-fn check_site<'a>(
+pub(super) fn check_site<'a>(
     terms: &Terms,
     record: &'a PlanRecord,
     to: Option<&ClusterName>,

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::choose::SyncSet;
+use super::drill::{Drill, DrillEnd, DrillOutcome};
 use super::position::{Mark, Position};
 use super::record::{Outcome, PastRun, Phase, PlanRecord, Run, RunKind};
 use crate::name::{ClusterName, NodeName};
@@ -104,6 +105,26 @@ pub enum PlanChange {
     Fences(bool),
     /// Nothing happens by itself, or does again.
     Paused(bool),
+    /// A drill begins.
+    DrillBegun {
+        /// Which one of the plan.
+        number: u64,
+        /// Where.
+        cluster: ClusterName,
+        /// On which node.
+        node: NodeName,
+        /// How many bytes the standby lacks, as far as is known.
+        lag_bytes: Option<u64>,
+        /// Why, in one sentence.
+        reason: String,
+    },
+    /// A drill is over.
+    DrillEnded {
+        /// Which one of the plan.
+        number: u64,
+        /// How.
+        end: Box<DrillEnd>,
+    },
     /// An operator says that the node that may still be primary can't write.
     FencedConfirmed {
         /// The node.
@@ -112,6 +133,16 @@ pub enum PlanChange {
 }
 
 impl PlanChange {
+    /// The same without what only the record keeps: history tells that a drill ended, and how.
+    #[must_use]
+    pub fn for_history(&self) -> Self {
+        let mut change = self.clone();
+        if let Self::DrillEnded { end, .. } = &mut change {
+            end.report = None;
+        }
+        change
+    }
+
     /// Whether it says how far the primary is and nothing else.
     #[must_use]
     pub fn is_mark(&self) -> bool {
@@ -147,6 +178,7 @@ impl PlanRecord {
                 asked,
                 allows_data_loss,
             } => {
+                self.abandon_drill(now_unix_s, format!("a {kind} began: {reason}"));
                 self.run = Some(Run {
                     kind: *kind,
                     phase: *phase,
@@ -264,6 +296,31 @@ impl PlanRecord {
             }
             PlanChange::Fences(fences) => self.fences_itself = *fences,
             PlanChange::Paused(paused) => self.paused = *paused,
+            PlanChange::DrillBegun {
+                number,
+                cluster,
+                node,
+                lag_bytes,
+                reason,
+            } => {
+                // Each number once, and none beside a run.
+                if *number == self.drills_begun + 1 && self.run.is_none() && self.drill.is_none() {
+                    self.drills_begun = *number;
+                    self.drilled_unix_s = now_unix_s;
+                    self.drill = Some(Drill {
+                        number: *number,
+                        cluster: cluster.clone(),
+                        node: node.clone(),
+                        began_revision: revision,
+                        began_unix_s: now_unix_s,
+                        reason: reason.clone(),
+                        lag_bytes: *lag_bytes,
+                    });
+                }
+            }
+            PlanChange::DrillEnded { number, end } => {
+                self.end_drill(*number, now_unix_s, DrillEnd::clone(end));
+            }
             PlanChange::FencedConfirmed { holder } => {
                 let is_primary = self.primary_node() == Some(holder);
                 self.held.take_if(|held| held == holder);
@@ -327,6 +384,18 @@ impl fmt::Display for PlanChange {
             Self::Fences(false) => f.write_str("the end of its lease stops nothing"),
             Self::Paused(true) => f.write_str("it is paused: nothing happens by itself"),
             Self::Paused(false) => f.write_str("it is resumed"),
+            Self::DrillBegun {
+                number,
+                cluster,
+                reason,
+                ..
+            } => write!(f, "drill {number} begins in `{cluster}`: {reason}"),
+            Self::DrillEnded { number, end } => match end.outcome {
+                DrillOutcome::Passed => write!(f, "drill {number} passed"),
+                DrillOutcome::Failed | DrillOutcome::Abandoned => {
+                    write!(f, "drill {number} {}: {}", end.outcome, end.trouble)
+                }
+            },
             Self::FencedConfirmed { holder } => {
                 write!(f, "somebody made sure that `{holder}` can't write")
             }

@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 
 use super::change::PlanChange;
-use super::duty::{CopyBackup, CopyPlace, CopyPlan, Service, duty};
+use super::duty::{CopyBackup, CopyPlace, CopyPlan, DrillOrder, Service, duty};
 use super::record::PlanRecord;
+use super::timings::{ELECTION, Failure};
 use crate::inventory::{Inventory, Stored};
 use crate::name::{ClusterName, NodeName};
 use crate::object::DrPlan;
@@ -72,6 +73,30 @@ pub fn node_for(inventory: &Inventory, plan: &DrPlan, cluster: &ClusterName) -> 
     nodes.next().is_none().then_some(first)
 }
 
+/// The drill that a site's copy is to hold.
+fn drill_order(
+    inventory: &Inventory,
+    plan: &DrPlan,
+    record: &PlanRecord,
+    cluster: &ClusterName,
+) -> Option<DrillOrder> {
+    let drill = record.drill.as_ref();
+    let drill = drill.filter(|drill| drill.cluster == *cluster)?;
+    let declared = plan.drill.clone().unwrap_or_default();
+    let timings = plan.timings();
+    Some(DrillOrder {
+        federation: inventory.name().clone(),
+        node: drill.node.clone(),
+        number: drill.number,
+        began_unix_s: drill.began_unix_s,
+        lag_bytes: drill.lag_bytes,
+        timeout: declared.timeout.value(),
+        checks: declared.checks,
+        command: declared.command,
+        predicted: timings.predict(Failure::Host, ELECTION, plan.dns_ttl()),
+    })
+}
+
 fn copy_plan(
     inventory: &Inventory,
     stored: &Stored<DrPlan>,
@@ -122,6 +147,7 @@ fn copy_plan(
             )
             | None => false,
         },
+        drill: drill_order(inventory, plan, record, cluster),
         key: None,
         backup: plan.backup.as_ref().map(|backup| CopyBackup {
             declared: backup.clone(),

@@ -7,15 +7,16 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use super::choose::SyncSet;
 use super::record::{Phase, PlanRecord};
 use super::sight::Terms;
-use super::timings::Timings;
+use super::timings::{Prediction, Timings};
 use crate::key::PresharedKey;
-use crate::name::{ClusterName, NodeName, PlanName};
+use crate::name::{ClusterName, FederationName, NodeName, PlanName};
 use crate::object::dr_backup::{Backup, Password};
-use crate::object::dr_plan::Workload;
+use crate::object::dr_plan::{DrillCheck, Workload};
 use crate::object::vpn_mesh::InterfaceName;
 
 /// Everything that a node must know for its copy of a plan's workload.
@@ -39,6 +40,8 @@ pub struct CopyPlan {
     pub service: Option<Service>,
     /// Whether the host's watchdog resets it where a primary's processes can't be ended in time.
     pub watchdog: bool,
+    /// The drill that is to be held beside this copy.
+    pub drill: Option<DrillOrder>,
     /// What copies show to one another; a voter adds it.
     pub key: Option<PresharedKey>,
     /// From what the workload can be restored as it was.
@@ -52,6 +55,29 @@ pub struct CopyBackup {
     pub declared: Backup,
     /// What they are encrypted with; a voter adds it, and no node keeps it with its plans.
     pub password: Option<Password>,
+}
+
+/// A drill that is to be held beside a copy. An order that is gone ends it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DrillOrder {
+    /// The federation, for the record.
+    pub federation: FederationName,
+    /// The node that holds it, for the record.
+    pub node: NodeName,
+    /// Which one of the plan: a number that was begun once is never begun again.
+    pub number: u64,
+    /// When it began, in seconds since 1970.
+    pub began_unix_s: u64,
+    /// How many bytes the copy lacked then, as far as was known.
+    pub lag_bytes: Option<u64>,
+    /// How long it may take.
+    pub timeout: Duration,
+    /// What is verified.
+    pub checks: Vec<DrillCheck>,
+    /// A program that verifies more; empty: none.
+    pub command: Vec<String>,
+    /// How long a failover takes, from the declaration alone.
+    pub predicted: Prediction,
 }
 
 /// Where a copy is.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::choose::SyncSet;
+use super::drill::DrillSight;
 use super::notes::has_it;
 use super::position::Position;
 use super::record::PlanRecord;
@@ -16,6 +17,8 @@ use crate::name::{ClusterName, NodeName, PlanName};
 pub struct Lookout {
     copies: BTreeMap<(PlanName, ClusterName), Told>,
     steps: BTreeMap<PlanName, (u64, Duration)>,
+    /// What nodes told of drills, by whom.
+    drills: BTreeMap<(PlanName, NodeName), DrillSight>,
     /// Where a primary was when it first told that a set is in effect, by the revision of that.
     in_effect: BTreeMap<PlanName, (u64, Position)>,
     /// The run for which the primary's site was fenced from outside.
@@ -57,6 +60,15 @@ impl Lookout {
             copy,
         };
         self.copies.insert((plan.clone(), cluster.clone()), told);
+    }
+
+    /// A node told of the drill that it has.
+    pub fn drilled(&mut self, plan: &PlanName, node: &NodeName, drill: Option<DrillSight>) {
+        let key = (plan.clone(), node.clone());
+        match drill {
+            Some(drill) => self.drills.insert(key, drill),
+            None => self.drills.remove(&key),
+        };
     }
 
     /// The guard of a primary told that it takes writes and how far it is, while it renewed its lease.
@@ -108,6 +120,7 @@ impl Lookout {
     pub fn keep_only(&mut self, is_there: impl Fn(&PlanName) -> bool) {
         self.copies.retain(|(plan, _), _| is_there(plan));
         self.steps.retain(|plan, _| is_there(plan));
+        self.drills.retain(|(plan, _), _| is_there(plan));
         self.fenced.retain(|plan, _| is_there(plan));
         self.in_effect.retain(|plan, _| is_there(plan));
     }
@@ -142,6 +155,10 @@ impl Lookout {
         });
         let copies = copies.collect();
         let run = record.run.as_ref().map_or(0, |run| run.began_revision);
+        let drill = record.drill.as_ref().and_then(|drill| {
+            let told = self.drills.get(&(plan.clone(), drill.node.clone()));
+            told.filter(|told| told.number == drill.number).cloned()
+        });
         let is_heard = self.is_heard(plan, record, (terms, now));
         let in_effect_at = self.in_effect_at(plan, record);
         let step = self
@@ -158,6 +175,7 @@ impl Lookout {
             is_heard,
             fenced_outside: run > 0 && self.fenced.get(plan) == Some(&run),
             redirected,
+            drill,
             now_unix_s,
             step_for: now.saturating_sub(step.1),
             quorum_trouble,

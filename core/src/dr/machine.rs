@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::change::PlanChange;
 use super::choose::{self, Candidate, Demand};
+use super::drill;
 use super::notes::{first_set_for, have_all_until, note};
 use super::position::Position;
 use super::record::{Outcome, Phase, PlanRecord, Run, RunKind};
@@ -102,10 +103,15 @@ fn has_more<'a>(
 /// Somebody is primary and no run is under way.
 fn watch(terms: &Terms, record: &PlanRecord, sight: &Sight, primary: &ClusterName) -> Next {
     let Some(death) = death(terms, record, sight, primary) else {
-        if let Some(change) = note(terms, record, sight, primary) {
+        let noted = note(terms, record, sight, primary);
+        if let Some(change) = noted.or_else(|| drill::end(terms, record, sight)) {
             return Next::Commit(change);
         }
-        return doubt(terms, sight).map_or(Next::Rest, Next::Wait);
+        // No drill begins meanwhile.
+        if let Some(doubt) = doubt(terms, sight) {
+            return Next::Wait(doubt);
+        }
+        return drill::next(terms, record, sight).map_or(Next::Rest, Next::Commit);
     };
     let refusal = if record.paused {
         Some("the plan is paused".to_owned())
@@ -115,7 +121,11 @@ fn watch(terms: &Terms, record: &PlanRecord, sight: &Sight, primary: &ClusterNam
         sight.quorum_trouble.clone()
     };
     match refusal {
-        Some(refusal) => Next::Wait(format!("{death}, and nothing is done by itself: {refusal}")),
+        // Whoever is dead, a drill ends.
+        Some(refusal) => drill::end(terms, record, sight).map_or_else(
+            || Next::Wait(format!("{death}, and nothing is done by itself: {refusal}")),
+            Next::Commit,
+        ),
         None => begin((RunKind::Failover, Phase::Fencing), None, death),
     }
 }

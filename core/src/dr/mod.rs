@@ -3,7 +3,7 @@
 //! [`machine::next`] decides, from what is committed ([`record`]) and what the leader sees
 //! ([`sight`]); [`duty`] says what each copy has to be; [`guard`] what the process beside the primary
 //! does at a moment; [`choose`] which standby is promoted; [`timings`] how long all of it takes;
-//! [`ask`] what an operator may ask for. Nothing here reads a clock, and no failover is faster than
+//! [`ask`] what an operator may ask for; [`drill`] proves a plan before it is needed. Nothing here reads a clock, and no failover is faster than
 //! the proof that the old primary can't write.
 
 pub mod ask;
@@ -11,6 +11,7 @@ pub mod backup;
 pub mod change;
 pub mod choose;
 pub mod copies;
+pub mod drill;
 pub mod duty;
 pub mod guard;
 pub mod lookout;
@@ -19,6 +20,7 @@ mod notes;
 pub mod position;
 pub mod quorum;
 pub mod record;
+pub mod schedule;
 pub mod sight;
 pub mod timings;
 

@@ -9,6 +9,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::choose::SyncSet;
+use super::drill::{DRILLS_MAX, Drill, DrillEnd, DrillOutcome, PastDrill};
 use super::position::{Mark, Position};
 use crate::name::{ClusterName, NodeName};
 use crate::object::words;
@@ -155,6 +156,19 @@ pub struct PlanRecord {
     /// The latest that ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub past: Option<PastRun>,
+    /// The drill that is under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drill: Option<Drill>,
+    /// The latest drills that ended, the last one last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drills: Vec<PastDrill>,
+    /// How many drills began.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub drills_begun: u64,
+    /// When the latest drill began or the schedule was declared, in seconds since 1970: what was due
+    /// before is done or nobody's.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub drilled_unix_s: u64,
     /// Nothing happens by itself, on an operator's word.
     #[serde(default, skip_serializing_if = "is_false")]
     pub paused: bool,
@@ -181,6 +195,31 @@ impl PlanRecord {
 }
 
 impl PlanRecord {
+    /// Ends the drill that is under way, if it is this one.
+    pub(super) fn end_drill(&mut self, number: u64, now_unix_s: u64, end: DrillEnd) {
+        let Some(drill) = self.drill.take_if(|drill| drill.number == number) else {
+            return;
+        };
+        self.drills.push(drill.ended(now_unix_s, end));
+        let surplus = self.drills.len().saturating_sub(DRILLS_MAX);
+        self.drills.drain(..surplus);
+    }
+
+    /// Something more important begins.
+    pub(super) fn abandon_drill(&mut self, now_unix_s: u64, trouble: String) {
+        if let Some(number) = self.drill.as_ref().map(|drill| drill.number) {
+            let outcome = DrillOutcome::Abandoned;
+            let end = DrillEnd {
+                outcome,
+                trouble,
+                report: None,
+            };
+            self.end_drill(number, now_unix_s, end);
+        }
+    }
+}
+
+impl PlanRecord {
     /// The record as a restored federation has it: whoever was primary may be so still, by the word
     /// of the old federation, so nothing happens until somebody says that it can't write.
     #[must_use]
@@ -190,6 +229,7 @@ impl PlanRecord {
             revision,
             held,
             run: None,
+            drill: None,
             // What has happened since, nobody here knows: who has what, or how far anybody was.
             set: SyncSet::default(),
             wanted_set: SyncSet::default(),
@@ -211,6 +251,10 @@ impl fmt::Display for Run {
         }
         write!(f, ", {}: {}", self.phase, self.reason)
     }
+}
+
+fn is_zero(value: &u64) -> bool {
+    *value == 0
 }
 
 fn is_false(value: &bool) -> bool {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::choose::SyncSet;
+use super::drill::{DrillSight, DrillTerms};
 use super::position::Position;
 use super::timings::Timings;
 use crate::name::{ClusterName, NodeName};
@@ -34,6 +35,8 @@ pub struct Terms {
     pub mode: ReplicationMode,
     /// How many standbys must have a write, unless the mode is asynchronous.
     pub in_sync_min: u32,
+    /// When drills begin, and how long one may take.
+    pub drill: DrillTerms,
     /// Sites whose primary must be fenced from outside before anybody is promoted.
     pub fenced_outside: BTreeSet<ClusterName>,
 }
@@ -55,7 +58,9 @@ pub struct Sight {
     pub fenced_outside: bool,
     /// Whether every reachable node leads clients to the primary.
     pub redirected: bool,
-    /// What time it is, in seconds since 1970: for marks, and for nothing that is decided.
+    /// What the node of the drill that is under way told of it; none: nothing yet.
+    pub drill: Option<DrillSight>,
+    /// What time it is, in seconds since 1970: for marks and drills, and for nothing else that is decided.
     pub now_unix_s: u64,
     /// How long ago the run's latest step was committed, as far as this leader knows.
     pub step_for: Duration,

@@ -10,6 +10,8 @@ use super::dr_fencing::{Ec2, Proxmox};
 use super::dr_redirect::{Dns, Hook, Route53};
 use super::federation::{Federation, ReplicationMode, ReplicationPolicy};
 use super::words;
+use crate::dr::drill::DrillTerms;
+use crate::dr::schedule::Schedule;
 use crate::dr::sight::Terms;
 use crate::dr::timings::{Others, Preset, Timings};
 use crate::duration::Span;
@@ -25,6 +27,10 @@ pub const LAG_MAX_DEFAULT: &str = "1MiB";
 pub const DIRECTORY_INTERVAL_DEFAULT: &str = "5m";
 /// How often a user's programs are asked, unless declared otherwise.
 pub const COMMAND_INTERVAL_DEFAULT: &str = "10s";
+/// How long a drill may take, in seconds, unless declared otherwise.
+pub const DRILL_TIMEOUT_DEFAULT_S: u64 = 3600;
+/// The database that a check of a drill asks, unless declared otherwise.
+pub const DRILL_DATABASE_DEFAULT: &str = "postgres";
 /// How long a user's program may take, unless declared otherwise.
 pub const CALL_TIMEOUT_DEFAULT: &str = "30s";
 
@@ -81,6 +87,9 @@ pub struct DrPlan {
     /// A record of Route 53 that follows the primary.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub route53: Option<Route53>,
+    /// How it is proved before it is needed; unset: when somebody asks, by what is verified anyway.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drill: Option<DrillPolicy>,
     /// Who is told of the plan's runs.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub hooks: BTreeMap<HookName, Hook>,
@@ -176,6 +185,42 @@ pub struct Call {
     pub command: Vec<String>,
     /// How long it may take.
     pub timeout: Span,
+}
+
+/// How a plan is proved: a copy of a standby is promoted in isolation, and verified.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DrillPolicy {
+    /// When, in UTC; unset: only when somebody asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<Schedule>,
+    /// What is asked of the copy, in order.
+    pub checks: Vec<DrillCheck>,
+    /// A program that verifies the copy, and its arguments; empty: none.
+    pub command: Vec<String>,
+    /// How long a drill may take.
+    pub timeout: Span,
+}
+
+/// A question to the copy, which is as it should be if it answers true.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DrillCheck {
+    /// What it is called in the record.
+    pub name: String,
+    /// Yields one row whose first column is true.
+    pub sql: String,
+    /// Where it is asked.
+    pub database: String,
+}
+
+impl Default for DrillPolicy {
+    fn default() -> Self {
+        Self {
+            schedule: None,
+            checks: Vec::new(),
+            command: Vec::new(),
+            timeout: Span::from_secs(DRILL_TIMEOUT_DEFAULT_S),
+        }
+    }
 }
 
 /// How a site's primary is fenced.
@@ -292,6 +337,10 @@ impl DrPlan {
             lag_bytes_max: self.max_lag_on_failover.bytes(),
             mode: replication.mode,
             in_sync_min: replication.min_in_sync,
+            drill: DrillTerms {
+                schedule: self.drill.as_ref().and_then(|drill| drill.schedule.clone()),
+                timeout: self.drill.clone().unwrap_or_default().timeout.value(),
+            },
             fenced_outside: outside.map(|(cluster, _)| cluster.clone()).collect(),
         }
     }

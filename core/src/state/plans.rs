@@ -10,7 +10,7 @@ use crate::object::{Object, ObjectRef};
 impl FederationState {
     /// A plan that is declared has a record and the secrets that it needs, and its address leads to its
     /// primary.
-    pub(super) fn declare_plan(&mut self, object: &Object) {
+    pub(super) fn declare_plan(&mut self, object: &Object, at_unix_s: u64) {
         let Object::DrPlan(spec) = object else {
             return;
         };
@@ -20,6 +20,8 @@ impl FederationState {
         let needed: Vec<_> = spec.secrets().into_iter().map(|(name, _)| name).collect();
         self.secrets.keep_of_plan(&spec.name, &needed);
         let record = self.plans.entry(spec.name.clone()).or_default();
+        // What was due before somebody declared it is nobody's.
+        record.drilled_unix_s = record.drilled_unix_s.max(at_unix_s);
         let primary = record.primary_node().cloned();
         let leading = self.inventory.leading_addresses(primary.as_ref());
         let plans = &self.inventory.dr_plans;
@@ -82,7 +84,7 @@ impl FederationState {
         }
         vec![Event::Plan {
             plan: plan.clone(),
-            change: change.clone(),
+            change: change.for_history(),
         }]
     }
 }

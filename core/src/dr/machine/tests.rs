@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::super::choose::SyncSet;
+use super::super::drill::DrillTerms;
 use super::super::position::Mark;
 use super::super::timings::Preset;
 use super::*;
@@ -99,6 +100,10 @@ impl Case {
                 lag_bytes_max: 100,
                 mode: ReplicationMode::Async,
                 in_sync_min: 1,
+                drill: DrillTerms {
+                    schedule: None,
+                    timeout: Duration::from_secs(600),
+                },
                 fenced_outside: BTreeSet::new(),
             },
             record,
@@ -117,6 +122,7 @@ impl Case {
                 is_heard: true,
                 fenced_outside: false,
                 redirected: true,
+                drill: None,
                 now_unix_s: 1000,
                 step_for: Duration::ZERO,
                 quorum_trouble: None,

@@ -9,6 +9,7 @@ use super::super::duty::Duty;
 use super::super::guard::{Guard, GuardStep, GuardTerms};
 use super::super::position::Position;
 use super::super::sight::{CopyRole, CopySight};
+use super::drills::Practice;
 use crate::name::NodeName;
 
 /// One tick of real time.
@@ -28,6 +29,8 @@ pub(super) struct Disk {
     pub(super) barrier: u64,
     pub(super) epoch: u64,
     pub(super) database: Option<Database>,
+    /// The latest drill that it began.
+    pub(super) drilled: u64,
     /// Whether it was primary last, and may have what nobody else has.
     pub(super) may_diverge: bool,
 }
@@ -50,6 +53,8 @@ pub(super) struct Host {
     now: Duration,
     /// A renewal that is under way: when it was sent, by this host's clock.
     pub(super) asked: Option<Duration>,
+    /// The drill that it holds.
+    pub(super) drill: Option<Practice>,
     /// The server has stopped in good order, and the lease may go back.
     pub(super) releases: Option<u64>,
 }
@@ -94,6 +99,7 @@ impl Host {
                 duty: (0, Duty::Wait),
                 barrier: 0,
                 epoch: 0,
+                drilled: 0,
                 database,
                 may_diverge: false,
             },
@@ -107,6 +113,7 @@ impl Host {
             drift,
             now: Duration::from_secs(1000),
             asked: None,
+            drill: None,
             releases: None,
         }
     }
@@ -162,6 +169,7 @@ impl Host {
         self.end_workload();
         self.guard = None;
         self.asked = None;
+        self.drill = None;
         self.releases = None;
     }
 
@@ -244,6 +252,7 @@ impl Host {
     /// primary that it is to follow, if it can be reached.
     pub(super) fn obey(&mut self, source: Option<(u64, &Database)>, keeps_up: bool) {
         self.obeyed = self.disk.duty.0;
+        self.practise();
         let may_run = self
             .guard
             .as_ref()

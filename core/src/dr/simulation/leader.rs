@@ -9,6 +9,7 @@ use super::super::notes::has_it;
 use super::super::position::Position;
 use super::super::record::PlanRecord;
 use super::super::sight::{CopyRole, CopySight, LeaseSight, Sight};
+use super::drills::{all_but_drills, is_of_a_drill};
 use super::host::TICK;
 use super::world::{COPIES, VOTERS, World, cluster, lease_name, node};
 use crate::lease::Lease;
@@ -63,6 +64,7 @@ impl World {
                     self.election = ELECTION_TICKS;
                     self.book.begin(self.term, self.now(), self.revision);
                     self.heard.clear();
+                    self.drill_told = None;
                     self.in_effect = None;
                     self.renewed = self.tick;
                     self.step_since = self.tick;
@@ -86,6 +88,7 @@ impl World {
             let wanted = duty(&self.terms, &self.record, &cluster(number));
             let revision = self.revision;
             self.hosts[number].hear(revision, wanted);
+            self.drill_at(number);
             if let Some(epoch) = self.hosts[number].releases.take()
                 && let Some(lease) = self
                     .lease
@@ -142,6 +145,10 @@ impl World {
         })
     }
 
+    pub(super) fn now_unix_s(&self) -> u64 {
+        BEGAN_UNIX_S + u64::from(self.tick / 10)
+    }
+
     pub(super) fn sight(&mut self) -> Sight {
         let (name, now) = (lease_name(), self.now());
         let lease = match &self.lease {
@@ -172,7 +179,8 @@ impl World {
             is_heard: self.is_primary_heard(),
             fenced_outside: self.fenced_outside,
             redirected: true,
-            now_unix_s: BEGAN_UNIX_S + u64::from(self.tick / 10),
+            drill: self.drill_told.clone(),
+            now_unix_s: self.now_unix_s(),
             step_for: TICK * (self.tick - self.step_since),
             quorum_trouble: self.quorum_trouble.clone(),
         }
@@ -217,8 +225,12 @@ impl World {
                 .map(|run| (run.phase, run.last_position))
         };
         let before = step(&self.record);
-        let now_unix_s = BEGAN_UNIX_S + u64::from(self.tick / 10);
+        let former = is_of_a_drill(change).then(|| all_but_drills(&self.record));
+        let now_unix_s = self.now_unix_s();
         self.record.apply(change, (self.revision, now_unix_s));
+        if let Some(former) = former {
+            assert_eq!(former, all_but_drills(&self.record), "{}", self.story());
+        }
         if step(&self.record) != before {
             self.step_since = self.tick;
         }

@@ -5,6 +5,7 @@
 //! reaches its leader, and it has one while somebody reaches a majority of the voters. What a seed
 //! does is printed when it fails.
 
+mod drills;
 mod host;
 mod leader;
 mod scenarios;

@@ -70,6 +70,11 @@ fn obey(world: &mut World, words: &[&str]) {
                 terms.fenced_outside.insert(site);
             });
         }
+        ["drill-schedule", rest @ ..] => {
+            let schedule = rest.join(" ").parse().unwrap();
+            world.declare(|terms| terms.drill.schedule = Some(schedule));
+            world.record.drilled_unix_s = world.now_unix_s();
+        }
         ["too-few-voters", rest @ ..] => world.quorum_trouble = Some(rest.join(" ")),
         ["run", seconds] => {
             let seconds: u32 = seconds.trim_end_matches('s').parse().unwrap();
@@ -141,6 +146,10 @@ fn ask(world: &mut World, words: &[&str]) {
         ["failover", to] => Ask::Failover {
             to: Some(to.parse().unwrap()),
             allows_data_loss: false,
+        },
+        ["drill"] => Ask::Drill { on: None },
+        ["drill", on] => Ask::Drill {
+            on: Some(on.parse().unwrap()),
         },
         ["pause"] => Ask::Pause,
         ["resume"] => Ask::Resume,

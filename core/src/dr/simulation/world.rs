@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::super::drill::{DrillSight, DrillTerms};
 use super::super::position::Position;
 use super::super::record::PlanRecord;
 use super::super::sight::{CopyRole, CopySight, Terms};
@@ -36,6 +37,8 @@ pub(super) struct World {
     pub(super) quorum_trouble: Option<String>,
     /// Whether the primary's site was fenced from outside in this run.
     pub(super) fenced_outside: bool,
+    /// What was told last of a drill.
+    pub(super) drill_told: Option<DrillSight>,
     pub(super) terms: Terms,
     pub(super) hosts: Vec<Host>,
     /// Witnesses that are up.
@@ -138,6 +141,10 @@ impl World {
                 lag_bytes_max: 1000,
                 mode: terms.mode,
                 in_sync_min: 1,
+                drill: DrillTerms {
+                    schedule: None,
+                    timeout: Duration::from_secs(120),
+                },
                 fenced_outside: BTreeSet::new(),
             },
             hosts,
@@ -164,6 +171,7 @@ impl World {
             stalled: BTreeSet::new(),
             quorum_trouble: None,
             fenced_outside: false,
+            drill_told: None,
             random,
         }
     }
@@ -267,7 +275,12 @@ impl World {
     /// A minute of peace, then five of faults.
     pub(super) fn suffer(&mut self) {
         self.run_for_ticks(200);
-        for _ in 0..1500 {
+        self.suffer_for_ticks(1500);
+    }
+
+    /// So many ticks of faults.
+    pub(super) fn suffer_for_ticks(&mut self, ticks: u32) {
+        for _ in 0..ticks {
             if self.random.below(40) == 0 {
                 self.fault();
             }
