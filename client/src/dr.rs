@@ -54,6 +54,7 @@ impl Client {
             plan: plan.map(ToString::to_string).unwrap_or_default(),
             after_version,
             wait_ms: u32::try_from(wait.as_millis()).unwrap_or(u32::MAX),
+            with_reports: false,
         };
         self.repeat_long(wait, |mut api| {
             let request = request.clone();
@@ -62,16 +63,37 @@ impl Client {
         .await
     }
 
-    /// Tells what a copy of the caller's is, and of which revision what it knows of its plan is. Yields
+    /// How one plan is now, with what nodes said of its drills.
+    pub async fn plan_with_reports(
+        &self,
+        plan: &PlanName,
+    ) -> Result<Option<proto::PlanStatus>, ClientError> {
+        let request = proto::PlanStatusRequest {
+            plan: plan.to_string(),
+            with_reports: true,
+            ..Default::default()
+        };
+        let answer = self
+            .repeat(|mut api| {
+                let request = request.clone();
+                async move { api.plan_status(request).await }
+            })
+            .await?;
+        Ok(answer.plans.into_iter().next())
+    }
+
+    /// Tells what a copy of the caller's is and what of a drill beside it, and of which revision what it knows of its plan is. Yields
     /// what all of its copies have to be, if that is newer. Never repeated: the next one says more.
     pub async fn report_copy(
         &self,
         status: proto::CopyStatus,
+        drill: Option<proto::DrillStatus>,
         heard_revision: u64,
     ) -> Result<Option<proto::CopyPlans>, ClientError> {
         let request = proto::ReportCopyRequest {
             status: Some(status),
             heard_revision,
+            drill,
         };
         self.once_elsewhere(|mut api| async move { api.report_copy(request).await })
             .await

@@ -15,6 +15,7 @@ mod connect;
 pub mod convert;
 pub mod credentials;
 mod dr;
+pub mod drill_run;
 pub mod environment;
 pub mod error;
 pub mod fingerprint;

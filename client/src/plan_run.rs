@@ -16,9 +16,9 @@ use crate::proto;
 use hanse_core::admission::RefusalKind;
 
 /// The longest that one look waits for news.
-const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
 /// The pause after a look that failed.
-const PAUSE: Duration = Duration::from_millis(250);
+pub(crate) const PAUSE: Duration = Duration::from_millis(250);
 /// So often a plan that is declared is looked for.
 const LOOKS_MAX: usize = 40;
 
@@ -127,7 +127,7 @@ impl Client {
     }
 
     /// Refuses to go on with a plan that is not declared.
-    async fn expect_plan(&self, plan: &PlanName) -> Result<(), ClientError> {
+    pub(crate) async fn expect_plan(&self, plan: &PlanName) -> Result<(), ClientError> {
         match self.get(&ObjectRef::DrPlan(plan.clone())).await {
             // Whoever can't be asked says nothing of it.
             Ok(Some(_)) => Ok(()),
@@ -197,7 +197,7 @@ fn way(from: &str, to: &str) -> String {
 }
 
 /// The one plan that was asked for, if it is told of.
-fn of(plan: &PlanName, answer: proto::PlanStatusResponse) -> Option<proto::PlanStatus> {
+pub(crate) fn of(plan: &PlanName, answer: proto::PlanStatusResponse) -> Option<proto::PlanStatus> {
     let mut plans = answer.plans.into_iter();
     plans.find(|status| status.plan == plan.as_str())
 }

@@ -17,6 +17,7 @@ use crate::declared::{
 };
 use crate::dr_backup::BackupModel;
 use crate::dr_convergence;
+use crate::dr_drill::DrillPolicyModel;
 use crate::dr_fencing::{self, FencingModel};
 use crate::dr_parts::{PredictionModel, ReplicationOverride, TimingsModel};
 use crate::dr_redirect::{self, DnsModel, HookModel, Route53Model};
@@ -104,6 +105,9 @@ pub(crate) struct DrPlanModel {
     /// From what the workload can be restored as it was at any time.
     #[attribute(optional)]
     pub(crate) backup: Attr<BackupModel>,
+    /// How the plan is proved before it is needed.
+    #[attribute(optional)]
+    pub(crate) drill: Attr<DrillPolicyModel>,
     /// What an apply waits for: `proved` (a primary takes writes and every standby follows) or
     /// `accepted` (committed).
     #[attribute(optional, computed, default = "proved", validate = wait_for)]
@@ -164,6 +168,8 @@ impl Declared for DrPlanModel {
         let dns = dns.map(|dns| dns.to_wire(unknowns));
         let route53 = unknowns.optional(at("route53"), &self.route53);
         let route53 = route53.map(|zone| zone.to_wire(unknowns));
+        let drill = unknowns.optional(at("drill"), &self.drill);
+        let drill = drill.map(|drill| drill.to_wire(unknowns));
         let hooks = unknowns.optional(at("hooks"), &self.hooks);
         let hooks = hooks.map(|hooks| {
             let each = hooks.iter();
@@ -199,6 +205,7 @@ impl Declared for DrPlanModel {
             route53,
             hooks: hooks.unwrap_or_default(),
             backup,
+            drill,
         };
         // What is found at one attribute and rests on others as well.
         for (path, others) in [
@@ -210,6 +217,7 @@ impl Declared for DrPlanModel {
             ("rpo", &["timings", "preset", "replication", "workload"]),
             ("replication", &["standbys", "workload"]),
             ("nodes", &["home", "standbys"]),
+            ("drill", &["workload"]),
             (
                 "automatic_failover",
                 &["home", "standbys", "workload", "fencing"],
@@ -274,6 +282,7 @@ impl Declared for DrPlanModel {
                 false => Attr::Known(hooks),
             },
             backup: Attr::from(wire.backup.map(BackupModel::from)),
+            drill: Attr::from(wire.drill.map(DrillPolicyModel::from)),
             wait_for: Attr::from("proved"),
             active_cluster: Attr::Null,
             fence_epoch: Attr::Null,

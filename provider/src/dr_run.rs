@@ -282,7 +282,7 @@ async fn waits_for(session: &Session, plan: &PlanName) -> Option<String> {
     Some(status.waits_for).filter(|why| !why.is_empty())
 }
 
-fn plan_name(text: &str) -> Result<PlanName, Diagnostics> {
+pub(crate) fn plan_name(text: &str) -> Result<PlanName, Diagnostics> {
     let name = text.parse::<PlanName>();
     name.map_err(|error| wrong("plan", "No name of a DR plan", error.to_string()))
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use hanse_client::drill_run::describe_running;
 use hanse_client::proto;
 use hanse_core::name::PlanName;
 use terraform_plugin::{Attr, Cx, DataSource, DeferReason, Diagnostics, Model, async_trait};
@@ -9,6 +10,7 @@ use terraform_plugin::{Attr, Cx, DataSource, DeferReason, Diagnostics, Model, as
 use crate::declared::non_empty;
 use crate::diagnostics::of_error;
 use crate::dr_backup::BackupStatusModel;
+use crate::dr_drill::PastDrillModel;
 use crate::dr_parts::PredictionModel;
 use crate::lookup::{expect_federation, texts, wrong};
 use crate::session::Session;
@@ -78,6 +80,15 @@ pub(crate) struct DrStatusModel {
     /// How long a failover takes at most when the primary's host dies.
     #[attribute(computed)]
     pub(crate) predicted: Attr<PredictionModel>,
+    /// The latest drill that ended; null: none was held yet.
+    #[attribute(computed)]
+    pub(crate) last_drill: Attr<PastDrillModel>,
+    /// How far the drill is that is under way, in words; null: none is.
+    #[attribute(computed)]
+    pub(crate) drill_progress: Attr<String>,
+    /// When the next drill begins by itself, in seconds since 1970; null: only if somebody asks.
+    #[attribute(computed)]
+    pub(crate) next_drill_unix_s: Attr<u64>,
 }
 
 /// A run that is under way.
@@ -222,6 +233,9 @@ pub(crate) async fn look(
 
 impl DrStatusModel {
     fn with(self, status: proto::PlanStatus) -> Self {
+        let last_drill = PastDrillModel::latest(&status);
+        let drill_progress = status.drill.as_ref();
+        let drill_progress = drill_progress.map(|drill| describe_running(&status.plan, drill));
         let copies = status.copies.into_iter();
         let copies = copies.map(|copy| (copy.member_cluster.clone(), CopyModel::from(copy)));
         let set = status.set.filter(|set| set.needed > 0);
@@ -249,6 +263,9 @@ impl DrStatusModel {
             automatic_failover: Attr::Known(status.automatic_failover),
             accepts_pause_risk: Attr::Known(status.accepts_pause_risk),
             predicted: Attr::from(status.predicted.map(PredictionModel::from)),
+            last_drill,
+            drill_progress: Attr::from(drill_progress),
+            next_drill_unix_s: Attr::from(status.next_drill_unix_s),
         }
     }
 }

@@ -11,6 +11,7 @@ mod declared;
 mod diagnostics;
 mod dr_backup;
 mod dr_convergence;
+mod dr_drill;
 mod dr_fencing;
 mod dr_parts;
 mod dr_plan;

@@ -9,6 +9,7 @@ use terraform_plugin::{
 
 use crate::capacity::CapacityModel;
 use crate::declaration::Declaration;
+use crate::dr_drill::Drill;
 use crate::dr_plan::DrPlanModel;
 use crate::dr_run::{FailbackModel, FailoverModel, RunAction, SwitchoverModel};
 use crate::dr_status::DrStatus;
@@ -70,6 +71,7 @@ impl Provider for Hanse {
             .action(RunAction::<SwitchoverModel>::new())
             .action(RunAction::<FailoverModel>::new())
             .action(RunAction::<FailbackModel>::new())
+            .action(Drill)
             .ephemeral_resource(JoinToken)
             .ephemeral_resource(UserCredentials)
             .function(CidrsOverlap)

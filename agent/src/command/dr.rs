@@ -10,6 +10,7 @@ use hanse_core::name::{NodeName, PlanName};
 
 use super::connection::Connection;
 use super::dr_restore::{Backups, Restore};
+use super::drill::Records;
 use super::run_plan::Asking;
 use super::{dr_view, output};
 
@@ -17,6 +18,7 @@ const EXAMPLES: &str = "\
 Examples:
   hanse dr
   hanse dr orders --watch
+  hanse dr records orders
   hanse dr backups orders
   hanse dr restore orders --into /srv/orders-restored --at 2026-03-01T14:59:00Z
   hanse dr confirm-fenced orders --holder lubeck-1";
@@ -62,6 +64,8 @@ enum DrCommand {
     Backups(Backups),
     /// Restores a plan's workload into a folder, as it was at a time
     Restore(Restore),
+    /// Shows the records of a plan's drills
+    Records(Records),
 }
 
 /// Says that a node which may be primary can't write.
@@ -87,6 +91,7 @@ impl Dr {
                 let done = format!("`{}` counts as fenced, by your word", word.holder);
                 return word.asking.once(&word.plan, ask, &done).await;
             }
+            Some(DrCommand::Records(records)) => return records.run().await,
             Some(DrCommand::Backups(backups)) => return backups.run().await,
             Some(DrCommand::Restore(restore)) => return restore.run().await,
             None => {}

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use comfy_table::{Cell, Color};
+use hanse_client::drill_run::{describe_drill, describe_running};
 use hanse_client::plan_run::describe_run;
 use hanse_client::proto;
 use serde_json::{Value, json};
 
 use super::run_plan::past_to_json;
-use super::{dr_backup_view, output};
+use super::{dr_backup_view, drill as drills, output};
 
 const HEADING: [&str; 6] = [
     "PLAN",
@@ -164,6 +165,13 @@ fn remarks(status: &proto::PlanStatus) -> Vec<String> {
                 .flat_map(|it| dr_backup_view::remarks(plan, &copy.node, it)),
         );
     }
+    if let Some(drill) = &status.drill {
+        lines.push(format!("  {}", describe_running(plan, drill)));
+    }
+    // Whoever relies on a plan is to know that it proved to be none.
+    if let Some(past) = status.drills.last().filter(|past| past.outcome == "failed") {
+        lines.push(format!("! {}", describe_drill(plan, past)));
+    }
     if status.automatic_failover && status.accepts_pause_risk {
         lines.push(format!(
             "! {plan}: a machine that was paused may write for a moment when it goes on \
@@ -193,6 +201,7 @@ fn details(status: &proto::PlanStatus) -> Vec<String> {
         format!(", at most {total:?} when the primary's host dies")
     });
     lines.push(format!("  Failover: {failover}{predicted}"));
+    lines.push(drill(status));
     if status.fence_epoch > 0 {
         let silent = status.lease_silent_for_ms;
         let silent = silent.map_or_else(String::new, |silent_ms| {
@@ -224,6 +233,27 @@ fn details(status: &proto::PlanStatus) -> Vec<String> {
     let backups = told.filter_map(|told| told.backup.as_ref());
     lines.extend(backups.map(dr_backup_view::line));
     lines
+}
+
+/// The last drill, its age and what it found.
+fn drill(status: &proto::PlanStatus) -> String {
+    let next = status
+        .next_drill_unix_s
+        .map(|at| at.saturating_sub(status.now_unix_s));
+    let next = next.map_or_else(
+        || "; the next when somebody asks".to_owned(),
+        |after_s| match output::age(after_s.saturating_mul(1000)).as_str() {
+            "now" => "; the next is due".to_owned(),
+            age => format!("; the next in {age}"),
+        },
+    );
+    let Some(past) = status.drills.last() else {
+        return format!("  Last drill: never{next}");
+    };
+    let age_s = status.now_unix_s.saturating_sub(past.ended_unix_s);
+    let age = output::age(age_s.saturating_mul(1000));
+    let said = describe_drill(&status.plan, past);
+    format!("  Last drill ({age} old): {said}{next}")
 }
 
 /// For programs.
@@ -264,6 +294,20 @@ fn one_to_json(status: &proto::PlanStatus) -> Value {
         "replication": status.replication,
         "automatic_failover": status.automatic_failover,
         "accepts_pause_risk": status.accepts_pause_risk,
+        "drill": status.drill.as_ref().map(|drill| json!({
+            "number": drill.number,
+            "member_cluster": drill.member_cluster,
+            "node": drill.node,
+            "began_unix_s": drill.began_unix_s,
+            "reason": drill.reason,
+            "progress": drill.progress,
+        })),
+        "last_drill": status.drills.last().map(drills::past_to_json),
+        "last_drill_age_s": status
+            .drills
+            .last()
+            .map(|past| status.now_unix_s.saturating_sub(past.ended_unix_s)),
+        "next_drill_unix_s": status.next_drill_unix_s,
         "predicted": status.predicted.as_ref().map(|part| json!({
             "detection_ms": part.detection_ms,
             "fencing_ms": part.fencing_ms,

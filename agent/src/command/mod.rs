@@ -13,6 +13,7 @@ pub mod dr;
 mod dr_backup_view;
 mod dr_restore;
 mod dr_view;
+pub mod drill;
 pub mod events;
 pub mod guard;
 pub mod join;
@@ -106,6 +107,8 @@ enum Command {
     Failover(run_plan::Failover),
     /// Moves a DR plan's primary home in good order
     Failback(run_plan::Failback),
+    /// Proves a DR plan: promotes an isolated copy of a standby, and verifies it
+    Drill(drill::Drill),
     /// Lets nothing happen to a DR plan by itself
     Pause(run_plan::Pause),
     /// Lets things happen to a DR plan by themselves again
@@ -125,6 +128,12 @@ enum Command {
     /// Becomes the workload; the keeper starts it
     #[command(hide = true)]
     GuardStage,
+    /// Keeps the place of a drill; the agent starts it
+    #[command(hide = true)]
+    DrillCage(drill::Cage),
+    /// Becomes the first process of a drill's place; its keeper starts it
+    #[command(hide = true)]
+    DrillFirst,
     /// Becomes the WireGuard daemon of an interface; the agent starts it
     #[command(hide = true)]
     WireguardDaemon(wireguard_daemon::WireguardDaemon),
@@ -137,6 +146,8 @@ impl Arguments {
             // Before there are threads: it enters a namespace of its own.
             Command::WireguardDaemon(command) => command.run(),
             Command::GuardKeeper(command) => command.run(),
+            Command::DrillCage(command) => return Ok(command.run()),
+            Command::DrillFirst => return Ok(hanse_workload::run_first()),
             Command::GuardStage => guard::become_workload(),
             Command::Guard(command) => return command.run(),
             Command::Agent(command) => command.start(runtime()?),
@@ -158,6 +169,7 @@ impl Arguments {
             Command::Switchover(command) => asynchronously(command.run()),
             Command::Failover(command) => asynchronously(command.run()),
             Command::Failback(command) => asynchronously(command.run()),
+            Command::Drill(command) => asynchronously(command.run()),
             Command::Pause(command) => asynchronously(command.run()),
             Command::Resume(command) => asynchronously(command.run()),
             Command::Events(command) => asynchronously(command.run()),
@@ -196,6 +208,8 @@ mod tests {
             "hanse dr",
             "hanse dr orders --watch --json",
             "hanse dr confirm-fenced orders --holder lubeck-1",
+            "hanse dr records orders --json",
+            "hanse drill orders --on hamburg",
         ] {
             let read = Arguments::try_parse_from(line.split(' '));
             assert!(read.is_ok(), "{line}: {read:?}");

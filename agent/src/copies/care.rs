@@ -11,13 +11,13 @@ use hanse_core::dr::duty::CopyPlan;
 use hanse_core::name::PlanName;
 use hanse_core::object::dr_plan::Workload;
 use hanse_guard::{Order, Process, Status};
-use hanse_workload::{Guard, GuardError, Setup, Steward};
+use hanse_workload::{Driller, Guard, GuardError, Setup, Steward};
 use tokio::process::Command;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::{reporter, unit};
+use super::{drills, reporter, unit};
 use crate::data::DataFolder;
 use crate::follower::Lines;
 
@@ -84,12 +84,19 @@ impl Care {
         let guard = Arc::new(hanse_guard::Client::new(&place));
         let setup = setup(place, &plan, &copy.1);
         let (plans, told) = watch::channel(Some(copy));
+        let (driller, news_of_drills) = Driller::new(setup.clone(), cage(), told.clone());
         let (steward, reports) = Steward::new(setup.clone(), Arc::new(Socket(guard.clone())), told);
         let mut tasks = JoinSet::new();
         tasks.spawn(mind(folder.path().to_owned(), plan.clone(), guard.status()));
         tasks.spawn(steward.run());
-        let told = plans.subscribe();
-        tasks.spawn(reporter::run(plan.clone(), told, reports, lines, news));
+        tasks.spawn(driller.run());
+        let signer = drills::Signer::new(folder.clone());
+        let told = reporter::Told {
+            plans: plans.subscribe(),
+            reports,
+            drills: news_of_drills,
+        };
+        tasks.spawn(reporter::run(plan.clone(), told, signer, (lines, news)));
         Self {
             plan,
             plans,
@@ -208,6 +215,11 @@ fn runs(status: &Status) -> bool {
         Process::Running { .. } | Process::Stopping => true,
         Process::Stopped { .. } | Process::GaveUp { .. } => false,
     }
+}
+
+/// What keeps the place of a drill: this program.
+fn cage() -> Vec<String> {
+    vec!["/proc/self/exe".to_owned(), "drill-cage".to_owned()]
 }
 
 /// Where the copy's things are. What the server itself has to read lies beside its data, where its

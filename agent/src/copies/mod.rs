@@ -4,6 +4,7 @@
 //! What runs outlives the agent: its guard is a process of its own, which renews the lease by itself.
 
 mod care;
+mod drills;
 mod reporter;
 mod told;
 mod unit;

@@ -9,10 +9,11 @@ use hanse_client::{convert, proto};
 use hanse_core::dr::duty::CopyPlan;
 use hanse_core::dr::sight::CopySight;
 use hanse_core::name::PlanName;
-use hanse_workload::CopyReport;
+use hanse_workload::{CopyReport, DrillNews};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 
+use super::drills::Signer;
 use crate::follower::Lines;
 
 /// How long one report may take at least and at most.
@@ -21,14 +22,25 @@ const TIMEOUT_MAX: Duration = Duration::from_secs(5);
 /// How soon a report that failed is made again.
 const RETRY: Duration = Duration::from_millis(100);
 
+/// What there is to report.
+pub(super) struct Told {
+    pub(super) plans: watch::Receiver<Option<(u64, CopyPlan)>>,
+    pub(super) reports: watch::Receiver<CopyReport>,
+    pub(super) drills: watch::Receiver<Option<DrillNews>>,
+}
+
 /// Reports for as long as there is somebody who keeps the copy.
 pub(super) async fn run(
     plan: PlanName,
-    mut plans: watch::Receiver<Option<(u64, CopyPlan)>>,
-    mut reports: watch::Receiver<CopyReport>,
-    lines: Arc<Lines>,
-    news: mpsc::Sender<proto::CopyPlans>,
+    told: Told,
+    mut signer: Signer,
+    (lines, news): (Arc<Lines>, mpsc::Sender<proto::CopyPlans>),
 ) {
+    let Told {
+        mut plans,
+        mut reports,
+        mut drills,
+    } = told;
     loop {
         let report = reports.borrow_and_update().clone();
         let (heard_revision, interval) = match &*plans.borrow_and_update() {
@@ -38,9 +50,11 @@ pub(super) async fn run(
         let progress = report.progress.as_deref();
         let mut status = convert::copy_status_to_proto(&plan, &sight(&report), progress);
         status.backup = report.backup.as_ref().map(convert::backup_status_to_proto);
+        let drill = drills.borrow_and_update().clone();
+        let drill = drill.map(|news| signer.tell(&news));
         let asked = lines.ask(|federation| {
-            let status = status.clone();
-            async move { federation.report_copy(status, heard_revision).await }
+            let (status, drill) = (status.clone(), drill.clone());
+            async move { federation.report_copy(status, drill, heard_revision).await }
         });
         let patience = interval.clamp(TIMEOUT_MIN, TIMEOUT_MAX);
         let mut pause = interval;
@@ -62,6 +76,9 @@ pub(super) async fn run(
         }
         tokio::select! {
             changed = reports.changed() => if changed.is_err() {
+                return;
+            },
+            changed = drills.changed() => if changed.is_err() {
                 return;
             },
             changed = plans.changed() => if changed.is_err() {

@@ -134,6 +134,7 @@ mod tests {
             places: BTreeMap::new(),
             service: None,
             watchdog: false,
+            drill: None,
             key: Some([7; 32].into()),
             backup: Some(CopyBackup {
                 declared: Backup {

@@ -4,6 +4,7 @@
 
 pub mod authority;
 pub mod backup;
+pub mod drill;
 pub mod keyring;
 pub mod node;
 pub mod sealing;

@@ -107,6 +107,7 @@ impl Bind {
             service_address: None,
             dns: Some(dns),
             route53: None,
+            drill: None,
             hooks: Default::default(),
             backup: None,
         }
@@ -239,11 +240,13 @@ async fn a_wrong_key_is_known_before_it_is_needed_and_the_right_one_leads_client
         epoch,
         ..Default::default()
     };
-    node.report_copy(report("stopped", 0), 0).await.unwrap();
+    node.report_copy(report("stopped", 0), None, 0)
+        .await
+        .unwrap();
     let promoted = until(&admin, |status| status.fence_epoch > 0).await;
     assert_eq!(bind.leads_to().await, Vec::<String>::new());
     let report = report("primary", promoted.fence_epoch);
-    node.report_copy(report, 0).await.unwrap();
+    node.report_copy(report, None, 0).await.unwrap();
     let led = until(&admin, |status| status.past.is_some()).await;
     assert_eq!(led.redirects[0].leads_to, "192.0.2.1");
     assert_eq!(bind.leads_to().await, ["192.0.2.1"]);

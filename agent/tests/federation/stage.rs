@@ -206,6 +206,7 @@ impl Stage {
                 let message = proto::ReportCopyRequest {
                     status: Some(status),
                     heard_revision: 0,
+                    drill: None,
                 };
                 one(Call::ReportCopy, message.encode_to_vec())
             }

@@ -1,13 +1,15 @@
 //! What users' own programs keep. `docs/command-workload.md` says what is asked of them.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use hanse_core::dr::duty::CopyPlan;
+use hanse_core::dr::duty::{CopyPlan, DrillOrder};
 use hanse_core::object::dr_plan::{Call, Commands, Workload};
 
-use crate::call::of_plan;
-use crate::plain::{Received, Situation, Works, Writer, user};
+use crate::call::{Calling, of_plan};
+use crate::drill::{Cage, Findings};
+use crate::memory::Kept;
+use crate::plain::{Memory, Received, Situation, Works, Writer, user};
 use crate::setup::Setup;
 use crate::trouble::Trouble;
 use crate::user::User;
@@ -121,6 +123,54 @@ impl Programs {
         let calling = of_plan(what, call, &self.user, at.environment());
         calling.call().await.map(|_| ())
     }
+}
+
+/// Holds a drill: no copy is made, and the user's own programs say whether this one is whole.
+pub(crate) async fn practise(
+    setup: &Setup,
+    cage: &Cage,
+    (order, plan, commands): (&DrillOrder, &CopyPlan, &Commands),
+    findings: &mut Findings,
+) -> Result<(), Trouble> {
+    let user = user(&commands.user)?;
+    let memory = Kept::open(&setup.memory, &plan.plan, Memory::new)?;
+    let memory = memory.get();
+    let mut environment = Situation { plan, memory }.environment();
+    environment.insert("HANSE_DRILL".to_owned(), order.number.to_string());
+    let verify = commands.verify.as_ref();
+    let verify = verify.map(|verify| (verify.command.clone(), verify.timeout.value()));
+    let own = Some((order.command.clone(), order.timeout)).filter(|(own, _)| !own.is_empty());
+    if verify.is_none() && own.is_none() {
+        return Err(Trouble(
+            "nothing says whether this copy is whole: declare workload.command.verify or drill.command"
+                .to_owned(),
+        ));
+    }
+    let as_user = [
+        "setpriv".to_owned(),
+        "--no-new-privs".to_owned(),
+        format!("--reuid={}", user.id),
+        format!("--regid={}", user.group_id),
+        "--init-groups".to_owned(),
+        "--".to_owned(),
+    ];
+    for (program, limit) in [verify, own].into_iter().flatten() {
+        let name = program.first().cloned().unwrap_or_default();
+        findings.say(&format!("{name} verifies this copy"));
+        let since = Instant::now();
+        let command = [&cage.starter()[..], &as_user, &program].concat();
+        let calling = Calling {
+            what: "have this copy verified",
+            command: &command,
+            limit,
+            user: None,
+            environment: environment.clone(),
+            folder: None,
+            install: None,
+        };
+        findings.checked(&name, since, calling.call().await.map(|_| ()));
+    }
+    Ok(())
 }
 
 /// The position that was printed, or what was printed instead.

@@ -9,6 +9,7 @@
 mod call;
 mod command;
 mod directory;
+mod drill;
 mod environment;
 mod file;
 mod keeper;
@@ -25,6 +26,7 @@ mod trouble;
 mod user;
 mod watch;
 
+pub use drill::{DrillNews, Driller, run_cage, run_first};
 pub use plain::BeaconWatch;
 pub use postgresql::backup::{Kind, Made, Restored, Restoring, backups, restore};
 pub use postgresql::{PostgresqlWatch, withdraw};

@@ -14,6 +14,7 @@ use hanse_core::name::{NodeName, PlanName};
 use super::collector::Collector;
 use super::dr_backup;
 use super::dr_plan::{read_timings, timings_to_proto};
+use super::drill;
 use super::workload::{read_workload, workload_to_proto};
 use crate::proto::{self, duty};
 
@@ -45,6 +46,7 @@ pub fn copy_plan_to_proto(revision: u64, plan: &CopyPlan) -> proto::CopyPlan {
             .map_or_else(Vec::new, |key| key.as_bytes().to_vec()),
         watchdog: plan.watchdog,
         backup: plan.backup.as_ref().map(dr_backup::copy_backup_to_proto),
+        drill: plan.drill.as_ref().map(drill::order_to_proto),
     }
 }
 
@@ -67,6 +69,10 @@ pub fn copy_plan_from_proto(plan: &proto::CopyPlan) -> Result<(u64, CopyPlan), V
         Some(service) => read_service(&mut collector, service).map(Some),
     };
     let backup = dr_backup::read_copy_backup(&mut collector, plan.backup.as_ref());
+    let drill = match &plan.drill {
+        None => Some(None),
+        Some(order) => drill::read_order(&mut collector, order).map(Some),
+    };
     let key = match plan.key.as_slice() {
         [] => Some(None),
         bytes => match <[u8; 32]>::try_from(bytes) {
@@ -89,6 +95,7 @@ pub fn copy_plan_from_proto(plan: &proto::CopyPlan) -> Result<(u64, CopyPlan), V
             places: places?,
             service: service?,
             watchdog: plan.watchdog,
+            drill: drill?,
             key: key?,
             backup: backup?,
         };

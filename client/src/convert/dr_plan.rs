@@ -10,6 +10,7 @@ use hanse_core::object::dr_plan::{Failback, LAG_MAX_DEFAULT};
 use hanse_core::object::federation::ReplicationPolicy;
 
 use super::collector::Collector;
+use super::drill;
 use super::workload::{read_workload, workload_to_proto};
 use super::{dr_backup, dr_fencing, dr_redirect};
 use crate::proto;
@@ -56,6 +57,7 @@ pub fn dr_plan_to_proto(plan: &DrPlan) -> proto::DrPlan {
         route53: plan.route53.as_ref().map(dr_redirect::route53_to_proto),
         hooks: dr_redirect::hooks_to_proto(&plan.hooks),
         backup: plan.backup.as_ref().map(dr_backup::backup_to_proto),
+        drill: plan.drill.as_ref().map(drill::policy_to_proto),
     }
 }
 
@@ -117,6 +119,10 @@ pub(super) fn read(collector: &mut Collector, plan: &proto::DrPlan) -> Option<Dr
     let route53 = dr_redirect::read_route53(collector, plan.route53.as_ref());
     let hooks = dr_redirect::read_hooks(collector, &plan.hooks);
     let backup = dr_backup::read_backup(collector, Path::of("backup"), plan.backup.as_ref());
+    let drill = match &plan.drill {
+        None => Some(None),
+        Some(drill) => drill::read_policy(collector, drill).map(Some),
+    };
     Some(DrPlan {
         federation: federation?,
         name: name?,
@@ -139,6 +145,7 @@ pub(super) fn read(collector: &mut Collector, plan: &proto::DrPlan) -> Option<Dr
         route53: route53?,
         hooks: hooks?,
         backup: backup?,
+        drill: drill?,
     })
 }
 

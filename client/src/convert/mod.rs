@@ -11,6 +11,7 @@ pub mod dr_backup;
 mod dr_fencing;
 pub mod dr_plan;
 pub mod dr_redirect;
+pub mod drill;
 pub mod federation;
 pub mod finding;
 pub mod inventory;
@@ -27,6 +28,7 @@ pub use copy::{
     position_to_proto, sync_set_to_proto,
 };
 pub use dr_backup::{backup_status_from_proto, backup_status_to_proto};
+pub use drill::{signed_report_from_proto, signed_report_to_proto};
 pub use finding::{finding_from_proto, finding_to_proto};
 pub use inventory::{inventory_from_proto, node_to_proto, retired_addresses, snapshot_objects};
 pub use object::{

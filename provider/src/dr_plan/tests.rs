@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::declared::model;
+use crate::dr_drill::DrillCheckModel;
 use crate::dr_fencing::{Ec2Model, ProxmoxModel};
 use crate::dr_workload::{CallModel, CommandsModel, DirectoryModel, PostgresqlModel};
 
@@ -38,6 +39,7 @@ fn planned(config: impl FnOnce(&mut DrPlanModel)) -> DrPlanModel {
         route53: Attr::Null,
         hooks: Attr::Null,
         backup: Attr::Null,
+        drill: Attr::Null,
         wait_for: Attr::from("proved"),
         active_cluster: Attr::Unknown,
         fence_epoch: Attr::Unknown,
@@ -156,6 +158,16 @@ fn everything(model: &mut DrPlanModel) {
         events: Attr::Known(events.collect()),
     };
     model.hooks = Attr::Known([("pager".to_owned(), hook)].into());
+    model.drill = Attr::Known(DrillPolicyModel {
+        schedule: Attr::from("30 3 * * 0"),
+        checks: Attr::Known(vec![DrillCheckModel {
+            name: Attr::from("orders"),
+            sql: Attr::from("select count(*) > 0 from orders"),
+            database: Attr::from("shop"),
+        }]),
+        command: known_list(vec!["/usr/local/bin/verify".into()]),
+        timeout: Attr::from("2h"),
+    });
 }
 
 #[test]

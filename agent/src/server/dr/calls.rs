@@ -22,6 +22,7 @@ use super::super::caller::Caller;
 use super::super::enroll::calling_node;
 use super::super::voter::{Voter, failed, invalid};
 use super::conductor::glance;
+use super::drills;
 use crate::preshared::PresharedKeys;
 
 /// The longest sentence that is kept of a copy, in characters.
@@ -41,6 +42,8 @@ pub(in super::super) fn report(
     let state = voter.replica.read();
     // What is told of a copy that the node does not have (any more) is nobody's.
     if let Some(cluster) = cluster_of(&state, &plan, &node) {
+        let drill = request.drill;
+        let drill = drill.map(|told| drills::sight(&state, (&plan, &node), told));
         let now = voter.desk.now();
         let mut memory = voter.desk.lock();
         let key = (plan.clone(), cluster.clone());
@@ -55,6 +58,7 @@ pub(in super::super) fn report(
             Some(backup) => memory.backups.insert(key, read_backup(backup)),
         };
         memory.lookout.heard(&plan, (&cluster, &node), copy, now);
+        memory.lookout.drilled(&plan, &node, drill);
         drop(memory);
         voter.desk.stir();
     }
@@ -286,6 +290,12 @@ fn read_ask(ask: Option<proto::run_plan_request::Ask>) -> Result<Ask, Status> {
             allows_data_loss: failover.allow_data_loss,
         },
         Some(Asked::Failback(_)) => Ask::Failback,
+        Some(Asked::Drill(drill)) => Ask::Drill {
+            on: match drill.on.as_str() {
+                "" => None,
+                on => Some(read_cluster(on)?),
+            },
+        },
         Some(Asked::Pause(_)) => Ask::Pause,
         Some(Asked::Resume(_)) => Ask::Resume,
         Some(Asked::ConfirmFenced(holder)) => Ask::ConfirmFenced {

@@ -267,6 +267,8 @@ fn event(happened: &Happened) -> Option<(PlanName, HookEvent, Event)> {
         | PlanChange::Writes
         | PlanChange::Marked { .. }
         | PlanChange::Set { .. }
+        | PlanChange::DrillBegun { .. }
+        | PlanChange::DrillEnded { .. }
         | PlanChange::Fences(_)
         | PlanChange::Paused(_)
         | PlanChange::FencedConfirmed { .. } => return None,

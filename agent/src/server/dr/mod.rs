@@ -4,6 +4,7 @@
 
 mod calls;
 mod conductor;
+mod drills;
 mod hooks;
 mod machines;
 mod outside;

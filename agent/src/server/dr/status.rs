@@ -12,7 +12,7 @@ use tonic::Status;
 use super::super::voter::Voter;
 use super::calls::read_plan;
 use super::conductor::{Glance, glance};
-use super::{hooks, redirect};
+use super::{drills, hooks, redirect};
 
 /// The longest wait for a change.
 const WAIT_MAX: Duration = Duration::from_secs(60);
@@ -40,13 +40,15 @@ pub(in super::super) async fn plan_status(
     let state = voter.confirmed().await?;
     let plans = state.plans().keys();
     let plans = plans.filter(|plan| wanted.as_ref().is_none_or(|wanted| wanted == *plan));
-    let shown =
-        plans.filter_map(|plan| glance(voter, plan).map(|glance| show(voter, plan, &glance)));
+    let shown = plans.filter_map(|plan| {
+        let glance = glance(voter, plan)?;
+        Some(show(voter, plan, &glance, request.with_reports))
+    });
     let plans = shown.collect();
     Ok(proto::PlanStatusResponse { version, plans })
 }
 
-fn show(voter: &Voter, plan: &PlanName, glance: &Glance) -> proto::PlanStatus {
+fn show(voter: &Voter, plan: &PlanName, glance: &Glance, with_reports: bool) -> proto::PlanStatus {
     let Glance {
         state,
         plan: spec,
@@ -125,6 +127,17 @@ fn show(voter: &Voter, plan: &PlanName, glance: &Glance) -> proto::PlanStatus {
             .to_string(),
         redirects,
         hooks: hooks::show(&voter.desk.lines(), plan),
+        drill: record
+            .drill
+            .as_ref()
+            .map(|drill| drills::show(drill, glance)),
+        drills: record
+            .drills
+            .iter()
+            .map(|past| drills::show_past(state, past, with_reports))
+            .collect(),
+        next_drill_unix_s: drills::next_unix_s(glance),
+        now_unix_s,
     }
 }
 

@@ -10,6 +10,7 @@
 //! replaced; what a former primary had alone is deleted before the next such.
 
 mod place;
+mod practise;
 mod restic;
 mod tree;
 
@@ -20,6 +21,7 @@ use async_trait::async_trait;
 use hanse_core::dr::duty::CopyPlan;
 use hanse_core::object::dr_plan::{Directory, Workload};
 
+pub(crate) use self::practise::practise;
 use crate::plain::{Received, Situation, Works, Writer, user};
 use crate::setup::Setup;
 use crate::trouble::Trouble;

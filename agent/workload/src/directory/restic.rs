@@ -38,6 +38,8 @@ pub(super) struct Restic {
     environment: BTreeMap<String, String>,
     pruned: PathBuf,
     finished: PathBuf,
+    /// What starts it; nothing: nobody.
+    starter: Vec<String>,
 }
 
 /// A snapshot that is whole.
@@ -111,7 +113,14 @@ impl Restic {
             environment,
             pruned: setup.memory.join("pruned"),
             finished: setup.memory.join("finished"),
+            starter: Vec::new(),
         })
+    }
+
+    /// The same, started by another program.
+    pub(super) fn started_by(mut self, starter: Vec<String>) -> Self {
+        self.starter = starter;
+        self
     }
 
     /// The tag of what says that one of the plan's snapshots is whole.
@@ -284,7 +293,7 @@ impl Restic {
     }
 
     async fn try_ask(&self, what: &str, arguments: &[&str]) -> Result<(Called, Trouble), Trouble> {
-        let command = command(arguments);
+        let command = self.command(arguments);
         let calling = self.calling(what, &command, ASK_MAX, Path::new("/"));
         let called = calling.try_call().await?;
         let failed = calling.failed(&called);
@@ -298,8 +307,14 @@ impl Restic {
         limit: Duration,
         folder: &Path,
     ) -> Result<Vec<u8>, Trouble> {
-        let command = command(arguments);
+        let command = self.command(arguments);
         self.calling(what, &command, limit, folder).call().await
+    }
+
+    fn command(&self, arguments: &[&str]) -> Vec<String> {
+        let words = ["restic", "--quiet"].iter().chain(arguments);
+        let words = words.map(|word| (*word).to_owned());
+        self.starter.iter().cloned().chain(words).collect()
     }
 
     fn calling<'a>(
@@ -319,11 +334,6 @@ impl Restic {
             install: Some("restic"),
         }
     }
-}
-
-fn command(arguments: &[&str]) -> Vec<String> {
-    let words = ["restic", "--quiet"].iter().chain(arguments);
-    words.map(|word| (*word).to_owned()).collect()
 }
 
 /// A snapshot by its tags; none: it is not whole, or is somebody else's.

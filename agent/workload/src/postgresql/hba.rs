@@ -10,7 +10,8 @@ const END: &str = "# hanse: end.";
 
 /// The file with a block for those whose copies may come in, and for the server's own user.
 pub(crate) fn with_block(text: &str, user: &str, others: &[IpAddr]) -> String {
-    let mut block = format!("{BEGIN}\nlocal all {user} peer\n");
+    // A drill copies what is here, over the socket.
+    let mut block = format!("{BEGIN}\nlocal all {user} peer\nlocal replication {user} peer\n");
     for address in others {
         let bits = match address {
             IpAddr::V4(_) => 32,

@@ -13,7 +13,7 @@ use crate::file;
 use crate::trouble::Trouble;
 
 /// What is left free beside the data itself, for the log that comes meanwhile.
-const RESERVE_BYTES: u64 = 64 << 20;
+pub(super) const RESERVE_BYTES: u64 = 64 << 20;
 const WORDS_MAX: usize = 8192;
 
 impl Server {
@@ -89,7 +89,7 @@ impl Server {
             .map_err(|error| Trouble::io("write", &path, &error))
     }
 
-    fn check_space(&self, size_bytes: u64) -> Result<(), Trouble> {
+    pub(super) fn check_space(&self, size_bytes: u64) -> Result<(), Trouble> {
         let parent = self.data.parent().unwrap_or(&self.data);
         let disk = rustix::fs::statvfs(parent)
             .map_err(|error| Trouble::io("measure", parent, &error.into()))?;
@@ -99,7 +99,7 @@ impl Server {
             return Ok(());
         }
         Err(Trouble(format!(
-            "{} has {} MB free, and a copy of the primary needs {}: make room",
+            "{} has {} MB free, and a copy of the data needs {}: make room",
             parent.display(),
             free_bytes >> 20,
             needed_bytes >> 20
@@ -108,7 +108,7 @@ impl Server {
 }
 
 /// The last that was told of how much is there: `1234/5678 kB (21%)`.
-fn last_progress(words: &str) -> Option<String> {
+pub(super) fn last_progress(words: &str) -> Option<String> {
     let (line, _) = words.rsplit_once("%)")?;
     let line = line.rsplit(['\r', '\n']).next()?;
     Some(format!("{}%)", line.trim()))

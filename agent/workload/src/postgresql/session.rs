@@ -26,6 +26,7 @@ const CONNECT_MAX: Duration = Duration::from_millis(900);
 #[derive(Debug)]
 pub(crate) struct Session {
     data: PathBuf,
+    database: String,
     client: Option<Client>,
 }
 
@@ -41,9 +42,9 @@ impl Postmaster {
         Self::parse(&fs::read_to_string(data.join("postmaster.pid")).ok()?)
     }
 
-    /// Where its socket is.
-    pub(crate) fn sockets(&self) -> &Path {
-        &self.sockets
+    /// Where it listens: the folder of its socket, and the number in the socket's name.
+    pub(crate) fn place(self) -> (PathBuf, u16) {
+        (self.sockets, self.port)
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -60,8 +61,14 @@ impl Postmaster {
 
 impl Session {
     pub(crate) fn new(data: &Path) -> Self {
+        Self::of(data, "postgres")
+    }
+
+    /// One with another database.
+    pub(crate) fn of(data: &Path, database: &str) -> Self {
         Self {
             data: data.to_owned(),
+            database: database.to_owned(),
             client: None,
         }
     }
@@ -74,7 +81,7 @@ impl Session {
     ) -> Result<Vec<SimpleQueryRow>, Trouble> {
         let client = match self.client.take().filter(|client| !client.is_closed()) {
             Some(client) => client,
-            None => connect(&self.data).await?,
+            None => connect(&self.data, &self.database).await?,
         };
         match timeout(within, client.simple_query(sql)).await {
             Ok(Ok(messages)) => {
@@ -107,7 +114,7 @@ fn refused(error: &tokio_postgres::Error) -> Trouble {
     }
 }
 
-async fn connect(data: &Path) -> Result<Client, Trouble> {
+async fn connect(data: &Path, database: &str) -> Result<Client, Trouble> {
     let postmaster = Postmaster::read(data)
         .filter(|postmaster| postmaster.sockets.is_absolute())
         .ok_or_else(|| Trouble("the server does not run, or has no socket".to_owned()))?;
@@ -125,7 +132,7 @@ async fn connect(data: &Path) -> Result<Client, Trouble> {
     let mut config = Config::new();
     config
         .user(user_name(owner.uid())?)
-        .dbname("postgres")
+        .dbname(database)
         .application_name("hanse")
         .options("-c synchronous_commit=local -c statement_timeout=0");
     let opened = timeout(CONNECT_MAX, config.connect_raw(stream, NoTls)).await;

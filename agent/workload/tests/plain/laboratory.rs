@@ -92,6 +92,7 @@ impl Laboratory {
             places: places.collect::<BTreeMap<_, _>>(),
             service: None,
             watchdog: false,
+            drill: None,
             key: None,
             backup: None,
         };

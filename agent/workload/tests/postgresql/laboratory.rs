@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use hanse_core::dr::choose::SyncSet;
-use hanse_core::dr::duty::{CopyBackup, CopyPlace, CopyPlan, Duty};
+use hanse_core::dr::duty::{CopyBackup, CopyPlace, CopyPlan, DrillOrder, Duty};
 use hanse_core::dr::timings::Preset;
 use hanse_core::name::NodeName;
 use hanse_core::object::dr_plan::{Postgresql, Workload};
@@ -35,6 +35,9 @@ pub(crate) struct Laboratory {
     pub(crate) copies: Vec<Copy>,
     pub(crate) backup: Option<CopyBackup>,
     revision: u64,
+    /// The drill that one of them is to hold.
+    pub(crate) drill: Option<DrillOrder>,
+    pub(crate) drills_on: usize,
 }
 
 /// One copy, with all that a host has of it.
@@ -44,7 +47,7 @@ pub(crate) struct Copy {
     pub(crate) folder: PathBuf,
     pub(crate) setup: Setup,
     pub(crate) guard: Arc<TestGuard>,
-    plans: Arc<watch::Sender<Option<(u64, CopyPlan)>>>,
+    pub(crate) plans: Arc<watch::Sender<Option<(u64, CopyPlan)>>>,
     pub(crate) reports: watch::Receiver<CopyReport>,
     steward: JoinSet<()>,
 }
@@ -99,6 +102,8 @@ impl Laboratory {
             copies: Vec::new(),
             backup: None,
             revision: 0,
+            drill: None,
+            drills_on: 0,
             root,
         };
         for (number, name) in names.iter().enumerate() {
@@ -133,6 +138,7 @@ impl Laboratory {
             places,
             service: None,
             watchdog: false,
+            drill: self.drill.clone().filter(|_| self.drills_on == number),
             key: Some([7; 32].into()),
             backup: self.backup.clone(),
         }

@@ -10,6 +10,7 @@
 mod adoption;
 mod backup_trouble;
 mod backups;
+mod drills;
 mod guard;
 mod interruption;
 mod laboratory;

@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use hanse_core::dr::choose::SyncSet;
-use hanse_core::dr::duty::{CopyBackup, CopyPlace, CopyPlan, Duty, Service};
+use hanse_core::dr::duty::{CopyBackup, CopyPlace, CopyPlan, DrillOrder, Duty, Service};
 use hanse_core::dr::position::Position;
 use hanse_core::dr::sight::{CopyRole, CopySight};
-use hanse_core::dr::timings::{Preset, Timings};
+use hanse_core::dr::timings::{Prediction, Preset, Timings};
 use hanse_core::object::DrPlan;
 use hanse_core::object::dr_backup::{Backup, Password};
 use hanse_core::object::dr_fencing::{Ec2, Fingerprint, GuestKind, Proxmox};
 use hanse_core::object::dr_plan::{
-    Call, Commands, Directory, Failback, Fencing, Keep, Postgresql, Workload,
+    Call, Commands, Directory, DrillCheck, DrillPolicy, Failback, Fencing, Keep, Postgresql,
+    Workload,
 };
 use hanse_core::object::dr_redirect::{Dns, Hook, HookEvent, Route53, TsigAlgorithm};
 use hanse_core::object::federation::{ReplicationMode, ReplicationPolicy};
@@ -280,9 +281,9 @@ pub(super) fn dr_plan() -> impl Strategy<Value = DrPlan> {
         option::of(dns()),
         option::of(route53()),
         btree_map(name(), hook(), 0..3),
-        option::of(backup()),
+        (option::of(backup()), option::of(drill_policy())),
     );
-    (first, second, third).prop_map(|(first, second, (dns, route53, hooks, backup))| {
+    (first, second, third).prop_map(|(first, second, (dns, route53, hooks, (backup, drill)))| {
         let ((federation, name, home), standbys, nodes, workload, replication, preset, timings) =
             first;
         let (rpo, rto, automatic_failover, failback, max_lag_on_failover, fencing, accept, service) =
@@ -307,8 +308,64 @@ pub(super) fn dr_plan() -> impl Strategy<Value = DrPlan> {
             service_address: service,
             dns,
             route53,
+            drill,
             hooks,
             backup,
+        }
+    })
+}
+
+fn drill_checks() -> impl Strategy<Value = Vec<DrillCheck>> {
+    let check = (".{0,4}", ".{0,4}", ".{1,4}");
+    let check = check.prop_map(|(name, sql, database)| DrillCheck {
+        name,
+        sql,
+        database,
+    });
+    vec(check, 0..3)
+}
+
+fn drill_policy() -> impl Strategy<Value = DrillPolicy> {
+    let schedule = (0..60).prop_map(|minute| format!("{minute} 3 * * 0").parse().unwrap());
+    let parts = (
+        option::of(schedule),
+        drill_checks(),
+        vec(".{0,4}", 0..3),
+        span(),
+    );
+    parts.prop_map(|(schedule, checks, command, timeout)| DrillPolicy {
+        schedule,
+        checks,
+        command,
+        timeout,
+    })
+}
+
+fn drill_order() -> impl Strategy<Value = DrillOrder> {
+    let parts = (
+        (name(), name()),
+        any::<(u64, u64, Option<u64>)>(),
+        drill_checks(),
+        vec(".{0,4}", 0..3),
+        any::<[u32; 5]>(),
+    );
+    parts.prop_map(|((federation, node), numbers, checks, command, times)| {
+        let times = times.map(|ms| Duration::from_millis(ms.into()));
+        DrillOrder {
+            federation,
+            node,
+            number: numbers.0,
+            began_unix_s: numbers.1,
+            lag_bytes: numbers.2,
+            timeout: times[0],
+            checks,
+            command,
+            predicted: Prediction {
+                detection: times[1],
+                fencing: times[2],
+                promotion: times[3],
+                redirect: times[4],
+            },
         }
     })
 }
@@ -349,22 +406,29 @@ pub(crate) fn copy_plan() -> impl Strategy<Value = CopyPlan> {
         duty(),
         timings(),
         btree_map(name(), place, 0..3),
-        (option::of(service), any::<bool>()),
+        (
+            option::of(service),
+            any::<bool>(),
+            option::of(drill_order()),
+        ),
         (option::of(any::<[u8; 32]>()), option::of(copy_backup())),
     )
         .prop_map(
-            |(own, workload, duty, timings, places, (service, watchdog), (key, backup))| CopyPlan {
-                plan: own.0,
-                cluster: own.1,
-                is_home: own.2,
-                workload,
-                duty,
-                timings,
-                places,
-                service,
-                watchdog,
-                key: key.map(Into::into),
-                backup,
+            |(own, workload, duty, timings, places, (service, watchdog, drill), (key, backup))| {
+                CopyPlan {
+                    plan: own.0,
+                    cluster: own.1,
+                    is_home: own.2,
+                    workload,
+                    duty,
+                    timings,
+                    places,
+                    service,
+                    watchdog,
+                    drill,
+                    key: key.map(Into::into),
+                    backup,
+                }
             },
         )
 }

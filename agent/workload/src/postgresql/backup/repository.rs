@@ -148,7 +148,7 @@ impl Repository<'_> {
     fn server(&self) -> Result<Vec<String>, Trouble> {
         let postmaster = Postmaster::read(&self.0.data)
             .ok_or_else(|| Trouble("the server does not run, or has no socket".to_owned()))?;
-        let sockets: PathBuf = postmaster.sockets().to_owned();
+        let (sockets, _) = postmaster.place();
         Ok(vec![format!("--pg1-socket-path={}", sockets.display())])
     }
 

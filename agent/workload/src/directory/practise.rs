@@ -1,0 +1,112 @@
+//! A drill on a folder: the latest snapshot is restored where nobody else is, compared with the
+//! repository's own list, and verified by the user's program.
+
+use std::fs;
+use std::os::unix::fs::chown;
+use std::path::Path;
+use std::time::Instant;
+
+use hanse_core::dr::duty::{CopyPlan, DrillOrder};
+use hanse_core::object::dr_plan::Directory;
+
+use super::restic::{Restic, Snapshot};
+use super::tree;
+use crate::call::Calling;
+use crate::drill::{Cage, Findings};
+use crate::plain::user;
+use crate::setup::Setup;
+use crate::trouble::Trouble;
+
+/// Holds a drill.
+pub(crate) async fn practise(
+    setup: &Setup,
+    cage: &Cage,
+    (order, plan, directory): (&DrillOrder, &CopyPlan, &Directory),
+    findings: &mut Findings,
+) -> Result<(), Trouble> {
+    let restic = Restic::find(setup, &plan.plan, directory)?.started_by(cage.starter());
+    let snapshots = restic.snapshots().await?;
+    let newest = snapshots
+        .into_iter()
+        .max_by_key(|it| (it.epoch, it.offset_bytes));
+    let newest = newest.ok_or_else(|| {
+        Trouble(format!(
+            "{} has no snapshot of the plan yet",
+            directory.repository
+        ))
+    })?;
+    let folder = cage.folder().join("data");
+    fs::create_dir(&folder).map_err(|error| Trouble::io("make", &folder, &error))?;
+    findings.say("it restores the latest snapshot");
+    let began = Instant::now();
+    let restored = restore(&restic, &newest, &folder).await?;
+    findings.copied(restored, began.elapsed());
+    // To restore is what a promotion waits for at most; the standby has done it already.
+    findings.promoted(order, began.elapsed());
+    findings.say("all names, kinds and sizes are compared");
+    let since = Instant::now();
+    let compared = compare(&restic, &newest, &folder).await;
+    findings.checked("content", since, compared);
+    if order.command.is_empty() {
+        return Ok(());
+    }
+    let (program, since) = (order.command[0].clone(), Instant::now());
+    findings.say(&format!("{program} verifies it"));
+    let user = user(directory.user.as_deref().unwrap_or("root"))?;
+    // Whoever that is has to get in.
+    chown(cage.folder(), Some(user.id), Some(user.group_id))
+        .map_err(|error| Trouble::io("hand over", cage.folder(), &error))?;
+    let environment = [
+        ("HANSE_PLAN", plan.plan.to_string()),
+        ("HANSE_CLUSTER", plan.cluster.to_string()),
+        ("HANSE_DRILL", order.number.to_string()),
+        ("HANSE_DRILL_COPY", folder.display().to_string()),
+    ];
+    let as_user = [
+        "setpriv".to_owned(),
+        "--no-new-privs".to_owned(),
+        format!("--reuid={}", user.id),
+        format!("--regid={}", user.group_id),
+        "--init-groups".to_owned(),
+        "--".to_owned(),
+    ];
+    let command = [&cage.starter()[..], &as_user, &order.command].concat();
+    let calling = Calling {
+        what: "have the copy verified",
+        command: &command,
+        limit: order.timeout,
+        user: None,
+        environment: environment
+            .map(|(name, value)| (name.to_owned(), value))
+            .into(),
+        folder: None,
+        install: None,
+    };
+    let verified = calling.call().await.map(|_| ());
+    findings.checked(&program, since, verified);
+    Ok(())
+}
+
+/// Restores a snapshot; yields how many bytes it has.
+async fn restore(restic: &Restic, snapshot: &Snapshot, into: &Path) -> Result<u64, Trouble> {
+    if snapshot.is_empty() {
+        return Ok(0);
+    }
+    restic.restore(snapshot, into).await?;
+    let found = tree::walked(into).await?;
+    Ok(found.values().map(|(_, size)| size).sum())
+}
+
+async fn compare(restic: &Restic, snapshot: &Snapshot, folder: &Path) -> Result<(), Trouble> {
+    let wanted = match snapshot.is_empty() {
+        true => tree::Tree::new(),
+        false => tree::listed(&restic.list(snapshot).await?)?,
+    };
+    match tree::difference(&wanted, &tree::walked(folder).await?) {
+        None => Ok(()),
+        Some(difference) => Err(Trouble(format!(
+            "what was restored is not snapshot {}: {difference}; run `restic check`",
+            snapshot.id
+        ))),
+    }
+}

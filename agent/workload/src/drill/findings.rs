@@ -1,0 +1,153 @@
+//! What a drill has found so far, and how far it is.
+
+use std::time::{Duration, Instant};
+
+use hanse_core::dr::drill::{
+    CheckOutcome, CheckResult, DrillOutcome, DrillReport, MeasuredRpo, MeasuredRto,
+};
+use hanse_core::dr::duty::{CopyPlan, DrillOrder};
+use hanse_core::object::dr_plan::Workload;
+use tokio::sync::watch;
+
+use super::DrillNews;
+use crate::trouble::Trouble;
+
+/// The longest reason that is kept of a check, in characters: all of them go into the record.
+const DETAIL_LENGTH_MAX: usize = 400;
+
+/// What a drill has found so far.
+pub(crate) struct Findings {
+    report: DrillReport,
+    progress: String,
+    news: watch::Sender<Option<DrillNews>>,
+}
+
+impl Findings {
+    pub(super) fn new(
+        order: &DrillOrder,
+        plan: &CopyPlan,
+        news: watch::Sender<Option<DrillNews>>,
+    ) -> Self {
+        let workload = match &plan.workload {
+            Workload::Postgresql(_) => "postgresql",
+            Workload::Directory(_) => "directory",
+            Workload::Command(_) => "command",
+        };
+        let report = DrillReport {
+            federation: order.federation.clone(),
+            plan: plan.plan.clone(),
+            number: order.number,
+            cluster: plan.cluster.clone(),
+            node: order.node.clone(),
+            workload: workload.to_owned(),
+            began_unix_s: order.began_unix_s,
+            took_ms: 0,
+            outcome: DrillOutcome::Failed,
+            trouble: String::new(),
+            copied_bytes: None,
+            copied_ms: None,
+            rpo: MeasuredRpo {
+                lag_bytes: order.lag_bytes,
+                lag_ms: None,
+            },
+            rto: None,
+            checks: Vec::new(),
+        };
+        let mut findings = Self {
+            report,
+            progress: String::new(),
+            news,
+        };
+        findings.say("it begins");
+        findings
+    }
+
+    /// Says how far it is.
+    pub(crate) fn say(&mut self, progress: &str) {
+        progress.clone_into(&mut self.progress);
+        self.news.send_replace(Some(DrillNews {
+            number: self.report.number,
+            progress: self.progress.clone(),
+            report: None,
+        }));
+    }
+
+    pub(super) fn progress(&self) -> &str {
+        &self.progress
+    }
+
+    /// How far behind the primary the copy is, where the node knows it better than the leader did.
+    pub(crate) fn lags(&mut self, bytes: Option<u64>, ms: Option<u64>) {
+        let rpo = &mut self.report.rpo;
+        rpo.lag_bytes = rpo.lag_bytes.max(bytes);
+        rpo.lag_ms = ms;
+    }
+
+    pub(crate) fn copied(&mut self, bytes: u64, took: Duration) {
+        self.report.copied_bytes = Some(bytes);
+        self.report.copied_ms = Some(milliseconds(took));
+    }
+
+    pub(crate) fn promoted(&mut self, order: &DrillOrder, took: Duration) {
+        self.report.rto = Some(MeasuredRto::of(order, milliseconds(took)));
+    }
+
+    /// Something was verified since a moment.
+    pub(crate) fn checked(&mut self, name: &str, since: Instant, verdict: Result<(), Trouble>) {
+        let (outcome, detail) = match verdict {
+            Ok(()) => (CheckOutcome::Passed, String::new()),
+            Err(trouble) => (CheckOutcome::Failed, trouble.0),
+        };
+        self.note(name, since.elapsed(), outcome, &detail);
+    }
+
+    /// Something was not verified.
+    pub(crate) fn skipped(&mut self, name: &str, why: &str) {
+        self.note(name, Duration::ZERO, CheckOutcome::Skipped, why);
+    }
+
+    fn note(&mut self, name: &str, took: Duration, outcome: CheckOutcome, detail: &str) {
+        self.report.checks.push(CheckResult {
+            name: name.to_owned(),
+            outcome,
+            detail: detail.chars().take(DETAIL_LENGTH_MAX).collect(),
+            took_ms: milliseconds(took),
+        });
+    }
+
+    /// Whether all that was verified is as it should be.
+    pub(super) fn verdict(&self) -> (DrillOutcome, String) {
+        let checks = self.report.checks.iter();
+        let failed = checks.filter(|check| check.outcome == CheckOutcome::Failed);
+        let failed: Vec<String> = failed
+            .map(|check| format!("`{}`: {}", check.name, check.detail))
+            .collect();
+        match failed.as_slice() {
+            [] => (DrillOutcome::Passed, String::new()),
+            [one] => (DrillOutcome::Failed, format!("a check failed: {one}")),
+            all => {
+                let count = all.len();
+                (
+                    DrillOutcome::Failed,
+                    format!("{count} checks failed: {}", all.join("; ")),
+                )
+            }
+        }
+    }
+
+    pub(super) fn finish(
+        mut self,
+        outcome: DrillOutcome,
+        trouble: String,
+        took: Duration,
+    ) -> DrillReport {
+        self.report.outcome = outcome;
+        self.report.trouble = trouble.chars().take(DETAIL_LENGTH_MAX * 2).collect();
+        self.report.took_ms = milliseconds(took);
+        self.report
+    }
+}
+
+fn milliseconds(length: Duration) -> u64 {
+    u64::try_from(length.as_millis()).unwrap_or(u64::MAX)
+}
