@@ -13,7 +13,7 @@ use anyhow::{Context, Result, ensure};
 use clap::{Parser, Subcommand, ValueEnum};
 use hanse_acceptance::failover::observer::{self, Observed};
 use hanse_acceptance::failover::{
-    Fault, Replication, Row, System, Trial, Variant, load, peers, report,
+    Fault, Rehearsal, Replication, Row, System, Trial, Variant, load, peers, report,
 };
 
 /// RTO, RPO and writers at once, beside the peers.
@@ -46,6 +46,12 @@ struct Arguments {
 enum Command {
     /// Fetches the peers into the cache.
     Install,
+    /// Measures what a drill costs the primary: commits in a second before, during and after it.
+    Drill {
+        /// How large the database is.
+        #[arg(long, default_value_t = 1024)]
+        size_mb: u64,
+    },
     /// Writes to the first endpoint that takes writes, until it is killed (the bench starts it).
     #[command(hide = true)]
     Load {
@@ -68,6 +74,7 @@ fn main() -> ExitCode {
     let done = match &arguments.command {
         None => measure(&arguments),
         Some(Command::Install) => peers::install(progress),
+        Some(Command::Drill { size_mb }) => drill(*size_mb),
         Some(Command::Load { clients, endpoints }) => load::run(endpoints, *clients),
         Some(Command::Observe { servers }) => observe(servers),
     };
@@ -87,6 +94,25 @@ fn progress(step: &str) {
 #[expect(clippy::print_stdout, reason = "the table is what this program is for")]
 fn say(text: &str) {
     print!("{text}");
+}
+
+fn drill(size_mb: u64) -> Result<()> {
+    let measured = Rehearsal::measure(size_mb, progress)?;
+    let record = &measured.record;
+    say(&format!(
+        "size {size_mb} MB, drill {:.1} s\nbefore {:.0}/s, during {:.0}/s, after {:.0}/s: {:.1} % of the \
+         throughput without a drill\nRTO {} ms (promotion {} ms, measured), RPO {} bytes, {} ms\n",
+        measured.took.as_secs_f64(),
+        measured.before,
+        measured.during,
+        measured.after,
+        measured.ratio() * 100.0,
+        record["rto_ms"],
+        record["measured_promotion_ms"],
+        record["lag_bytes"],
+        record["lag_ms"],
+    ));
+    Ok(())
 }
 
 fn observe(servers: &[String]) -> Result<()> {

@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::cluster::{Cluster, Front, Replication, Variant, last_lines};
 use super::server::{self, Server};
 use crate::federation::Federation;
-use crate::laboratory::{Host, Invocation, Laboratory};
+use crate::laboratory::{Host, Invocation, Laboratory, Output};
 use crate::terraform::Terraform;
 use crate::wait::wait_until_true;
 
@@ -64,7 +64,7 @@ impl<'l> Hanse<'l> {
         make_first(laboratory.host(1))?;
         let federation = Federation::raise_voters(laboratory)?;
         let mut configuration = federation.configuration();
-        configuration.tail = plan(variant, replication);
+        configuration.tail = plan(variant, replication, "");
         let terraform = federation.terraform(&configuration)?;
         terraform.apply()?;
         let hanse = Self {
@@ -85,6 +85,52 @@ impl<'l> Hanse<'l> {
     pub fn status(&self) -> Result<Value> {
         let told = self.federation.operator.hanse_json(["dr", PLAN])?;
         Ok(told["plans"][0].clone())
+    }
+
+    /// Declares the plan with more in it, and more beside it, and applies that.
+    ///
+    /// # Errors
+    ///
+    /// When it is refused, or does not become whole.
+    pub fn declare(
+        &self,
+        (variant, replication): (Variant, Replication),
+        more: &str,
+        beside: &str,
+    ) -> Result<()> {
+        let mut configuration = self.federation.configuration();
+        configuration.tail = plan(variant, replication, more) + beside;
+        self.terraform
+            .write("main.tf", &configuration.to_string())?;
+        self.terraform.apply()?;
+        Ok(())
+    }
+
+    /// What `hanse` says to an operator.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be started.
+    pub fn hanse<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Result<Output> {
+        self.federation.operator.hanse(arguments)
+    }
+
+    /// What `hanse` says to a program.
+    ///
+    /// # Errors
+    ///
+    /// When it fails, or says no JSON.
+    pub fn hanse_json<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Result<Value> {
+        self.federation.operator.hanse_json(arguments)
+    }
+
+    /// Kills the agent of a host, and that alone.
+    ///
+    /// # Errors
+    ///
+    /// When it does not run.
+    pub fn kill_agent(&mut self, host: u8) -> Result<()> {
+        self.federation.agents[usize::from(host) - 1].kill()
     }
 
     /// Leads the primary home.
@@ -268,7 +314,7 @@ fn make_first(host: &Host) -> Result<()> {
     Ok(())
 }
 
-fn plan(variant: Variant, replication: Replication) -> String {
+fn plan(variant: Variant, replication: Replication, more: &str) -> String {
     let preset = match variant {
         Variant::Default => "standard",
         Variant::Tuned => "fast",
@@ -288,6 +334,7 @@ resource "hanse_dr_plan" "orders" {{
   replication        = {{ mode = "{mode}", min_in_sync = 1 }}
   automatic_failover = true
   service_address    = "{SERVICE}"
+  {more}
   workload = {{
     postgresql = {{ data_directory = "{}", port = {} }}
   }}

@@ -6,6 +6,7 @@
 //! * [`fault`] lists what happens to it, [`trial`] lets it happen once, [`report`] is the table.
 //! * [`load`] writes, [`observer`] asks each server itself, [`ledger`] and [`writers`]
 //!   compute what came of it.
+//! * [`rehearsal`] measures what a drill costs the primary.
 //! * [`system`] is the list of systems; a new one is one line there and one file.
 //! * [`server`] knows PostgreSQL's processes and files, [`peers`] where the peers' programs lie.
 //!
@@ -21,6 +22,7 @@ pub mod load;
 pub mod observer;
 pub mod patroni;
 pub mod peers;
+pub mod rehearsal;
 pub mod report;
 pub mod server;
 pub mod system;
@@ -31,6 +33,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 pub use cluster::{Cluster, Front, Replication, Variant};
 pub use fault::Fault;
+pub use rehearsal::Rehearsal;
 pub use report::Row;
 pub use system::System;
 pub use trial::Trial;

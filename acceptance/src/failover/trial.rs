@@ -172,7 +172,7 @@ impl Trial {
     }
 }
 
-fn start_load(laboratory: &Laboratory, cluster: &dyn Cluster) -> Result<Process> {
+pub(super) fn start_load(laboratory: &Laboratory, cluster: &dyn Cluster) -> Result<Process> {
     let front = cluster.front();
     let load = itself()?
         .args(["load", "--clients", &CLIENTS.to_string()])
@@ -216,7 +216,7 @@ fn is_served(writer: &Process) -> Result<bool> {
 }
 
 /// Kills it: all that it wrote.
-fn stop(mut process: Process) -> Result<String> {
+pub(super) fn stop(mut process: Process) -> Result<String> {
     process.kill()?;
     process.log()
 }

@@ -45,6 +45,14 @@ resource "hanse_dr_plan" "example" {
     }
   }
 
+  # Each Sunday a copy of the standby is promoted where nobody reaches it, and verified.
+  drill = {
+    schedule = "30 3 * * 0"
+    checks = [
+      { name = "there are orders", sql = "select count(*) > 0 from orders", database = "shop" },
+    ]
+  }
+
   timeouts {
     create = "1h"
   }
