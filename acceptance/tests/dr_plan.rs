@@ -22,7 +22,23 @@ fn each_mistake_in_a_dr_plan_is_an_error_on_its_own_attribute() -> Result<()> {
     for predicted in ["detection = \"6s\"", "promotion = \"2s\""] {
         assert!(flat_plan.contains(predicted), "{predicted}: {plan}");
     }
-    let cases: [(&str, &[&str], &str, &str); 14] = [
+    let cases: [(&str, &[&str], &str, &str); 16] = [
+        (
+            "a drill at a moment that is none",
+            &[SOUND[0], SOUND[1], "drill = { schedule = \"@daily\" }"],
+            "five fields",
+            "schedule = ",
+        ),
+        (
+            "two checks of one name",
+            &[
+                SOUND[0],
+                SOUND[1],
+                "drill = { checks = [{ name = \"a\", sql = \"select true\" }, { name = \"a\", sql = \"x\" }] }",
+            ],
+            "A name twice",
+            "drill = ",
+        ),
         (
             "a site twice",
             &["home = \"site1\"", "standbys = [\"site1\"]"],

@@ -53,8 +53,8 @@ impl Rehearsal {
         let rows = (size_mb << 20) / ROW_BYTES;
         // Text that PostgreSQL can't make smaller.
         let fill = format!(
-            "CREATE TABLE filling AS SELECT number, (SELECT string_agg(md5(random()::text || number), '') \
-             FROM generate_series(1, 31)) AS text FROM generate_series(1, {rows}) AS number"
+            "CREATE TABLE filling AS SELECT number, (SELECT string_agg(md5(random()::text || part), '') \
+             FROM generate_series(1, 31) AS part) AS text FROM generate_series(1, {rows}) AS number"
         );
         primary.ask(&laboratory, &fill)?;
         primary.ask(&laboratory, "CHECKPOINT")?;

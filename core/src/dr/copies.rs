@@ -93,7 +93,7 @@ fn drill_order(
         timeout: declared.timeout.value(),
         checks: declared.checks,
         command: declared.command,
-        predicted: timings.predict(Failure::Host, ELECTION, plan.dns_ttl()),
+        predicted: timings.predict(Failure::Host, ELECTION, plan.others()),
     })
 }
 

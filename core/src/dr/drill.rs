@@ -292,7 +292,7 @@ pub fn admit(
         });
     }
     let primary = super::ask::check_site(terms, record, on)?;
-    if let Some(death) = death(terms, sight, primary) {
+    if let Some(death) = death(terms, record, sight, primary) {
         return Err(Refused::NoDrill(death));
     }
     let (cluster, node) = match on {

@@ -68,7 +68,7 @@ fn believe(
 /// Whether a record names the key that a node is enrolled with.
 fn is_of(state: &FederationState, node: &NodeName, record: &SignedReport) -> bool {
     let enrolled = state.identities().key_of(node);
-    enrolled.is_none_or(|enrolled| identity_key(&record.public_key) == enrolled)
+    enrolled.is_some_and(|enrolled| identity_key(&record.public_key) == enrolled)
 }
 
 /// The drill that is under way.
@@ -124,4 +124,33 @@ pub(super) fn next_unix_s(glance: &Glance) -> Option<u64> {
 
 fn shortened(sentence: &str) -> String {
     sentence.chars().take(SENTENCE_LENGTH_MAX).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_node_did_not_sign_is_no_word_of_its() {
+        let state = FederationState::new("baltic".parse().unwrap());
+        let (plan, node) = ("orders".parse().unwrap(), "visby-1".parse().unwrap());
+        let told = |report| proto::DrillStatus {
+            number: 7,
+            progress: "x".repeat(1000),
+            report,
+        };
+        let going_on = sight(&state, (&plan, &node), told(None));
+        assert_eq!((going_on.number, going_on.end), (7, None));
+        assert_eq!(going_on.progress.len(), SENTENCE_LENGTH_MAX);
+        let forged = proto::SignedReport {
+            text: "{\"outcome\": \"passed\"}".into(),
+            signature: vec![1],
+            public_key: vec![2],
+        };
+        let end = sight(&state, (&plan, &node), told(Some(forged)))
+            .end
+            .unwrap();
+        assert_eq!((end.outcome, end.report), (DrillOutcome::Failed, None));
+        assert!(end.trouble.contains("another key"), "{}", end.trouble);
+    }
 }

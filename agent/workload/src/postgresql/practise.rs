@@ -20,7 +20,7 @@ use tokio_postgres::SimpleQueryRow;
 
 use super::command::last_of;
 use super::layout::Server;
-use super::seed::{RESERVE_BYTES, last_progress};
+use super::seed::{RESERVE_BYTES, check_space, last_progress};
 use super::session::{Postmaster, Session};
 use super::settings::connection_value;
 use crate::drill::{Cage, Findings};
@@ -95,7 +95,7 @@ pub(crate) async fn practise(
 ) -> Result<(), Trouble> {
     let server = Server::find(setup, postgresql, None)?;
     let standby = ask(&server, findings).await?;
-    server.check_space(standby.size_bytes)?;
+    check_space(cage.folder(), standby.size_bytes)?;
     let rehearsal = Rehearsal {
         server: &server,
         cage,

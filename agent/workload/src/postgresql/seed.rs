@@ -1,6 +1,7 @@
 //! A copy is made from the primary: beside its place, and moved there once it is whole.
 
 use std::fs::File;
+use std::path::Path;
 use std::process::Stdio;
 
 use tokio::io::AsyncReadExt as _;
@@ -29,7 +30,8 @@ impl Server {
     ) -> Result<(), Trouble> {
         self.check_unheld()?;
         self.clear_beside().await?;
-        self.check_space(primary.size_bytes)?;
+        let parent = self.data.parent().unwrap_or(&self.data);
+        check_space(parent, primary.size_bytes)?;
         progress("it begins to copy the primary's data".to_owned());
         let beside = self.beside("new")?;
         make_for(self, &beside)?;
@@ -82,29 +84,29 @@ impl Server {
         self.mark_standby_in(&self.data)
     }
 
-    fn mark_standby_in(&self, data: &std::path::Path) -> Result<(), Trouble> {
+    fn mark_standby_in(&self, data: &Path) -> Result<(), Trouble> {
         let path = data.join("standby.signal");
         file::write_changed(&path, self.own(), b"")
             .and_then(|_| File::open(data)?.sync_all())
             .map_err(|error| Trouble::io("write", &path, &error))
     }
+}
 
-    pub(super) fn check_space(&self, size_bytes: u64) -> Result<(), Trouble> {
-        let parent = self.data.parent().unwrap_or(&self.data);
-        let disk = rustix::fs::statvfs(parent)
-            .map_err(|error| Trouble::io("measure", parent, &error.into()))?;
-        let free_bytes = disk.f_bavail * disk.f_frsize;
-        let needed_bytes = size_bytes + size_bytes / 20 + RESERVE_BYTES;
-        if free_bytes >= needed_bytes {
-            return Ok(());
-        }
-        Err(Trouble(format!(
-            "{} has {} MB free, and a copy of the data needs {}: make room",
-            parent.display(),
-            free_bytes >> 20,
-            needed_bytes >> 20
-        )))
+/// Refuses to copy so much where there is no room for it.
+pub(super) fn check_space(folder: &Path, size_bytes: u64) -> Result<(), Trouble> {
+    let disk = rustix::fs::statvfs(folder)
+        .map_err(|error| Trouble::io("measure", folder, &error.into()))?;
+    let free_bytes = disk.f_bavail * disk.f_frsize;
+    let needed_bytes = size_bytes + size_bytes / 20 + RESERVE_BYTES;
+    if free_bytes >= needed_bytes {
+        return Ok(());
     }
+    Err(Trouble(format!(
+        "{} has {} MB free, and a copy of the data needs {}: make room",
+        folder.display(),
+        free_bytes >> 20,
+        needed_bytes >> 20
+    )))
 }
 
 /// The last that was told of how much is there: `1234/5678 kB (21%)`.

@@ -34,7 +34,7 @@ fn programs(root: &Path, folder: &Path) -> Commands {
     }
 }
 
-fn call(root: &Path, folder: &Path, name: &str, script: &str) -> Call {
+pub(crate) fn call(root: &Path, folder: &Path, name: &str, script: &str) -> Call {
     let text = format!("cd {}; ME={}; {script}", root.display(), folder.display());
     let words = ["/bin/sh", "-c", &text, name];
     Call {
@@ -43,7 +43,7 @@ fn call(root: &Path, folder: &Path, name: &str, script: &str) -> Call {
     }
 }
 
-fn laboratory(change: impl Fn(&Path, &Path, &mut Commands)) -> Laboratory {
+pub(crate) fn laboratory(change: impl Fn(&Path, &Path, &mut Commands)) -> Laboratory {
     Laboratory::new(|root, folder| {
         let mut commands = programs(root, folder);
         change(root, folder, &mut commands);

@@ -13,7 +13,7 @@ use hanse_workload::CopyReport;
 
 use crate::laboratory::{Copy, Laboratory, at, follows, leads};
 
-fn laboratory() -> Laboratory {
+pub(crate) fn laboratory() -> Laboratory {
     Laboratory::new(|root, folder| {
         fs::write(root.join("password"), "secret\n").unwrap();
         Workload::Directory(Directory {
@@ -37,11 +37,11 @@ fn data(copy: &Copy) -> PathBuf {
     copy.folder.join("data")
 }
 
-fn put(copy: &Copy, name: &str, text: &str) {
+pub(crate) fn put(copy: &Copy, name: &str, text: &str) {
     fs::write(data(copy).join(name), text).unwrap();
 }
 
-fn got(copy: &Copy, name: &str) -> Option<String> {
+pub(crate) fn got(copy: &Copy, name: &str) -> Option<String> {
     fs::read_to_string(data(copy).join(name)).ok()
 }
 
@@ -63,7 +63,12 @@ fn restic(root: &Path, arguments: &[&str]) -> String {
 }
 
 /// The primary has put what it has into the repository, and is that far.
-async fn published(sites: &mut Laboratory, number: usize, epoch: u64, beyond: u64) -> (u64, u64) {
+pub(crate) async fn published(
+    sites: &mut Laboratory,
+    number: usize,
+    epoch: u64,
+    beyond: u64,
+) -> (u64, u64) {
     let is_beyond = |told: &CopyReport| at(told).is_some_and(|at| at > (epoch, beyond));
     let told = sites.until(number, "it has published", is_beyond).await;
     at(&told).unwrap()

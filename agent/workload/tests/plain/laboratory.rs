@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hanse_core::dr::choose::SyncSet;
-use hanse_core::dr::duty::{CopyPlace, CopyPlan, Duty};
+use hanse_core::dr::duty::{CopyPlace, CopyPlan, DrillOrder, Duty};
 use hanse_core::dr::sight::CopyRole;
 use hanse_core::dr::timings::Preset;
 use hanse_core::name::NodeName;
@@ -21,13 +21,15 @@ use tokio::task::JoinSet;
 use crate::guard::TestGuard;
 
 /// Nothing here takes as long; it ends a test that would wait for ever.
-const PATIENCE: Duration = Duration::from_secs(90);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 
 /// All copies of one plan.
 pub(crate) struct Laboratory {
     pub(crate) root: tempfile::TempDir,
     pub(crate) copies: Vec<Copy>,
     revision: u64,
+    /// The drill that the standby is to hold.
+    pub(crate) drill: Option<DrillOrder>,
 }
 
 /// One copy, with all that a host has of it.
@@ -38,7 +40,7 @@ pub(crate) struct Copy {
     pub(crate) setup: Setup,
     pub(crate) guard: Arc<TestGuard>,
     pub(crate) workload: Workload,
-    plans: watch::Sender<Option<(u64, CopyPlan)>>,
+    pub(crate) plans: watch::Sender<Option<(u64, CopyPlan)>>,
     reports: watch::Receiver<CopyReport>,
     steward: JoinSet<()>,
 }
@@ -67,6 +69,7 @@ impl Laboratory {
         Self {
             copies: copies.collect(),
             revision: 0,
+            drill: None,
             root,
         }
     }
@@ -92,7 +95,7 @@ impl Laboratory {
             places: places.collect::<BTreeMap<_, _>>(),
             service: None,
             watchdog: false,
-            drill: None,
+            drill: self.drill.clone().filter(|_| number == 1),
             key: None,
             backup: None,
         };

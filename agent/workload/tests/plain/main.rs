@@ -9,6 +9,7 @@
 )]
 
 mod commands;
+mod drills;
 mod folders;
 #[path = "../postgresql/guard.rs"]
 mod guard;

@@ -88,10 +88,11 @@ fn order(number: u64, checks: Vec<DrillCheck>) -> DrillOrder {
 
 /// A standby that follows under load, and whoever holds drills beside it.
 struct Stage {
+    // It ends before the servers do.
+    load: Load,
     lab: Laboratory,
     news: watch::Receiver<Option<DrillNews>>,
     driller: JoinSet<()>,
-    load: Load,
 }
 
 /// Somebody who writes all the time.
@@ -376,4 +377,41 @@ async fn a_drill_that_is_not_wanted_any_more_or_takes_too_long_ends() {
         "{report:#?}"
     );
     stage.is_clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_without_room_is_an_error_that_says_so_and_the_standby_goes_on() {
+    let mut stage = Stage::new().await;
+    let folder = stage.root();
+    std::fs::create_dir(&folder).unwrap();
+    let disk = Disk::mount(&folder);
+    stage.order(Some(order(1, Vec::new())));
+    let report = stage.report(1).await;
+    assert_eq!(report.outcome, DrillOutcome::Failed, "{report:#?}");
+    assert!(report.trouble.contains("make room"), "{}", report.trouble);
+    drop(disk);
+    stage.is_clean().await;
+}
+
+/// A disk of hardly any size.
+struct Disk(PathBuf);
+
+impl Disk {
+    fn mount(folder: &Path) -> Self {
+        let mounted = std::process::Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=8m", "disk"])
+            .arg(folder)
+            .status();
+        assert!(mounted.unwrap().success());
+        Self(folder.to_owned())
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount")
+            .arg("-l")
+            .arg(&self.0)
+            .status();
+    }
 }

@@ -1,0 +1,167 @@
+//! Drills of what is copied now and then: a folder is restored beside the copy, users' programs are asked.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use hanse_core::dr::drill::{CheckOutcome, DrillOutcome, DrillReport};
+use hanse_core::dr::duty::DrillOrder;
+use hanse_core::dr::timings::Prediction;
+use hanse_workload::{Driller, run_cage, run_first};
+use tokio::task::JoinSet;
+
+use crate::laboratory::{Laboratory, PATIENCE, at, follows};
+use crate::{commands, folders};
+
+/// Tells this program that it is to be a cage's keeper.
+const KEEPER: &str = "HANSE_TEST_CAGE";
+
+/// No test: this program as a cage's keeper.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "it is a program of its own here")]
+fn a_cage() {
+    if std::env::var_os(KEEPER).is_some() {
+        let folder = std::env::args().next_back().unwrap();
+        let first = [&me(), "drills::a_first_process", "--exact", "--nocapture"].map(str::to_owned);
+        let _ = run_cage(Path::new(&folder), &first);
+        std::process::exit(0);
+    }
+}
+
+/// No test: this program as a cage's first process.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "it is a program of its own here")]
+fn a_first_process() {
+    if std::env::var_os(KEEPER).is_some() {
+        let _ = run_first();
+        std::process::exit(0);
+    }
+}
+
+fn me() -> String {
+    std::env::current_exe().unwrap().display().to_string()
+}
+
+/// Holds a drill beside the standby, with a program of the plan's, and yields what it found.
+async fn drill(sites: &mut Laboratory, script: &str) -> DrillReport {
+    let command = match script {
+        "" => Vec::new(),
+        script => ["/bin/sh", "-c", script].map(str::to_owned).into(),
+    };
+    sites.drill = Some(DrillOrder {
+        federation: "baltic".parse().unwrap(),
+        node: "b".parse().unwrap(),
+        number: 1,
+        began_unix_s: 1_795_262_400,
+        lag_bytes: Some(7),
+        timeout: PATIENCE,
+        checks: Vec::new(),
+        command,
+        predicted: Prediction {
+            detection: Duration::from_secs(6),
+            fencing: Duration::from_secs(5),
+            promotion: Duration::from_secs(2),
+            redirect: Duration::from_secs(1),
+        },
+    });
+    sites.follow(1, 0, 1);
+    let copy = &sites.copies[1];
+    let own = format!("{KEEPER}=1");
+    let cage = [
+        "env",
+        &own,
+        &me(),
+        "drills::a_cage",
+        "--exact",
+        "--nocapture",
+    ]
+    .map(str::to_owned);
+    let (driller, mut news) = Driller::new(copy.setup.clone(), cage.into(), copy.plans.subscribe());
+    let mut life = JoinSet::new();
+    life.spawn(driller.run());
+    let ended = news.wait_for(|news| news.as_ref().is_some_and(|news| news.report.is_some()));
+    let ended = tokio::time::timeout(PATIENCE, ended).await;
+    let ended = ended.expect("the drill does not end").unwrap().clone();
+    let root = copy.setup.folder.join("drill");
+    let left = fs::read_dir(root).map_or(0, Iterator::count);
+    assert_eq!(left, 0, "something is left");
+    ended.and_then(|news| news.report).unwrap()
+}
+
+#[tokio::test]
+async fn a_folder_is_restored_where_nobody_else_is_and_compared_with_its_repository() {
+    let mut sites = folders::laboratory();
+    sites.begin().await;
+    folders::put(&sites.copies[0], "file", "content");
+    let position = folders::published(&mut sites, 0, 1, 1).await;
+    sites.follow(1, 0, 1);
+    sites.until(1, "it follows", follows(position)).await;
+    let script = "test \"$(cat $HANSE_DRILL_COPY/file)\" = content && test $HANSE_DRILL = 1";
+    let report = drill(&mut sites, script).await;
+    assert_eq!(report.outcome, DrillOutcome::Passed, "{report:#?}");
+    let names: Vec<_> = report
+        .checks
+        .iter()
+        .map(|check| check.name.as_str())
+        .collect();
+    assert_eq!(names, ["content", "/bin/sh"]);
+    assert_eq!(report.rpo.lag_bytes, Some(7));
+    assert_eq!(report.copied_bytes, Some(7), "{report:#?}");
+    // The copy itself is as it was, and follows.
+    sites
+        .until(1, "it follows", |told| at(told) >= Some(position))
+        .await;
+    assert_eq!(folders::got(&sites.copies[1], "file").unwrap(), "content");
+}
+
+#[tokio::test]
+async fn a_program_that_finds_something_wrong_fails_the_drill() {
+    let mut sites = folders::laboratory();
+    sites.begin().await;
+    folders::put(&sites.copies[0], "file", "content");
+    let position = folders::published(&mut sites, 0, 1, 1).await;
+    sites.follow(1, 0, 1);
+    sites.until(1, "it follows", follows(position)).await;
+    let report = drill(&mut sites, "echo nothing is right >&2; exit 3").await;
+    assert_eq!(report.outcome, DrillOutcome::Failed);
+    assert!(report.trouble.contains("nothing is right"), "{report:#?}");
+}
+
+#[tokio::test]
+async fn users_own_programs_say_whether_their_copy_is_whole() {
+    let mut sites = commands::laboratory(|root, folder, commands| {
+        let verify = "test -f $ME/data && test \"$HANSE_ROLE\" != primary";
+        commands.verify = Some(commands::call(root, folder, "verify", verify));
+    });
+    sites.begin().await;
+    sites.follow(1, 0, 1);
+    sites
+        .until(1, "it follows", |told| told.role.is_whole())
+        .await;
+    let report = drill(
+        &mut sites,
+        "test $HANSE_DRILL = 1 && test $(id -un) = nobody",
+    )
+    .await;
+    assert_eq!(report.outcome, DrillOutcome::Passed, "{report:#?}");
+    assert_eq!(report.checks.len(), 2, "{report:#?}");
+    assert!(
+        report
+            .checks
+            .iter()
+            .all(|check| check.outcome == CheckOutcome::Passed)
+    );
+}
+
+#[tokio::test]
+async fn a_plan_that_nothing_verifies_is_not_proved() {
+    let mut sites = commands::laboratory(|_, _, _| ());
+    sites.begin().await;
+    sites.follow(1, 0, 1);
+    sites
+        .until(1, "it follows", |told| told.role.is_whole())
+        .await;
+    let report = drill(&mut sites, "").await;
+    assert_eq!(report.outcome, DrillOutcome::Failed);
+    assert!(report.trouble.contains("drill.command"), "{report:#?}");
+}
