@@ -51,6 +51,9 @@ enum Command {
         /// How large the database is.
         #[arg(long, default_value_t = 1024)]
         size_mb: u64,
+        /// How many drills, each between two times without one.
+        #[arg(long, default_value_t = 3)]
+        rounds: u32,
     },
     /// Writes to the first endpoint that takes writes, until it is killed (the bench starts it).
     #[command(hide = true)]
@@ -74,7 +77,7 @@ fn main() -> ExitCode {
     let done = match &arguments.command {
         None => measure(&arguments),
         Some(Command::Install) => peers::install(progress),
-        Some(Command::Drill { size_mb }) => drill(*size_mb),
+        Some(Command::Drill { size_mb, rounds }) => drill(*size_mb, *rounds),
         Some(Command::Load { clients, endpoints }) => load::run(endpoints, *clients),
         Some(Command::Observe { servers }) => observe(servers),
     };
@@ -96,22 +99,29 @@ fn say(text: &str) {
     print!("{text}");
 }
 
-fn drill(size_mb: u64) -> Result<()> {
-    let measured = Rehearsal::measure(size_mb, progress)?;
-    let record = &measured.record;
-    say(&format!(
-        "size {size_mb} MB, drill {:.1} s\nbefore {:.0}/s, during {:.0}/s, after {:.0}/s: {:.1} % of the \
-         throughput without a drill\nRTO {} ms (promotion {} ms, measured), RPO {} bytes, {} ms\n",
-        measured.took.as_secs_f64(),
-        measured.before,
-        measured.during,
-        measured.after,
-        measured.ratio() * 100.0,
-        record["rto_ms"],
-        record["measured_promotion_ms"],
-        record["lag_bytes"],
-        record["lag_ms"],
-    ));
+fn drill(size_mb: u64, rounds: u32) -> Result<()> {
+    let measured = Rehearsal::measure(size_mb, rounds, progress)?;
+    for row in &measured {
+        let record = &row.record;
+        say(&format!(
+            "size {size_mb} MB, drill {:.1} s: before {:.0}/s, during {:.0}/s, after {:.0}/s: {:.1} % of the \
+             throughput without a drill; RTO {} ms (promotion {} ms, measured), RPO {} bytes, {} ms\n",
+            row.took.as_secs_f64(),
+            row.before,
+            row.during,
+            row.after,
+            row.ratio() * 100.0,
+            record["rto_ms"],
+            record["measured_promotion_ms"],
+            record["lag_bytes"],
+            record["lag_ms"],
+        ));
+    }
+    let mut ratios: Vec<f64> = measured.iter().map(Rehearsal::ratio).collect();
+    ratios.sort_by(f64::total_cmp);
+    if let Some(median) = ratios.get(ratios.len() / 2) {
+        say(&format!("median: {:.1} %\n", median * 100.0));
+    }
     Ok(())
 }
 

@@ -15,6 +15,8 @@ use crate::wait::{pause_before_fault, wait_until_true};
 
 /// How long is written before and after the drill.
 const CALM: Duration = Duration::from_secs(30);
+/// How long is written before anything is measured.
+const SETTLING: Duration = Duration::from_secs(45);
 /// How long the first writes may take.
 const LOAD_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long the standbys may take to receive the filling.
@@ -22,7 +24,7 @@ const FILL_TIMEOUT: Duration = Duration::from_secs(600);
 /// What one row of the filling has, in bytes, roughly.
 const ROW_BYTES: u64 = 1 << 10;
 
-/// What was measured.
+/// One drill between two times without one.
 #[derive(Clone, Debug)]
 pub struct Rehearsal {
     /// Commits in a second, before the drill.
@@ -38,12 +40,12 @@ pub struct Rehearsal {
 }
 
 impl Rehearsal {
-    /// Raises a plan, fills its database, writes to it, and holds a drill meanwhile.
+    /// Raises a plan, fills its database, writes to it, and holds drills meanwhile, one after another.
     ///
     /// # Errors
     ///
     /// When something of that can't be done, or the drill does not pass.
-    pub fn measure(size_mb: u64, say: impl Fn(&str)) -> Result<Self> {
+    pub fn measure(size_mb: u64, rounds: u32, say: impl Fn(&str)) -> Result<Vec<Self>> {
         let laboratory = Laboratory::start_with_users(HOSTS)?;
         say("raising the plan");
         let plan = Hanse::raise(&laboratory, Variant::Default, Replication::Default)?;
@@ -68,25 +70,33 @@ impl Rehearsal {
         wait_until_true("the load writes", LOAD_TIMEOUT, || {
             Ok(!ledger::commits(&writer.log()?).is_empty())
         })?;
-        say("writing without a drill");
-        let calm_ns = now_ns();
+        // What the filling left to do would be taken for the drill's, or for its absence.
+        pause_before_fault(SETTLING);
+        let mut moments = Vec::new();
+        let mut drills = Vec::new();
+        for round in 1..=rounds {
+            say(&format!(
+                "writing without a drill, and during drill {round}"
+            ));
+            moments.push(now_ns());
+            pause_before_fault(CALM);
+            moments.push(now_ns());
+            let told = plan.hanse(["drill", "orders", "--json"])?.success()?;
+            drills.push(told.json().context("the drill's record")?);
+        }
+        moments.push(now_ns());
         pause_before_fault(CALM);
-        say("writing during a drill");
-        let began_ns = now_ns();
-        let told = plan.hanse(["drill", "orders", "--json"])?.success()?;
-        let ended_ns = now_ns();
-        let record = told.json().context("the drill's record")?;
-        say("writing after the drill");
-        pause_before_fault(CALM);
-        let over_ns = now_ns();
+        moments.push(now_ns());
         let commits = ledger::commits(&stop(writer)?);
-        Ok(Self {
-            before: rate(&commits, calm_ns, began_ns),
-            during: rate(&commits, began_ns, ended_ns),
-            after: rate(&commits, ended_ns, over_ns),
-            took: Duration::from_nanos(ended_ns - began_ns),
+        let rows = drills.into_iter().zip(moments.windows(4).step_by(2));
+        let row = |(record, at): (Value, &[u64])| Self {
+            before: rate(&commits, at[0], at[1]),
+            during: rate(&commits, at[1], at[2]),
+            after: rate(&commits, at[2], at[3]),
+            took: Duration::from_nanos(at[2] - at[1]),
             record,
-        })
+        };
+        Ok(rows.map(row).collect())
     }
 
     /// How much of the throughput without a drill there was during it.

@@ -201,6 +201,8 @@ impl Cage {
     pub(crate) fn program(&self, user: &User, program: &Path) -> tokio::process::Command {
         let mut command = self.inside();
         command
+            // The first to go when memory runs out.
+            .args(["choom", "-n", "500", "--"])
             .args(["setpriv", "--no-new-privs"])
             .arg(format!("--reuid={}", user.id))
             .arg(format!("--regid={}", user.group_id))

@@ -20,6 +20,7 @@ mod names;
 mod observe;
 mod practise;
 mod provide;
+mod rehearsal;
 mod rewind;
 mod seed;
 mod session;

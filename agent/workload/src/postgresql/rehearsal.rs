@@ -1,0 +1,88 @@
+//! How the server of a drill's copy is configured: as the standby where data asks for it, and with no way to
+//! anybody.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+
+/// What the copy has to have as the standby does, or data written there would not do here.
+pub(super) const SAME: &[&str] = &[
+    "max_connections",
+    "max_worker_processes",
+    "max_wal_senders",
+    "max_prepared_transactions",
+    "max_locks_per_transaction",
+    "max_replication_slots",
+    "track_commit_timestamp",
+    "wal_level",
+    "shared_preload_libraries",
+    "timezone",
+    "default_text_search_config",
+];
+
+/// The whole configuration of a copy in a folder.
+pub(super) fn settings(folder: &Path, same: &BTreeMap<String, String>) -> String {
+    let place = folder.display().to_string();
+    let mut list: Vec<(&str, String)> = same
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.clone()))
+        .collect();
+    let within = |name: &str| folder.join(name).display().to_string();
+    list.extend([
+        ("hba_file", within("hba.conf")),
+        ("ident_file", within("ident.conf")),
+        ("unix_socket_directories", place),
+    ]);
+    let fixed = [
+        ("listen_addresses", ""),
+        ("port", "5432"),
+        ("unix_socket_permissions", "0700"),
+        ("ssl", "off"),
+        ("shared_buffers", "64MB"),
+        ("huge_pages", "off"),
+        // Nothing of it is left in the host's shared memory.
+        ("dynamic_shared_memory_type", "mmap"),
+        ("hot_standby", "on"),
+        ("primary_conninfo", ""),
+        ("primary_slot_name", ""),
+        ("restore_command", ""),
+        ("recovery_end_command", ""),
+        ("archive_cleanup_command", ""),
+        ("archive_mode", "off"),
+        ("synchronous_standby_names", ""),
+        ("max_logical_replication_workers", "0"),
+        ("autovacuum", "off"),
+        ("logging_collector", "off"),
+        ("log_destination", "stderr"),
+        ("restart_after_crash", "off"),
+        ("jit", "off"),
+    ];
+    list.extend(fixed.map(|(name, value)| (name, value.to_owned())));
+    let mut text = String::new();
+    for (name, value) in list {
+        // Writing to a text can't fail.
+        let _ = writeln!(text, "{name} = '{}'", value.replace('\'', "''"));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_copy_has_no_way_to_anybody() {
+        let same = BTreeMap::from([("timezone".to_owned(), "it's".to_owned())]);
+        let text = settings(Path::new("/d"), &same);
+        for line in [
+            "timezone = 'it''s'",
+            "listen_addresses = ''",
+            "primary_conninfo = ''",
+            "archive_mode = 'off'",
+            "synchronous_standby_names = ''",
+            "unix_socket_directories = '/d'",
+        ] {
+            assert!(text.lines().any(|other| other == line), "{line}: {text}");
+        }
+    }
+}
