@@ -1,8 +1,8 @@
 //! A drill on a folder: the latest snapshot is restored where nobody else is, compared with the
 //! repository's own list, and verified by the user's program.
 
-use std::fs;
-use std::os::unix::fs::chown;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::Path;
 use std::time::Instant;
 
@@ -36,7 +36,9 @@ pub(crate) async fn practise(
         ))
     })?;
     let folder = cage.folder().join("data");
-    fs::create_dir(&folder).map_err(|error| Trouble::io("make", &folder, &error))?;
+    fs::create_dir(&folder)
+        .and_then(|()| fs::set_permissions(&folder, Permissions::from_mode(0o755)))
+        .map_err(|error| Trouble::io("make", &folder, &error))?;
     findings.say("it restores the latest snapshot");
     let began = Instant::now();
     let restored = restore(&restic, &newest, &folder).await?;

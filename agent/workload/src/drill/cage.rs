@@ -201,8 +201,6 @@ impl Cage {
     pub(crate) fn program(&self, user: &User, program: &Path) -> tokio::process::Command {
         let mut command = self.inside();
         command
-            // The first to go when memory runs out.
-            .args(["choom", "-n", "500", "--"])
             .args(["setpriv", "--no-new-privs"])
             .arg(format!("--reuid={}", user.id))
             .arg(format!("--regid={}", user.group_id))
@@ -235,8 +233,10 @@ impl Cage {
     }
 
     fn inside(&self) -> tokio::process::Command {
-        let mut command = tokio::process::Command::new("nsenter");
+        // The first to go when memory runs out.
+        let mut command = tokio::process::Command::new("choom");
         command
+            .args(["-n", "500", "--", "nsenter"])
             .args(["--target", &self.first.to_string()])
             .args(["--pid", "--net", "--mount", "--ipc", "--"])
             .env_clear()

@@ -12,8 +12,10 @@ use tokio::sync::watch;
 use super::DrillNews;
 use crate::trouble::Trouble;
 
-/// The longest reason that is kept of a check, in characters: all of them go into the record.
-const DETAIL_LENGTH_MAX: usize = 400;
+/// The longest reason that is kept of a check, and of the drill, in bytes: all of them go into the record,
+/// which has its own limit.
+const DETAIL_LENGTH_MAX: usize = 300;
+const TROUBLE_LENGTH_MAX: usize = 800;
 
 /// What a drill has found so far.
 pub(crate) struct Findings {
@@ -110,7 +112,7 @@ impl Findings {
         self.report.checks.push(CheckResult {
             name: name.to_owned(),
             outcome,
-            detail: detail.chars().take(DETAIL_LENGTH_MAX).collect(),
+            detail: shortened(detail, DETAIL_LENGTH_MAX),
             took_ms: milliseconds(took),
         });
     }
@@ -142,12 +144,81 @@ impl Findings {
         took: Duration,
     ) -> DrillReport {
         self.report.outcome = outcome;
-        self.report.trouble = trouble.chars().take(DETAIL_LENGTH_MAX * 2).collect();
+        self.report.trouble = shortened(&trouble, TROUBLE_LENGTH_MAX);
         self.report.took_ms = milliseconds(took);
         self.report
     }
 }
 
+/// The first of a text, in plain characters.
+fn shortened(text: &str, bytes_max: usize) -> String {
+    let end = text.floor_char_boundary(bytes_max);
+    let plain = |char: char| if char.is_control() { ' ' } else { char };
+    text[..end].chars().map(plain).collect()
+}
+
 fn milliseconds(length: Duration) -> u64 {
     u64::try_from(length.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use hanse_core::dr::drill::REPORT_LENGTH_MAX;
+    use hanse_core::dr::timings::Prediction;
+
+    use super::*;
+
+    #[test]
+    fn whatever_checks_say_it_fits_into_the_record() {
+        let order = DrillOrder {
+            federation: "f".parse().unwrap(),
+            node: "n".parse().unwrap(),
+            number: u64::MAX,
+            began_unix_s: u64::MAX,
+            lag_bytes: None,
+            timeout: Duration::MAX,
+            checks: Vec::new(),
+            command: Vec::new(),
+            predicted: Prediction {
+                detection: Duration::MAX,
+                fencing: Duration::MAX,
+                promotion: Duration::MAX,
+                redirect: Duration::MAX,
+            },
+        };
+        let report = DrillReport {
+            federation: order.federation.clone(),
+            plan: "p".parse().unwrap(),
+            number: order.number,
+            cluster: "c".parse().unwrap(),
+            node: order.node.clone(),
+            workload: "postgresql".to_owned(),
+            began_unix_s: order.began_unix_s,
+            took_ms: 0,
+            outcome: DrillOutcome::Failed,
+            trouble: String::new(),
+            copied_bytes: None,
+            copied_ms: None,
+            rpo: MeasuredRpo::default(),
+            rto: None,
+            checks: Vec::new(),
+        };
+        for char in ["\u{1}", "\"", "\\", "ü", "\u{10ffff}"] {
+            let (news, _) = watch::channel(None);
+            let mut findings = Findings {
+                report: report.clone(),
+                progress: String::new(),
+                news,
+            };
+            findings.promoted(&order, Duration::MAX);
+            for _ in 0..34 {
+                let why = Trouble(char.repeat(10_000));
+                findings.checked(&"\"".repeat(63), Instant::now(), Err(why));
+            }
+            let (outcome, trouble) = findings.verdict();
+            let report = findings.finish(outcome, trouble, Duration::MAX);
+            let length = serde_json::to_string(&report).unwrap().len();
+            assert!(length <= REPORT_LENGTH_MAX, "{char:?}: {length}");
+        }
+    }
 }

@@ -7,8 +7,9 @@
 mod cage;
 mod findings;
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -223,21 +224,17 @@ async fn practise(
     }
 }
 
-/// Makes the drill's folder, which only root enters until somebody is let in.
+/// Makes the drill's folder, which only root enters until somebody is let in. Others pass its parent,
+/// however private this process's files are.
 fn make(root: &Path, folder: &Path) -> Result<(), Trouble> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true).mode(0o755);
-    builder
-        .create(root)
-        .and_then(|()| {
-            builder.recursive(false).mode(0o700);
-            match builder.create(folder) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                    fs::remove_dir_all(folder).and_then(|()| builder.create(folder))
-                }
-                made => made,
+    fs::create_dir_all(root)
+        .and_then(|()| fs::set_permissions(root, Permissions::from_mode(0o755)))
+        .and_then(|()| match fs::create_dir(folder) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                fs::remove_dir_all(folder).and_then(|()| fs::create_dir(folder))
             }
+            made => made,
         })
+        .and_then(|()| fs::set_permissions(folder, Permissions::from_mode(0o700)))
         .map_err(|error| Trouble::io("make", folder, &error))
 }

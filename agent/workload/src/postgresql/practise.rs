@@ -414,7 +414,7 @@ fn piped(mut command: Command) -> Command {
 async fn attend(mut command: Command, findings: &mut Findings) -> Result<(), Trouble> {
     let mut child = command.spawn().map_err(|error| {
         Trouble(format!(
-            "nsenter can't be started ({error}): run `apt-get install util-linux`"
+            "choom can't be started ({error}): run `apt-get install util-linux`"
         ))
     })?;
     let mut words = String::new();
