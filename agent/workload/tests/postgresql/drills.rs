@@ -382,9 +382,12 @@ async fn a_drill_that_is_not_wanted_any_more_or_takes_too_long_ends() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_without_room_is_an_error_that_says_so_and_the_standby_goes_on() {
     let mut stage = Stage::new().await;
+    // Whoever holds drills would remove the folder before there is a disk on it.
+    stage.driller.shutdown().await;
     let folder = stage.root();
-    std::fs::create_dir(&folder).unwrap();
+    std::fs::create_dir_all(&folder).unwrap();
     let disk = Disk::mount(&folder);
+    stage.start();
     stage.order(Some(order(1, Vec::new())));
     let report = stage.report(1).await;
     assert_eq!(report.outcome, DrillOutcome::Failed, "{report:#?}");
