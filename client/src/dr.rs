@@ -82,8 +82,9 @@ impl Client {
         Ok(answer.plans.into_iter().next())
     }
 
-    /// Tells what a copy of the caller's is and what of a drill beside it, and of which revision what it knows of its plan is. Yields
-    /// what all of its copies have to be, if that is newer. Never repeated: the next one says more.
+    /// Tells what a copy of the caller's is and what of a drill beside it, and of which revision what it
+    /// knows of its plan is. Yields what all of its copies have to be, if that is newer. Never repeated:
+    /// the next one says more.
     pub async fn report_copy(
         &self,
         status: proto::CopyStatus,

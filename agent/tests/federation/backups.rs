@@ -45,6 +45,7 @@ fn plan() -> Object {
         service_address: None,
         dns: None,
         route53: None,
+        drill: None,
         hooks: Default::default(),
         backup: Some(backup),
     }))
@@ -97,7 +98,7 @@ async fn the_password_reaches_the_node_that_has_a_copy_and_lies_in_the_state_sea
     // The plan's copy is placed a moment after it was declared.
     let told = async {
         loop {
-            let answer = node.report_copy(status.clone(), 0).await.unwrap();
+            let answer = node.report_copy(status.clone(), None, 0).await.unwrap();
             if let Some(copies) = answer.filter(|copies| !copies.copies.is_empty()) {
                 return copies;
             }
@@ -114,7 +115,9 @@ async fn the_password_reaches_the_node_that_has_a_copy_and_lies_in_the_state_sea
         trouble: "its repository is away".to_owned(),
         ..Default::default()
     });
-    node.report_copy(status.clone(), u64::MAX).await.unwrap();
+    node.report_copy(status.clone(), None, u64::MAX)
+        .await
+        .unwrap();
     let shown = admin.plan_status(None, 0, Duration::ZERO).await.unwrap();
     let copies = &shown.plans[0].copies;
     let shown = copies.iter().find(|copy| copy.node == "db-1").unwrap();

@@ -58,6 +58,7 @@ fn plan(pve: &Pve, token_secret_version: u64) -> Object {
         dns: None,
         route53: None,
         backup: None,
+        drill: None,
         hooks: Default::default(),
     }))
 }
@@ -106,7 +107,7 @@ async fn tell(standby: Client, barrier: watch::Receiver<u64>) {
             ..Default::default()
         };
         // Whatever is answered: it tells again.
-        let _ = standby.report_copy(status, 0).await;
+        let _ = standby.report_copy(status, None, 0).await;
         tokio::time::sleep(REPORT_EVERY).await;
     }
 }
@@ -148,10 +149,13 @@ async fn nobody_is_promoted_before_proxmox_says_that_the_machine_is_stopped() {
     };
     // Both copies have their nodes: what was told before is of nobody.
     until(&admin, |status| status.waits_for.contains("no data yet")).await;
-    primary.report_copy(report("stopped", 0), 0).await.unwrap();
+    primary
+        .report_copy(report("stopped", 0), None, 0)
+        .await
+        .unwrap();
     let started = until(&admin, |status| status.fence_epoch > 0).await;
     let leads = report("primary", started.fence_epoch);
-    primary.report_copy(leads, 0).await.unwrap();
+    primary.report_copy(leads, None, 0).await.unwrap();
     let led = until(&admin, |status| status.past.is_some()).await;
     assert!(led.predicted.unwrap().fencing_ms > 60_000);
     let (barrier, told) = watch::channel(0);

@@ -4,7 +4,7 @@ use super::super::machine::Next;
 use super::super::machine::next as next_of_plan;
 use super::super::machine::tests::{Case, cluster, copy, node};
 use super::super::record::{Phase, RunKind};
-use super::super::sight::{CopyRole, Probes};
+use super::super::sight::CopyRole;
 use super::*;
 
 /// Noon of a day, and a drill at each noon.
@@ -109,7 +109,7 @@ fn a_drill_needs_a_primary_and_a_standby_that_follows() {
     Case::new()
         .copy("c", unwell)
         .is_refused(Some("c"), "its disk is full");
-    let dead = Case::new().silent(60).probes(Probes::Failed);
+    let dead = Case::new().silent(60).heard(false);
     dead.is_refused(None, "renews its lease no more");
     let mut held = Case::new();
     held.record.held = Some(node("a-1"));
@@ -198,7 +198,7 @@ fn a_drill_ends_although_its_primary_is_dead_and_nobody_may_act() {
         .drilling(NOON)
         .told(1, Some(DrillOutcome::Passed));
     case.terms.automatic_failover = false;
-    let case = case.silent(60).probes(Probes::Failed);
+    let case = case.silent(60).heard(false);
     assert!(case.ends().is_some());
 }
 

@@ -76,10 +76,10 @@ impl World {
 
     /// Asks for a drill; it may be refused.
     fn ask_for_a_drill(&mut self) {
-        let Some(leader) = self.leader.filter(|leader| self.has_majority(*leader)) else {
+        if !self.leader.is_some_and(|leader| self.has_majority(leader)) {
             return;
-        };
-        let sight = self.sight(leader);
+        }
+        let sight = self.sight();
         let asked = (None, "a test asks".to_owned());
         if let Ok(change) = drill::admit(&self.terms, &self.record, &sight, asked) {
             self.commit(&change);
