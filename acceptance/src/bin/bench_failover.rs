@@ -37,6 +37,9 @@ struct Arguments {
     /// How often.
     #[arg(long, default_value_t = 3)]
     trials: u32,
+    /// Also what a person was told, below the table.
+    #[arg(long)]
+    told: bool,
     /// Adds one row for each trial to this file, as JSON.
     #[arg(long)]
     json: Option<PathBuf>,
@@ -172,6 +175,9 @@ fn measure(arguments: &Arguments) -> Result<()> {
         }
     }
     say(&report::table(&rows));
+    if arguments.told {
+        say(&report::told(&rows));
+    }
     ensure!(
         failed == 0,
         "{failed} trials could not be measured, see above"

@@ -4,7 +4,7 @@
 //! and keeps the processes. It never mends anything by itself: what a boot of the host would not
 //! start, nobody starts.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::ValueEnum;
 use serde::Serialize;
 
@@ -112,6 +112,60 @@ pub trait Cluster {
     ///
     /// When they can't be started.
     fn start_agent(&mut self, host: u8) -> Result<()>;
+
+    /// Kills the agent of a host with `kill -9`, and nothing else.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, or it has no guard beside it.
+    fn kill_agent(&mut self, host: u8) -> Result<()> {
+        bail!(
+            "{} has no agent apart from its guard on h{host}",
+            self.title()
+        )
+    }
+
+    /// Sends a signal to what guards the server of a host, and to nothing else.
+    ///
+    /// # Errors
+    ///
+    /// When there is none.
+    fn signal_guard(&self, host: u8, _signal: &str) -> Result<()> {
+        bail!("{} has no guard on h{host}", self.title())
+    }
+
+    /// Whether a failover is under way.
+    ///
+    /// # Errors
+    ///
+    /// When the system never says so.
+    fn is_moving(&self) -> Result<bool> {
+        bail!(
+            "{} does not tell of a failover before it is over",
+            self.title()
+        )
+    }
+
+    /// Kills what decides on a host with `kill -9`, and starts it again.
+    ///
+    /// # Errors
+    ///
+    /// When that is not one process of its own.
+    fn restart_decider(&mut self, host: u8) -> Result<()> {
+        bail!(
+            "{} can't be told to restart what decides on h{host}",
+            self.title()
+        )
+    }
+
+    /// Stops and starts everything that decides, one after another.
+    ///
+    /// # Errors
+    ///
+    /// When one doesn't come back.
+    fn restart_deciders(&mut self) -> Result<()> {
+        bail!("{} can't be told to restart what decides", self.title())
+    }
 
     /// What a person who looks now is told: the status command, and the last words of the logs.
     fn told(&self) -> String;

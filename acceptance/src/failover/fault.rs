@@ -11,13 +11,16 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use super::cluster::Cluster;
-use super::server::{Busy, signal, signal_server};
+use super::server::{Busy, NAME as SERVER, signal, signal_server};
 use crate::laboratory::Laboratory;
+use crate::wait::wait_until_true;
 
 /// How long what is frozen or killed apart stays so.
 const FROST: Duration = Duration::from_secs(30);
 /// How long a cut stays at least: longer than any system here takes to decide.
 const CUT: Duration = Duration::from_secs(60);
+/// How long a system may take until it acts.
+const ACTS_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long whatever ends by itself is watched at least.
 const WATCH: Duration = Duration::from_secs(10);
 
@@ -31,18 +34,32 @@ pub enum Fault {
     KillServerBusy,
     /// `kill -9` of the system's own processes beside the primary; started again when it is over.
     KillAgent,
+    /// `kill -9` of the agent, and of nothing else.
+    KillAgentAlone,
+    /// `kill -9` of the process that guards the server, and of nothing else.
+    KillGuard,
+    /// `kill -9` of the server and of all of the system's own processes at once.
+    KillAll,
     /// The server's processes stand still (SIGSTOP).
     FreezeServer,
     /// The system's own processes stand still.
     FreezeAgent,
+    /// The process that guards the server stands still.
+    FreezeGuard,
     /// Every process of the primary's host stands still.
     FreezeHost,
     /// The primary's host loses its power; what decides is elsewhere.
     PowerOff,
     /// The primary's host loses its power, and what decides stood there too.
     PowerOffWithDecider,
+    /// The primary's host loses its power, and what decides is killed once it began to act.
+    KillDeciderDuringFailover,
     /// Nothing leaves the primary's host or arrives there.
     Cut,
+    /// The same, and what decides stands there too.
+    CutWithDecider,
+    /// The primary's host and the first standby's are parted; all others reach both.
+    CutFromStandby,
     /// Nothing leaves the primary's host.
     CutOut,
     /// Nothing arrives at the primary's host.
@@ -51,6 +68,8 @@ pub enum Fault {
     CutFromHosts,
     /// Nothing leaves the host where it is decided or arrives there; the primary is elsewhere.
     CutDecider,
+    /// Everything that decides is stopped and started again, one after another.
+    RestartDeciders,
     /// Nothing is wrong: the primary is moved as planned.
     Switchover,
 }
@@ -80,16 +99,46 @@ impl Fault {
         match self {
             Self::KillServerBusy
             | Self::KillAgent
+            | Self::KillAgentAlone
+            | Self::KillGuard
+            | Self::KillAll
             | Self::FreezeServer
             | Self::FreezeAgent
+            | Self::FreezeGuard
             | Self::FreezeHost => Hold::For(FROST),
-            Self::Cut | Self::CutOut | Self::CutIn | Self::CutFromHosts | Self::CutDecider => {
-                Hold::UntilServed(CUT)
-            }
-            Self::KillServer | Self::PowerOff | Self::PowerOffWithDecider | Self::Switchover => {
-                Hold::UntilServed(WATCH)
-            }
+            Self::Cut
+            | Self::CutWithDecider
+            | Self::CutFromStandby
+            | Self::CutOut
+            | Self::CutIn
+            | Self::CutFromHosts
+            | Self::CutDecider => Hold::UntilServed(CUT),
+            Self::KillServer
+            | Self::PowerOff
+            | Self::PowerOffWithDecider
+            | Self::KillDeciderDuringFailover
+            | Self::RestartDeciders
+            | Self::Switchover => Hold::UntilServed(WATCH),
         }
+    }
+
+    /// Whether what decides stands on the primary's host.
+    #[must_use]
+    pub fn is_of_both(self) -> bool {
+        matches!(self, Self::PowerOffWithDecider | Self::CutWithDecider)
+    }
+
+    /// Whether it takes processes that only Hanse has, or tells of.
+    #[must_use]
+    pub fn is_ours_alone(self) -> bool {
+        matches!(
+            self,
+            Self::KillAgentAlone
+                | Self::KillGuard
+                | Self::FreezeGuard
+                | Self::KillDeciderDuringFailover
+                | Self::RestartDeciders
+        )
     }
 
     /// Its name, as on the command line.
@@ -106,32 +155,15 @@ impl Fault {
     /// When the system can't have it so.
     pub fn prepare(self, laboratory: &Laboratory, cluster: &mut dyn Cluster) -> Result<Blow> {
         let primary = cluster.primary()?;
-        let decider = match self {
-            Self::PowerOffWithDecider => {
-                let moved = cluster.move_decider(primary)?;
-                ensure!(moved, "here what decides never stands beside the primary");
-                primary
+        let decider = if self.is_of_both() {
+            let moved = cluster.move_decider(primary)?;
+            ensure!(moved, "here what decides never stands beside the primary");
+            primary
+        } else {
+            if cluster.decider()? == primary {
+                cluster.move_decider(standby(cluster, primary)?)?;
             }
-            Self::KillServer
-            | Self::KillServerBusy
-            | Self::KillAgent
-            | Self::FreezeServer
-            | Self::FreezeAgent
-            | Self::FreezeHost
-            | Self::PowerOff
-            | Self::Cut
-            | Self::CutOut
-            | Self::CutIn
-            | Self::CutFromHosts
-            | Self::CutDecider
-            | Self::Switchover => {
-                if cluster.decider()? == primary {
-                    let other = cluster.copies().iter().find(|copy| **copy != primary);
-                    let other = *other.context("there is no other copy")?;
-                    cluster.move_decider(other)?;
-                }
-                cluster.decider()?
-            }
+            cluster.decider()?
         };
         let mut blow = Blow {
             fault: self,
@@ -170,11 +202,29 @@ impl Blow {
         match self.fault {
             Fault::KillServer | Fault::KillServerBusy => cluster.server(self.primary).kill(host),
             Fault::KillAgent => signal(host, cluster.agent_names(), "KILL"),
+            Fault::KillAgentAlone => cluster.kill_agent(self.primary),
+            Fault::KillGuard => cluster.signal_guard(self.primary, "KILL"),
+            Fault::KillAll => {
+                let mut names = cluster.agent_names().to_vec();
+                names.push(SERVER);
+                signal(host, &names, "KILL")
+            }
             Fault::FreezeServer => signal_server(host, "STOP"),
             Fault::FreezeAgent => signal(host, cluster.agent_names(), "STOP"),
+            Fault::FreezeGuard => cluster.signal_guard(self.primary, "STOP"),
             Fault::FreezeHost => host.freeze(),
+            Fault::KillDeciderDuringFailover => {
+                host.power_off()?;
+                wait_until_true("the failover begins", ACTS_TIMEOUT, || cluster.is_moving())?;
+                cluster.restart_decider(self.decider)
+            }
+            Fault::RestartDeciders => cluster.restart_deciders(),
             Fault::PowerOff | Fault::PowerOffWithDecider => host.power_off(),
-            Fault::Cut => host.cut_link(),
+            Fault::Cut | Fault::CutWithDecider => host.cut_link(),
+            Fault::CutFromStandby => {
+                let standby = standby(cluster, self.primary)?;
+                laboratory.cut_between(host, laboratory.host(standby))
+            }
             Fault::CutOut => host.cut_outgoing(),
             Fault::CutIn => host.cut_incoming(),
             Fault::CutFromHosts => {
@@ -197,20 +247,36 @@ impl Blow {
     pub fn mend(self, laboratory: &Laboratory, cluster: &mut dyn Cluster) -> Result<()> {
         let host = laboratory.host(self.primary);
         match self.fault {
-            Fault::KillServer | Fault::Switchover => Ok(()),
+            Fault::KillServer | Fault::KillGuard | Fault::RestartDeciders | Fault::Switchover => {
+                Ok(())
+            }
             Fault::KillServerBusy => self.busy.map_or(Ok(()), |busy| busy.end(host)),
-            Fault::KillAgent => cluster.start_agent(self.primary),
+            Fault::KillAgent | Fault::KillAgentAlone | Fault::KillAll => {
+                cluster.start_agent(self.primary)
+            }
             // Whoever was killed while it stood still is not there to be told.
-            Fault::FreezeServer | Fault::FreezeAgent | Fault::FreezeHost => host.thaw(),
-            Fault::PowerOff | Fault::PowerOffWithDecider => {
+            Fault::FreezeServer | Fault::FreezeAgent | Fault::FreezeGuard | Fault::FreezeHost => {
+                host.thaw()
+            }
+            Fault::PowerOff | Fault::PowerOffWithDecider | Fault::KillDeciderDuringFailover => {
                 host.power_on()?;
                 cluster.boot(self.primary)
             }
-            Fault::Cut | Fault::CutOut | Fault::CutIn | Fault::CutFromHosts | Fault::CutDecider => {
-                laboratory.heal_all()
-            }
+            Fault::Cut
+            | Fault::CutWithDecider
+            | Fault::CutFromStandby
+            | Fault::CutOut
+            | Fault::CutIn
+            | Fault::CutFromHosts
+            | Fault::CutDecider => laboratory.heal_all(),
         }
     }
+}
+
+/// The first copy that is not the primary.
+fn standby(cluster: &dyn Cluster, primary: u8) -> Result<u8> {
+    let other = cluster.copies().iter().find(|copy| **copy != primary);
+    other.copied().context("there is no other copy")
 }
 
 #[cfg(test)]

@@ -124,15 +124,6 @@ impl<'l> Hanse<'l> {
         self.federation.operator.hanse_json(arguments)
     }
 
-    /// Kills the agent of a host, and that alone.
-    ///
-    /// # Errors
-    ///
-    /// When it does not run.
-    pub fn kill_agent(&mut self, host: u8) -> Result<()> {
-        self.federation.agents[usize::from(host) - 1].kill()
-    }
-
     /// Leads the primary home.
     ///
     /// # Errors
@@ -255,6 +246,42 @@ impl Cluster for Hanse<'_> {
 
     fn start_agent(&mut self, host: u8) -> Result<()> {
         self.federation.agents[usize::from(host) - 1].start()
+    }
+
+    fn kill_agent(&mut self, host: u8) -> Result<()> {
+        self.federation.agents[usize::from(host) - 1].kill()
+    }
+
+    fn signal_guard(&self, host: u8, signal: &str) -> Result<()> {
+        let script = r#"
+            for pid in $(cd /proc && printf '%s\n' [0-9]*); do
+                words=$(tr '\0' ' ' 2>/dev/null </proc/$pid/cmdline) || continue
+                case $words in */hanse" guard "*) exec kill "-$1" "$pid" ;; esac
+            done
+            exit 1"#;
+        let told = Invocation::script(script).args(["signal", signal]);
+        let told = self.laboratory.host(host).exec(told)?.success();
+        told.with_context(|| format!("no guard runs on h{host}"))?;
+        Ok(())
+    }
+
+    fn is_moving(&self) -> Result<bool> {
+        Ok(self.status().is_ok_and(|status| !status["run"].is_null()))
+    }
+
+    fn restart_decider(&mut self, host: u8) -> Result<()> {
+        let agent = &mut self.federation.agents[usize::from(host) - 1];
+        agent.kill()?;
+        agent.start()
+    }
+
+    fn restart_deciders(&mut self) -> Result<()> {
+        for number in 0..self.federation.agents.len() {
+            self.federation.agents[number].stop()?;
+            self.federation.agents[number].start()?;
+            self.federation.wait_until_voting(usize::from(HOSTS))?;
+        }
+        Ok(())
     }
 
     fn told(&self) -> String {

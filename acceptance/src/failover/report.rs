@@ -108,6 +108,27 @@ pub fn table(rows: &[Row]) -> String {
     text
 }
 
+/// What a person was told near the end of each fault, in Markdown: the first trial's words of each line
+/// of the table.
+#[must_use]
+pub fn told(rows: &[Row]) -> String {
+    let mut first: BTreeMap<_, &Row> = BTreeMap::new();
+    for row in rows {
+        let key = (row.fault, row.system, row.variant, row.replication);
+        first.entry(key).or_insert(row);
+    }
+    let mut text = String::new();
+    for ((fault, ..), row) in first {
+        text += &format!(
+            "\\n<details><summary>{}: {}</summary>\\n\\n```text\\n{}\\n```\\n\\n</details>\\n",
+            row.title,
+            fault.name(),
+            row.told.trim().replace("```", "'''")
+        );
+    }
+    text
+}
+
 fn each(counts: impl Iterator<Item = Option<usize>>) -> String {
     let texts: Vec<String> = counts
         .map(|count| count.map_or("?".to_owned(), |count| count.to_string()))

@@ -14,7 +14,7 @@ pub const VERSION: &str = "15";
 /// The port of every server.
 pub const PORT: u16 = 5432;
 /// What the server's processes are called.
-const NAME: &str = "postgres";
+pub(super) const NAME: &str = "postgres";
 /// Computes without ever looking whether its postmaster is still there.
 const BUSY: &str = "DO $$ BEGIN LOOP PERFORM 1; END LOOP; END $$";
 /// How long the busy backend may take to become busy.

@@ -52,8 +52,9 @@ impl System {
     #[must_use]
     pub fn can_suffer(self, fault: Fault) -> bool {
         match self {
-            Self::Hanse | Self::Patroni => true,
-            Self::PgAutoFailover => fault != Fault::PowerOffWithDecider,
+            Self::Hanse => true,
+            Self::Patroni => !fault.is_ours_alone(),
+            Self::PgAutoFailover => !fault.is_ours_alone() && !fault.is_of_both(),
         }
     }
 
