@@ -60,10 +60,7 @@ pub(in super::super) async fn conduct(voter: Arc<Voter>) {
         let plans = state.inventory().dr_plans.keys();
         join_all(plans.map(|plan| walk(&voter, plan))).await;
         let is_there = |plan: &PlanName| state.plans().contains_key(plan);
-        let mut memory = voter.desk.lock();
-        memory.lookout.keep_only(is_there);
-        memory.redirects.retain(|(plan, _), _| is_there(plan));
-        memory.outside.retain(|plan, _| is_there(plan));
+        voter.desk.lock().keep_only(is_there);
     }
 }
 

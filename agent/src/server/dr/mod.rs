@@ -63,6 +63,19 @@ struct Memory {
     held_at: BTreeMap<PlanName, u64>,
 }
 
+impl Memory {
+    /// Forgets plans that are there no more.
+    fn keep_only(&mut self, is_there: impl Fn(&PlanName) -> bool) {
+        self.lookout.keep_only(&is_there);
+        self.progress.retain(|(plan, _), _| is_there(plan));
+        self.backups.retain(|(plan, _), _| is_there(plan));
+        self.waits.retain(|plan, _| is_there(plan));
+        self.outside.retain(|plan, _| is_there(plan));
+        self.redirects.retain(|(plan, _), _| is_there(plan));
+        self.held_at.retain(|plan, _| is_there(plan));
+    }
+}
+
 impl Default for Desk {
     fn default() -> Self {
         Self {
