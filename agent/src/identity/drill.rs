@@ -6,7 +6,6 @@
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
 use hanse_core::dr::drill::{DrillReport, REPORT_LENGTH_MAX, SignedReport};
 use rcgen::{PublicKeyData as _, SigningKey as _};
-use x509_parser::prelude::{FromDer as _, SubjectPublicKeyInfo};
 
 use super::node::{NodeIdentity, NodeIdentityError};
 use crate::data::DataFolder;
@@ -57,12 +56,8 @@ pub fn read(record: &SignedReport) -> Result<DrillReport, DrillRecordError> {
     if record.text.len() > REPORT_LENGTH_MAX {
         return Err(DrillRecordError::TooLarge(record.text.len()));
     }
-    let (rest, key) = SubjectPublicKeyInfo::from_der(&record.public_key)
-        .map_err(|_| DrillRecordError::Altered)?;
-    if !rest.is_empty() {
-        return Err(DrillRecordError::Altered);
-    }
-    UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, key.subject_public_key.data)
+    // All of it, its algorithm too: by the digest of these bytes the node is known.
+    UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, &record.public_key)
         .verify(&signed_text(&record.text), &record.signature)
         .map_err(|_| DrillRecordError::Altered)?;
     serde_json::from_str(&record.text).map_err(DrillRecordError::Malformed)
