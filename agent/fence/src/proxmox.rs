@@ -229,7 +229,9 @@ impl Proxmox {
                 why: "it is on its way to another node".to_owned(),
                 advice: "Declare the node that it is on once it is there".to_owned(),
             }),
-            Some(_) | None => Ok(Sight::Stopped),
+            // A rollback brings old memory back, and a backup starts it again.
+            Some(lock) => Ok(Sight::Running(format!("stopped and locked ({lock})"))),
+            None => Ok(Sight::Stopped),
         }
     }
 }

@@ -173,10 +173,19 @@ impl Machine {
     }
 
     /// The plan is not declared any more; true if that is news. What runs goes on until it is let go.
-    pub(crate) fn no_plan(&mut self, epoch: u64) -> bool {
+    /// What was ended with its lease is not begun again: somebody else may lead since.
+    pub(crate) fn no_plan(&mut self, epoch: u64, now: Duration) -> bool {
+        let copy = self.copy.as_ref();
+        let runs = copy.is_some_and(|copy| copy.is_leased && copy.is_wanted());
         let mut held = self.lease.iter_mut().chain(&mut self.before);
-        let held = held.find(|held| held.epoch() == epoch);
-        held.is_some_and(Held::orphaned)
+        let Some(held) = held.find(|held| held.epoch() == epoch) else {
+            return false;
+        };
+        if runs || held.may_run(now) {
+            return held.orphaned();
+        }
+        held.lost();
+        false
     }
 
     /// The federation knows that nothing runs under it.

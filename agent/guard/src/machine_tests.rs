@@ -370,8 +370,8 @@ fn few_questions_without_an_answer_are_no_silence() {
 #[test]
 fn a_plan_that_is_no_more_ends_nothing() {
     let mut machine = leading();
-    assert!(machine.no_plan(7));
-    assert!(!machine.no_plan(7), "it is no news");
+    assert!(machine.no_plan(7, seconds(101)));
+    assert!(!machine.no_plan(7, seconds(101)), "it is no news");
     let disarmed = Command::Arm { at_ms: None };
     assert_eq!(acts(&mut machine, seconds(101)), [disarmed]);
     machine.armed(1, None);
@@ -388,9 +388,22 @@ fn a_plan_that_is_no_more_ends_nothing() {
 }
 
 #[test]
+fn what_ended_with_its_lease_is_not_begun_again_when_its_plan_is_no_more() {
+    let mut machine = leading();
+    assert_eq!(acts(&mut machine, seconds(200)), [Command::Kill]);
+    machine.ended(1, "killed", seconds(201));
+    assert!(!machine.no_plan(7, seconds(202)));
+    for now in 203..300 {
+        let commands = acts(&mut machine, seconds(now));
+        let begins = |command: &Command| matches!(command, Command::Start { .. });
+        assert!(!commands.iter().any(begins), "{commands:?}");
+    }
+}
+
+#[test]
 fn a_server_whose_plan_is_no_more_is_started_again_without_a_limit() {
     let mut machine = leading();
-    machine.no_plan(7);
+    machine.no_plan(7, seconds(101));
     for start in 1..9 {
         let now = seconds(100 * start + 1);
         machine.ended(start, "exit 1", now);
@@ -412,7 +425,7 @@ fn a_server_whose_plan_is_no_more_is_started_again_without_a_limit() {
 fn a_lease_that_was_lost_stays_so_whatever_becomes_of_the_plan() {
     let mut machine = leading();
     machine.lost(7);
-    assert!(!machine.no_plan(7));
+    assert!(!machine.no_plan(7, seconds(101)));
     assert_eq!(acts(&mut machine, seconds(101)), [Command::Kill]);
 }
 

@@ -74,6 +74,18 @@ pub struct Program {
     pub log: PathBuf,
 }
 
+impl Program {
+    /// Whether it is what runs already. Other groups of its user take effect when it is begun next.
+    pub(crate) fn is_alike(&self, other: &Self) -> bool {
+        self == other
+            || *self
+                == Self {
+                    groups: self.groups.clone(),
+                    ..other.clone()
+                }
+    }
+}
+
 /// How a program is asked to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -286,7 +286,7 @@ impl Service {
                     self.machine.lost(epoch);
                 }
                 Err(RenewalError::NoPlan) => {
-                    if self.machine.no_plan(epoch) {
+                    if self.machine.no_plan(epoch, now) {
                         tracing::warn!(
                             epoch,
                             "the plan is not declared any more: the workload goes on, and its lease \

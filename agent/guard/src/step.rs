@@ -61,7 +61,8 @@ impl Machine {
         let Some(copy) = self.copy.as_ref() else {
             return;
         };
-        let must_go = wanted != Some(&copy.program) || copy.is_leased && !has_lease;
+        let is_wanted = wanted.is_some_and(|wanted| wanted.is_alike(&copy.program));
+        let must_go = !is_wanted || copy.is_leased && !has_lease;
         let stop_max = Duration::from_millis(copy.program.stop_max_ms);
         let fences = self.fences();
         let interval = self.terms().map_or(0, |terms| terms.check_interval_ms);

@@ -22,7 +22,7 @@ impl Machine {
     /// What the watchdog is to be at a moment; none: there is nothing that it is to guard.
     pub(crate) fn vigil(&self, now: Duration) -> Option<Vigil> {
         let held = self.ruling()?;
-        if !held.terms().watchdog || !held.terms().fences_itself {
+        if !held.terms().watchdog || !held.fences() {
             return None;
         }
         // Half of the lease: a guard that merely waits for its turn is forgiven.

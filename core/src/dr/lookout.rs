@@ -21,8 +21,31 @@ pub struct Lookout {
     drills: BTreeMap<(PlanName, NodeName), DrillSight>,
     /// Where a primary was when it first told that a set is in effect, by the revision of that.
     in_effect: BTreeMap<PlanName, (u64, Position)>,
-    /// The run for which the primary's site was fenced from outside.
-    fenced: BTreeMap<PlanName, u64>,
+    /// The latest fence from outside.
+    fenced: BTreeMap<PlanName, Fenced>,
+}
+
+/// A fence from outside. Whoever renewed its lease since runs again, and another declaration may mean
+/// another machine.
+#[derive(Debug, Clone, Copy)]
+struct Fenced {
+    /// The run that it was for.
+    run: u64,
+    /// The declaration by which it was done.
+    spec_revision: u64,
+    /// When it began: what was answered since was answered to a machine that went on, or began anew.
+    at: Duration,
+}
+
+impl Fenced {
+    fn counts(self, run: u64, spec_revision: u64, lease: &LeaseSight, now: Duration) -> bool {
+        let is_same = run > 0 && (self.run, self.spec_revision) == (run, spec_revision);
+        is_same
+            && match lease {
+                LeaseSight::Free => true,
+                LeaseSight::Held { silent_for, .. } => *silent_for >= now.saturating_sub(self.at),
+            }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -111,9 +134,15 @@ impl Lookout {
         }
     }
 
-    /// The primary's site was fenced from outside, for a run.
-    pub fn fenced(&mut self, plan: &PlanName, run: u64) {
-        self.fenced.insert(plan.clone(), run);
+    /// The primary's site was fenced from outside for a run, by a declaration; that was done, and
+    /// looked at, from a moment on.
+    pub fn fenced(&mut self, plan: &PlanName, (run, spec_revision): (u64, u64), at: Duration) {
+        let fenced = Fenced {
+            run,
+            spec_revision,
+            at,
+        };
+        self.fenced.insert(plan.clone(), fenced);
     }
 
     /// Forgets what it was told of plans that are there no more.
@@ -159,6 +188,9 @@ impl Lookout {
             let told = self.drills.get(&(plan.clone(), drill.node.clone()));
             told.filter(|told| told.number == drill.number).cloned()
         });
+        let fenced = self.fenced.get(plan);
+        let fenced_outside =
+            fenced.is_some_and(|fenced| fenced.counts(run, terms.revision, &lease, now));
         let is_heard = self.is_heard(plan, record, (terms, now));
         let in_effect_at = self.in_effect_at(plan, record);
         let step = self
@@ -173,7 +205,7 @@ impl Lookout {
             copies,
             in_effect_at,
             is_heard,
-            fenced_outside: run > 0 && self.fenced.get(plan) == Some(&run),
+            fenced_outside,
             redirected,
             drill,
             now_unix_s,
@@ -211,5 +243,37 @@ impl Lookout {
             let is_fresh = now.saturating_sub(told.at) < terms.timings.lately();
             is_fresh && told.copy.role == CopyRole::Primary && told.copy.epoch == record.epoch
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn held(silent_for_s: u64) -> LeaseSight {
+        LeaseSight::Held {
+            holder: "a-1".parse().unwrap(),
+            epoch: 7,
+            silent_for: Duration::from_secs(silent_for_s),
+            has_ended: true,
+        }
+    }
+
+    #[test]
+    fn a_fence_counts_for_its_run_and_its_declaration_and_until_the_lease_is_renewed() {
+        let fenced = Fenced {
+            run: 3,
+            spec_revision: 5,
+            at: Duration::from_secs(100),
+        };
+        let counts = |run, spec_revision, lease: &LeaseSight| {
+            fenced.counts(run, spec_revision, lease, Duration::from_secs(130))
+        };
+        assert!(counts(3, 5, &held(30)));
+        assert!(counts(3, 5, &LeaseSight::Free));
+        assert!(!counts(4, 5, &held(30)), "another run");
+        assert!(!counts(0, 5, &held(30)), "no run");
+        assert!(!counts(3, 6, &held(30)), "another declaration");
+        assert!(!counts(3, 5, &held(29)), "it was renewed since");
     }
 }

@@ -257,8 +257,9 @@ fn fencing(terms: &Terms, record: &PlanRecord, sight: &Sight, run: &Run) -> Next
     {
         let is_outside = |it: &&ClusterName| terms.fenced_outside.contains(*it);
         let outside = record.primary.as_ref().filter(is_outside);
-        // Where the end of a lease stops nobody, a machine that was stopped from outside does.
-        let fences = record.fences_itself || outside.is_some();
+        // Where the end of a lease stops nobody, a machine that was stopped from outside does: one that
+        // is declared so now, whatever was so when the record was written.
+        let fences = (record.fences_itself && terms.is_guarded) || outside.is_some();
         let has_stopped = (*has_ended && fences) || run.fence_confirmed;
         let is_back = *silent_for < terms.timings.lately() && sight.is_heard;
         if is_back && !run.asked && !has_stopped {

@@ -37,6 +37,8 @@ pub struct Terms {
     pub in_sync_min: u32,
     /// When drills begin, and how long one may take.
     pub drill: DrillTerms,
+    /// Whether a guard runs what writes, so that the end of its lease can stop it.
+    pub is_guarded: bool,
     /// Sites whose primary must be fenced from outside before anybody is promoted.
     pub fenced_outside: BTreeSet<ClusterName>,
 }

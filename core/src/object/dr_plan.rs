@@ -341,6 +341,7 @@ impl DrPlan {
                 schedule: self.drill.as_ref().and_then(|drill| drill.schedule.clone()),
                 timeout: self.drill.clone().unwrap_or_default().timeout.value(),
             },
+            is_guarded: self.workload.is_guarded(),
             fenced_outside: outside.map(|(cluster, _)| cluster.clone()).collect(),
         }
     }

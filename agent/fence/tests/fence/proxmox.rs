@@ -101,6 +101,11 @@ async fn a_machine_whose_memory_lives_on_is_no_fence() {
         let error = refused(&pve, |_| ()).await;
         assert!(matches!(error, FenceError::Kept { .. }), "{error}");
     }
+    // What holds the lock may start it again: a backup does, and a rollback brings old memory back.
+    for lock in ["backup", "rollback"] {
+        pve.run(&format!("pve.snapshot_lock(100, '{lock}')"));
+        refused(&pve, |_| ()).await;
+    }
     pve.run("pve.unlock(100)");
     fence(&machine(&pve, |_| ()), PATIENCE).await.unwrap();
 }

@@ -8,7 +8,7 @@ use hanse_core::dr::backup::BackupSight;
 use hanse_core::dr::copies::copies_of;
 use hanse_core::dr::duty::CopyPlan;
 use hanse_core::dr::position::Position;
-use hanse_core::dr::record::{Phase, Run};
+use hanse_core::dr::record::Phase;
 use hanse_core::finding::{Finding, Path};
 use hanse_core::lease::{LeaseError, LeaseRequest};
 use hanse_core::name::{ClusterName, LeaseName, NodeName, PlanName};
@@ -175,25 +175,25 @@ pub(in super::super) async fn renew(
 }
 
 /// Whether the primary's lease is to end, so that nobody waits for ever for a holder that goes on
-/// renewing it: somebody asked for another, or it was promoted and did not become primary.
+/// renewing it: somebody asked for another, or it was promoted and did not become primary. And nobody
+/// writes under a lease whose holder counts as fenced by somebody's word.
 fn is_to_end(state: &FederationState, plan: &PlanName) -> bool {
-    let record = state
-        .plans()
-        .get(plan)
-        .filter(|record| record.fences_itself);
-    record.is_some_and(|record| {
-        let run = record
-            .run
-            .as_ref()
-            .filter(|run| run.phase == Phase::Fencing);
-        let has_failed = |run: &Run| {
-            record
-                .primary
-                .as_ref()
-                .is_some_and(|it| run.failed.contains(it))
-        };
-        run.is_some_and(|run| run.asked || has_failed(run))
-    })
+    let record = state.plans().get(plan);
+    let Some((record, run)) = record.and_then(|record| Some((record, record.run.as_ref()?))) else {
+        return false;
+    };
+    if run.phase != Phase::Fencing {
+        return false;
+    }
+    let primary = record.primary.as_ref();
+    let has_failed = primary.is_some_and(|primary| run.failed.contains(primary));
+    let spec = state.inventory().dr_plans.get(plan);
+    let is_outside = spec.zip(primary).is_some_and(|(stored, primary)| {
+        let how = stored.spec.fencing.get(primary);
+        how.is_some_and(|how| how.outside().is_some())
+    });
+    let may_end = record.fences_itself || is_outside;
+    run.fence_confirmed || (may_end && (run.asked || has_failed))
 }
 
 /// Takes a lease back from its holder.

@@ -6,6 +6,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use hanse_core::dr::record::Phase;
 use hanse_core::name::ClusterName;
 use hanse_core::object::DrPlan;
 use hanse_core::object::dr_plan::Fencing;
@@ -23,13 +24,17 @@ const PAUSE_FIRST: Duration = Duration::from_secs(2);
 const PAUSE_LAST: Duration = Duration::from_secs(60);
 /// How often a voter that fences makes sure that it is still its turn.
 const PAST_EVERY: Duration = Duration::from_secs(1);
+/// How long a majority may take to confirm that.
+const CONFIRMED_WITHIN: Duration = Duration::from_secs(5);
+const NOT_ITS_TURN: &str = "another run, another declaration or another leader goes on";
 /// So much of what the program said is told, in characters.
 const WORDS_MAX: usize = 200;
 
 /// The tries to fence for a run.
 #[derive(Debug)]
 pub(super) struct Attempt {
-    run: u64,
+    /// The run, and the declaration that says how.
+    of: (u64, u64),
     /// How many failed.
     failures: u32,
     /// When the last one ended; none: one is under way.
@@ -67,22 +72,41 @@ pub(super) fn fence(voter: &Arc<Voter>, glance: &Glance, cluster: &ClusterName) 
         plan,
         record,
         state,
+        terms,
         ..
     } = glance;
-    let run = record.run.as_ref().map_or(0, |run| run.began_revision);
-    let node = record.nodes.get(cluster);
-    let node = node.map(ToString::to_string).unwrap_or_default();
-    let (shown, is_begun) = begin(&mut voter.desk.lock(), plan, run, &node);
+    let of = (
+        record.run.as_ref().map_or(0, |run| run.began_revision),
+        terms.revision,
+    );
+    let Some(node) = record.nodes.get(cluster) else {
+        return format!("nobody knows which node of `{cluster}` is to be fenced");
+    };
+    // What is declared is the machine of another node then.
+    if let Some(other) = plan.nodes.get(cluster).filter(|other| *other != node) {
+        return format!(
+            "the primary is on `{node}`, and `{other}` is declared for `{cluster}`: declare `{node}` \
+             and how it is fenced, or run `hanse dr confirm-fenced` once it certainly can't write"
+        );
+    }
+    let node = node.to_string();
+    let (shown, is_begun) = begin(&mut voter.desk.lock(), plan, of, &node);
     if is_begun {
         tracing::warn!(plan = %plan.name, %node, "fencing from outside");
         let (voter, plan, state) = (voter.clone(), plan.clone(), state.clone());
         let cluster = cluster.clone();
         tokio::spawn(async move {
-            let work = make_sure(&voter, &state, (&plan, &cluster), &node);
+            let at = voter.desk.now();
+            let work = async {
+                if !is_its_turn(&voter, &plan, of).await {
+                    return Err(NOT_ITS_TURN.to_owned());
+                }
+                make_sure(&voter, &state, (&plan, &cluster), &node).await
+            };
             tokio::select! {
-                ended = work => note(&voter, &plan, run, ended),
-                () = is_past(&voter, &plan, run) => {
-                    note(&voter, &plan, run, Err("another run, or another leader, goes on".to_owned()));
+                ended = work => note(&voter, &plan, (of, at), ended),
+                () = is_past(&voter, &plan, of) => {
+                    note(&voter, &plan, (of, at), Err(NOT_ITS_TURN.to_owned()));
                 }
                 () = voter.stop.cancelled() => {}
             }
@@ -92,14 +116,12 @@ pub(super) fn fence(voter: &Arc<Voter>, glance: &Glance, cluster: &ClusterName) 
 }
 
 /// What is waited for, and whether another attempt is to be made now.
-fn begin(memory: &mut Memory, plan: &DrPlan, run: u64, node: &str) -> (String, bool) {
+fn begin(memory: &mut Memory, plan: &DrPlan, of: (u64, u64), node: &str) -> (String, bool) {
     let attempts = &mut memory.outside;
-    let former = attempts
-        .remove(&plan.name)
-        .filter(|former| former.run == run);
+    let former = attempts.remove(&plan.name).filter(|former| former.of == of);
     let is_due = former.as_ref().is_none_or(Attempt::is_due);
     let mut attempt = former.unwrap_or(Attempt {
-        run,
+        of,
         failures: 0,
         ended: None,
         reason: None,
@@ -112,19 +134,21 @@ fn begin(memory: &mut Memory, plan: &DrPlan, run: u64, node: &str) -> (String, b
     (shown, is_due)
 }
 
-/// Keeps how an attempt ended, unless another run began meanwhile.
-fn note(voter: &Voter, plan: &DrPlan, run: u64, ended: Result<(), String>) {
+/// Keeps how an attempt ended that began at a moment, unless another run began meanwhile.
+fn note(voter: &Voter, plan: &DrPlan, (of, at): ((u64, u64), Duration), ended: Result<(), String>) {
     let name = &plan.name;
     let mut memory = voter.desk.lock();
     match ended {
         Ok(()) => {
             tracing::warn!(plan = %name, "fenced from outside");
-            memory.lookout.fenced(name, run);
+            memory.lookout.fenced(name, of, at);
+            // If its holder renews after all, it is fenced again.
+            memory.outside.remove(name);
         }
         Err(reason) => {
             tracing::error!(plan = %name, reason, "unable to fence from outside; trying again");
             let attempt = memory.outside.get_mut(name);
-            if let Some(attempt) = attempt.filter(|attempt| attempt.run == run) {
+            if let Some(attempt) = attempt.filter(|attempt| attempt.of == of) {
                 attempt.failures = attempt.failures.saturating_add(1);
                 attempt.ended = Some(Instant::now());
                 attempt.reason = Some(reason);
@@ -136,16 +160,27 @@ fn note(voter: &Voter, plan: &DrPlan, run: u64, ended: Result<(), String>) {
 }
 
 /// Returns once this voter does not lead, or the run is another: nobody is to be stopped for it then.
-async fn is_past(voter: &Voter, plan: &DrPlan, run: u64) {
+async fn is_past(voter: &Voter, plan: &DrPlan, of: (u64, u64)) {
     loop {
         tokio::time::sleep(PAST_EVERY).await;
-        let state = voter.replica.read();
-        let record = state.plans().get(&plan.name);
-        let now = record.and_then(|record| record.run.as_ref());
-        if !voter.is_leader() || now.is_none_or(|now| now.began_revision != run) {
+        if !is_its_turn(voter, plan, of).await {
             return;
         }
     }
+}
+
+/// Whether a majority of the voters confirms that this one leads, and that the run is still there.
+async fn is_its_turn(voter: &Voter, plan: &DrPlan, (run, spec_revision): (u64, u64)) -> bool {
+    let confirmed = tokio::time::timeout(CONFIRMED_WITHIN, voter.confirmed()).await;
+    let Ok(Ok(state)) = confirmed else {
+        return false;
+    };
+    let declared = state.inventory().dr_plans.get(&plan.name);
+    let record = state.plans().get(&plan.name);
+    let now = record.and_then(|record| record.run.as_ref());
+    let is_same_run =
+        now.is_some_and(|now| now.began_revision == run && now.phase == Phase::Fencing);
+    is_same_run && declared.is_some_and(|stored| stored.revision == spec_revision)
 }
 
 /// Makes sure that the site's node can't write.

@@ -117,10 +117,13 @@ impl Place {
         if let Some(epoch) = keeps
             && self.path.is_dir()
         {
-            self.remove_kept().await?;
             let kept = self.beside.join(format!("kept-{epoch}"));
-            tracing::warn!(kept = %kept.display(), "what only this copy had is kept");
-            fs::rename(&self.path, &kept).map_err(trouble)?;
+            // What is there was restored since, if an earlier attempt kept it.
+            if !kept.exists() {
+                self.remove_kept().await?;
+                tracing::warn!(kept = %kept.display(), "what only this copy had is kept");
+                fs::rename(&self.path, &kept).map_err(trouble)?;
+            }
         }
         match self.path.exists() {
             true => {

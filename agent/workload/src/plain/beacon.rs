@@ -44,7 +44,10 @@ impl BeaconWatch {
 #[async_trait]
 impl Watch for BeaconWatch {
     async fn observe(&mut self) -> Option<Observation> {
-        let beacon = match fs::read(&self.0) {
+        // The guard's loop waits for no disk.
+        let path = self.0.clone();
+        let read = tokio::task::spawn_blocking(move || fs::read(path)).await;
+        let beacon = match read.ok()? {
             Ok(content) => Some(serde_json::from_slice::<Beacon>(&content).ok()?),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(_) => return None,

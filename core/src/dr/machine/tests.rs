@@ -104,6 +104,7 @@ impl Case {
                     schedule: None,
                     timeout: Duration::from_secs(600),
                 },
+                is_guarded: true,
                 fenced_outside: BTreeSet::new(),
             },
             record,
@@ -278,6 +279,16 @@ fn nobody_is_promoted_while_the_old_primary_may_write() {
 fn a_primary_that_comes_back_before_its_lease_ended_stays_it() {
     let back = Case::new().fenced().silent(1).heard(true);
     assert_eq!(back.commits(), "end recovered");
+}
+
+#[test]
+fn the_end_of_a_lease_proves_nothing_where_no_guard_runs_what_writes() {
+    let unguarded = Case::new().fenced().change(|case| {
+        case.terms.automatic_failover = false;
+        // As the record says of a plan that was fenced from outside, and is so no more.
+        case.terms.is_guarded = false;
+    });
+    unguarded.waits_because("confirm-fenced");
 }
 
 #[test]

@@ -145,6 +145,7 @@ impl World {
                     schedule: None,
                     timeout: Duration::from_secs(120),
                 },
+                is_guarded: true,
                 fenced_outside: BTreeSet::new(),
             },
             hosts,
