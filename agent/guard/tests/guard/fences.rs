@@ -75,7 +75,7 @@ fn killed() {
         assert!(text.contains(&format!("Groups:\t{GROUP} \n")), "{text}");
         let oom = fs::read_to_string(format!("/proc/{pid}/oom_score_adj")).unwrap();
         assert_eq!(oom.trim(), "0");
-        assert!(world.alive().len() > 3, "the workload has no descendants");
+        eventually("the workload has descendants", || world.alive().len() > 3).await;
         world.kill_guard();
         world.dead().await;
         assert!(world.alive().is_empty());
