@@ -10,12 +10,12 @@ use hanse_core::name::PlanName;
 
 use crate::client::Client;
 use crate::error::ClientError;
-use crate::plan_run::{LOOK_TIMEOUT, PAUSE, of};
+use crate::plan_watch::PlanWatch;
 use crate::proto;
 
 /// Looks at a plan until a drill ends, and says what is new.
 #[derive(Debug)]
-pub struct DrillWatch {
+struct DrillWatch {
     /// Those up to here were before.
     before: u64,
     said: String,
@@ -24,7 +24,7 @@ pub struct DrillWatch {
 impl DrillWatch {
     /// For a drill that is asked for now; `before` is how the plan was before it was.
     #[must_use]
-    pub fn new(before: &proto::PlanStatus) -> Self {
+    fn new(before: &proto::PlanStatus) -> Self {
         let past = before.drills.iter().map(|drill| drill.number);
         let own = before.drill.iter().map(|drill| drill.number);
         Self {
@@ -32,21 +32,25 @@ impl DrillWatch {
             said: String::new(),
         }
     }
+}
 
-    /// What is new since the last look, in a sentence.
-    pub fn news(&mut self, status: &proto::PlanStatus) -> Option<String> {
+impl PlanWatch for DrillWatch {
+    type End = proto::PastDrill;
+
+    fn news(&mut self, status: &proto::PlanStatus) -> Vec<String> {
         let drill = status.drill.as_ref();
-        let drill = drill.filter(|drill| drill.number > self.before)?;
+        let Some(drill) = drill.filter(|drill| drill.number > self.before) else {
+            return Vec::new();
+        };
         let said = describe_running(&status.plan, drill);
-        (self.said != said).then(|| {
-            self.said.clone_from(&said);
-            said
-        })
+        if self.said == said {
+            return Vec::new();
+        }
+        self.said.clone_from(&said);
+        vec![said]
     }
 
-    /// The drill, if it has ended.
-    #[must_use]
-    pub fn ended(&self, status: &proto::PlanStatus) -> Option<proto::PastDrill> {
+    fn ended(&self, status: &proto::PlanStatus) -> Option<proto::PastDrill> {
         let mut drills = status.drills.iter();
         let ended = drills.find(|drill| drill.number > self.before);
         ended.cloned()
@@ -60,37 +64,9 @@ impl Client {
         &self,
         plan: &PlanName,
         before: &proto::PlanStatus,
-        mut tell: impl FnMut(&str),
+        tell: impl FnMut(&str),
     ) -> Result<proto::PastDrill, ClientError> {
-        let mut watch = DrillWatch::new(before);
-        let (mut version, mut complaint) = (0, String::new());
-        loop {
-            let answer = match self.plan_status(Some(plan), version, LOOK_TIMEOUT).await {
-                Ok(answer) => answer,
-                Err(error) if error.is_transient() => {
-                    let said = error.to_string();
-                    if complaint != said {
-                        tell(&format!("{said}; looking again"));
-                        complaint = said;
-                    }
-                    tokio::time::sleep(PAUSE).await;
-                    continue;
-                }
-                Err(error) => return Err(error),
-            };
-            version = answer.version;
-            complaint.clear();
-            let Some(status) = of(plan, answer) else {
-                self.expect_plan(plan).await?;
-                continue;
-            };
-            if let Some(line) = watch.news(&status) {
-                tell(&line);
-            }
-            if let Some(past) = watch.ended(&status) {
-                return Ok(past);
-            }
-        }
+        self.watch_plan(plan, DrillWatch::new(before), tell).await
     }
 }
 
@@ -182,12 +158,12 @@ mod tests {
     fn each_step_is_said_once_and_a_drill_of_before_is_not_the_one_that_was_asked_for() {
         let before = status(None, vec![past(3, "passed")]);
         let mut watch = DrillWatch::new(&before);
-        assert_eq!(watch.news(&before), None);
+        assert!(watch.news(&before).is_empty());
         assert_eq!(watch.ended(&before), None);
         let during = status(Some((4, "it copies")), vec![past(3, "passed")]);
-        let said = watch.news(&during).unwrap();
-        assert_eq!(said, "orders: drill 4 in `visby`: it copies");
-        assert_eq!(watch.news(&during), None);
+        let said = watch.news(&during);
+        assert_eq!(said, ["orders: drill 4 in `visby`: it copies"]);
+        assert!(watch.news(&during).is_empty());
         assert_eq!(watch.ended(&during), None);
         let after = status(None, vec![past(3, "passed"), past(4, "failed")]);
         assert_eq!(watch.ended(&after), Some(past(4, "failed")));

@@ -23,6 +23,7 @@ mod identity;
 mod issue;
 pub mod patience;
 pub mod plan_run;
+mod plan_watch;
 pub mod refusal;
 pub mod spiffe;
 pub mod tls;

@@ -3,28 +3,17 @@
 //!
 //! Nothing is decided here, and giving up the wait stops nothing: the run is the federation's.
 
-use std::time::Duration;
-
 use hanse_core::dr::record::Outcome;
-use hanse_core::finding::{Finding, Path};
 use hanse_core::name::PlanName;
-use hanse_core::object::ObjectRef;
 
 use crate::client::Client;
 use crate::error::ClientError;
+use crate::plan_watch::PlanWatch;
 use crate::proto;
-use hanse_core::admission::RefusalKind;
-
-/// The longest that one look waits for news.
-pub(crate) const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
-/// The pause after a look that failed.
-pub(crate) const PAUSE: Duration = Duration::from_millis(250);
-/// So often a plan that is declared is looked for.
-const LOOKS_MAX: usize = 40;
 
 /// Looks at a plan until a run ends, and says what is new.
 #[derive(Debug)]
-pub struct RunWatch {
+struct RunWatch {
     past: Option<proto::PastPlanRun>,
     was_seen: bool,
     run: String,
@@ -34,7 +23,7 @@ pub struct RunWatch {
 impl RunWatch {
     /// For a run that is asked for now; `before` is how the plan was before it was.
     #[must_use]
-    pub fn new(before: &proto::PlanStatus) -> Self {
+    fn new(before: &proto::PlanStatus) -> Self {
         Self {
             past: before.past.clone(),
             was_seen: false,
@@ -42,9 +31,12 @@ impl RunWatch {
             waits_for: String::new(),
         }
     }
+}
 
-    /// What is new since the last look, in sentences.
-    pub fn news(&mut self, status: &proto::PlanStatus) -> Vec<String> {
+impl PlanWatch for RunWatch {
+    type End = proto::PastPlanRun;
+
+    fn news(&mut self, status: &proto::PlanStatus) -> Vec<String> {
         let mut news = Vec::new();
         if let Some(run) = &status.run {
             self.was_seen = true;
@@ -63,10 +55,8 @@ impl RunWatch {
         news
     }
 
-    /// The run, if it has ended. One that was never seen has ended if the latest of the past is a new
-    /// one.
-    #[must_use]
-    pub fn ended(&self, status: &proto::PlanStatus) -> Option<proto::PastPlanRun> {
+    /// One that was never seen has ended if the latest of the past is a new one.
+    fn ended(&self, status: &proto::PlanStatus) -> Option<proto::PastPlanRun> {
         let is_new = self.was_seen || status.past != self.past;
         let past = status.past.clone();
         past.filter(|_| status.run.is_none() && is_new)
@@ -74,20 +64,6 @@ impl RunWatch {
 }
 
 impl Client {
-    /// How one plan is now. A voter that began to lead just now can't tell yet: it is asked again.
-    pub async fn plan(&self, plan: &PlanName) -> Result<proto::PlanStatus, ClientError> {
-        for _ in 0..LOOKS_MAX {
-            let answer = self.plan_status(Some(plan), 0, Duration::ZERO).await?;
-            if let Some(status) = of(plan, answer) {
-                return Ok(status);
-            }
-            self.expect_plan(plan).await?;
-            tokio::time::sleep(PAUSE).await;
-        }
-        let reason = format!("no voter tells how the DR plan `{plan}` is");
-        Err(ClientError::Unavailable { reason })
-    }
-
     /// Waits until the run ends that was asked for after the plan was as in `before`, however long
     /// that takes; `tell` hears what is new. A federation that can't be reached for a while is no
     /// reason to give up.
@@ -95,52 +71,9 @@ impl Client {
         &self,
         plan: &PlanName,
         before: &proto::PlanStatus,
-        mut tell: impl FnMut(&str),
+        tell: impl FnMut(&str),
     ) -> Result<proto::PastPlanRun, ClientError> {
-        let mut watch = RunWatch::new(before);
-        let (mut version, mut complaint) = (0, String::new());
-        loop {
-            let answer = match self.plan_status(Some(plan), version, LOOK_TIMEOUT).await {
-                Ok(answer) => answer,
-                Err(error) if error.is_transient() => {
-                    let said = error.to_string();
-                    if complaint != said {
-                        tell(&format!("{said}; looking again"));
-                        complaint = said;
-                    }
-                    tokio::time::sleep(PAUSE).await;
-                    continue;
-                }
-                Err(error) => return Err(error),
-            };
-            version = answer.version;
-            complaint.clear();
-            let Some(status) = of(plan, answer) else {
-                self.expect_plan(plan).await?;
-                continue;
-            };
-            watch.news(&status).iter().for_each(|line| tell(line));
-            if let Some(past) = watch.ended(&status) {
-                return Ok(past);
-            }
-        }
-    }
-
-    /// Refuses to go on with a plan that is not declared.
-    pub(crate) async fn expect_plan(&self, plan: &PlanName) -> Result<(), ClientError> {
-        match self.get(&ObjectRef::DrPlan(plan.clone())).await {
-            // Whoever can't be asked says nothing of it.
-            Ok(Some(_)) => Ok(()),
-            Err(error) if error.is_transient() => Ok(()),
-            Err(error) => Err(error),
-            Ok(None) => {
-                let detail = format!("No DR plan `{plan}` is declared. `hanse dr` shows all.");
-                Err(ClientError::Refused {
-                    kind: RefusalKind::NotFound,
-                    findings: vec![Finding::error(Path::root(), "Unknown DR plan", detail)],
-                })
-            }
-        }
+        self.watch_plan(plan, RunWatch::new(before), tell).await
     }
 }
 
@@ -194,12 +127,6 @@ fn way(from: &str, to: &str) -> String {
         site => format!(" {word} `{site}`"),
     };
     part("from", from) + &part("to", to)
-}
-
-/// The one plan that was asked for, if it is told of.
-pub(crate) fn of(plan: &PlanName, answer: proto::PlanStatusResponse) -> Option<proto::PlanStatus> {
-    let mut plans = answer.plans.into_iter();
-    plans.find(|status| status.plan == plan.as_str())
 }
 
 #[cfg(test)]
