@@ -25,7 +25,7 @@ pub struct Mark {
     pub unix_ms: u64,
     /// The time since boot, in milliseconds.
     pub boot_ms: u64,
-    /// Which boot.
+    /// Which boot; empty: it is not known.
     pub boot_id: String,
 }
 
@@ -69,15 +69,19 @@ pub struct Agreement {
 }
 
 impl Mark {
-    /// What the mark says at a later time since boot, in the same boot or another one.
+    /// What the mark says later, in the same boot or another one.
     #[must_use]
     pub fn read(&self, boot_id: &str, boot_ms: u64) -> Reading {
-        // Where there is no id, no two boots are known to be the same.
-        if self.boot_id == boot_id && !boot_id.is_empty() && self.boot_ms <= boot_ms {
-            return Reading::Now(self.unix_ms.saturating_add(boot_ms - self.boot_ms));
+        let since_ms = boot_ms.checked_sub(self.boot_ms);
+        let is_known = !self.boot_id.is_empty() && !boot_id.is_empty();
+        match since_ms {
+            Some(since_ms) if !is_known => Reading::AtLeast(self.unix_ms.saturating_add(since_ms)),
+            Some(since_ms) if self.boot_id == boot_id => {
+                Reading::Now(self.unix_ms.saturating_add(since_ms))
+            }
+            // The boot began after the mark was made.
+            _ => Reading::AtLeast(self.unix_ms.saturating_add(boot_ms)),
         }
-        // The boot began after the mark was made.
-        Reading::AtLeast(self.unix_ms.saturating_add(boot_ms))
     }
 }
 
@@ -245,10 +249,24 @@ mod tests {
     #[test]
     fn a_mark_tells_the_time_in_its_boot_and_a_bound_in_another() {
         assert_eq!(mark().read("one", 8_000), Reading::Now(NOW_MS + 3_000));
-        let other = [("two", 1_000), ("", 9_000)];
-        for (boot_id, boot_ms) in other {
+        for boot_ms in [1_000, 9_000] {
             let bound = Reading::AtLeast(NOW_MS + boot_ms);
-            assert_eq!(mark().read(boot_id, boot_ms), bound);
+            assert_eq!(mark().read("two", boot_ms), bound);
+        }
+    }
+
+    /// A machine that runs for days and takes a token of today is not days ahead.
+    #[test]
+    fn a_mark_of_an_unknown_boot_counts_only_the_time_since_it_was_made() {
+        let unknown = Mark {
+            boot_id: String::new(),
+            ..mark()
+        };
+        for (mark, boot_id) in [(unknown, "one"), (mark(), "")] {
+            let same = Reading::AtLeast(NOW_MS + 4_000);
+            assert_eq!(mark.read(boot_id, 9_000), same);
+            let other = Reading::AtLeast(NOW_MS + 1_000);
+            assert_eq!(mark.read(boot_id, 1_000), other);
         }
     }
 
@@ -281,7 +299,7 @@ mod tests {
 
     #[test]
     fn after_a_restart_of_the_machine_time_never_goes_back() {
-        let known = Some((&mark(), ""));
+        let known = Some((&mark(), "two"));
         let behind = SteadyClock::start(known, NOW_MS - DAY_MS, 30_000);
         assert_eq!(behind.at(30_000), NOW_MS + 30_000);
         let later = SteadyClock::start(known, NOW_MS + DAY_MS, 30_000);

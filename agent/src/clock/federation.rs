@@ -16,8 +16,9 @@ use rustls::pki_types::UnixTime;
 use rustls::time_provider::TimeProvider;
 use tokio_util::sync::CancellationToken;
 
-use super::{boot_id, boot_ms, complaint, mark_file, wall_ms};
+use super::{boot_ms, complaint, mark_file, wall_ms};
 use crate::data::DataFolder;
+use crate::follower::report::boot_id;
 
 /// How often the system's clock is looked at: a correction is followed, a jump is noticed.
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);

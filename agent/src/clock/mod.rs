@@ -51,12 +51,3 @@ fn complaint(wall_ms: u64, federation_ms: u64) -> Option<String> {
         )
     })
 }
-
-/// The kernel's id of this boot; where there is none, one that no other process shares.
-fn boot_id() -> String {
-    let id = crate::follower::report::boot_id();
-    if id.is_empty() {
-        return format!("process-{:032x}", rand::random::<u128>());
-    }
-    id
-}
