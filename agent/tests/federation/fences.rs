@@ -6,15 +6,14 @@ use std::time::Duration;
 use hanse_client::{Client, proto};
 use hanse_core::dr::timings::Preset;
 use hanse_core::object::dr_fencing::{GuestKind, Proxmox};
-use hanse_core::object::dr_plan::{Failback, Fencing, Postgresql, Workload};
+use hanse_core::object::dr_plan::Fencing;
 use hanse_core::object::{DrPlan, Object};
 use proto::run_plan_request::{Ask, Failover};
 use tokio::sync::watch;
 
-use super::harness::{FEDERATION, Federation, cluster, mesh};
+use super::plans::{PATIENCE, copy, orders, secret, two_sites, until};
 use super::pve::Pve;
 
-const PATIENCE: Duration = Duration::from_secs(60);
 const REPORT_EVERY: Duration = Duration::from_millis(200);
 const WRONG: &str = "a-token-of-another-cluster";
 
@@ -32,62 +31,14 @@ fn plan(pve: &Pve, token_secret_version: u64) -> Object {
         timeout: None,
     };
     Object::DrPlan(Box::new(DrPlan {
-        federation: FEDERATION.parse().unwrap(),
-        name: "orders".parse().unwrap(),
-        home: "home".parse().unwrap(),
-        standbys: vec!["away".parse().unwrap()],
-        nodes: ["home", "away"]
-            .map(|site| (site.parse().unwrap(), format!("db-{site}").parse().unwrap()))
-            .into(),
-        workload: Workload::Postgresql(Postgresql {
-            data_directory: "/var/lib/postgresql/15/main".to_owned(),
-            port: 5432,
-            bin_directory: None,
-        }),
-        replication: None,
         preset: Some(Preset::Fast),
-        timings: None,
-        rpo: None,
-        rto: None,
-        automatic_failover: false,
-        failback: Failback::Manual,
-        max_lag_on_failover: "1MiB".parse().unwrap(),
         fencing: [("home".parse().unwrap(), Fencing::Proxmox(proxmox))].into(),
-        accept_pause_risk: false,
-        service_address: None,
-        dns: None,
-        route53: None,
-        backup: None,
-        drill: None,
-        hooks: Default::default(),
+        ..orders()
     }))
 }
 
-fn token(secret: &str) -> Vec<proto::PlanSecretValue> {
-    vec![proto::PlanSecretValue {
-        purpose: "fence/home".to_owned(),
-        value: secret.as_bytes().to_vec(),
-    }]
-}
-
-/// The plan, once it is as wanted.
-async fn until(
-    admin: &Client,
-    is_wanted: impl Fn(&proto::PlanStatus) -> bool,
-) -> proto::PlanStatus {
-    let (mut version, mut last) = (0, String::new());
-    let looking = async {
-        loop {
-            let answer = admin.plan_status(None, version, PATIENCE).await.unwrap();
-            version = answer.version;
-            last = format!("{:?}", answer.plans);
-            if let Some(status) = answer.plans.into_iter().find(&is_wanted) {
-                return status;
-            }
-        }
-    };
-    let found = tokio::time::timeout(PATIENCE, looking).await;
-    found.unwrap_or_else(|_| panic!("it did not come; last: {last}"))
+fn token(value: &str) -> Vec<proto::PlanSecretValue> {
+    secret("fence/home", value)
 }
 
 /// A standby that tells how it is, again and again, with the barrier that it is given.
@@ -100,11 +51,9 @@ async fn tell(standby: Client, barrier: watch::Receiver<u64>) {
             "detached"
         };
         let status = proto::CopyStatus {
-            plan: "orders".to_owned(),
-            role: role.to_owned(),
             barrier,
             position: Some(proto::Position::default()),
-            ..Default::default()
+            ..copy(role, 0)
         };
         // Whatever is answered: it tells again.
         let _ = standby.report_copy(status, None, 0).await;
@@ -115,14 +64,7 @@ async fn tell(standby: Client, barrier: watch::Receiver<u64>) {
 #[tokio::test]
 async fn nobody_is_promoted_before_proxmox_says_that_the_machine_is_stopped() {
     let mut pve = Pve::start();
-    let federation = Federation::start().await;
-    let admin = federation.admin().await;
-    for (id, object) in [cluster("home"), cluster("away"), mesh(&["home", "away"])]
-        .iter()
-        .enumerate()
-    {
-        admin.apply(object, 0, &format!("site-{id}")).await.unwrap();
-    }
+    let (federation, admin) = two_sites().await;
     let (_first, credentials) = federation.join("home", "db-home").await;
     let primary = federation.client(&credentials).await;
     let (_second, credentials) = federation.join("away", "db-away").await;
@@ -141,20 +83,14 @@ async fn nobody_is_promoted_before_proxmox_says_that_the_machine_is_stopped() {
     let wrong = admin.apply_with(&first, token(WRONG), 0, "wrong");
     let wrong = wrong.await.unwrap();
 
-    let report = |role: &str, epoch| proto::CopyStatus {
-        plan: "orders".to_owned(),
-        role: role.to_owned(),
-        epoch,
-        ..Default::default()
-    };
     // Both copies have their nodes: what was told before is of nobody.
     until(&admin, |status| status.waits_for.contains("no data yet")).await;
     primary
-        .report_copy(report("stopped", 0), None, 0)
+        .report_copy(copy("stopped", 0), None, 0)
         .await
         .unwrap();
     let started = until(&admin, |status| status.fence_epoch > 0).await;
-    let leads = report("primary", started.fence_epoch);
+    let leads = copy("primary", started.fence_epoch);
     primary.report_copy(leads, None, 0).await.unwrap();
     let led = until(&admin, |status| status.past.is_some()).await;
     assert!(led.predicted.unwrap().fencing_ms > 60_000);

@@ -22,6 +22,7 @@ mod identities;
 mod objects;
 mod papers;
 mod past;
+mod plans;
 #[path = "../../fence/tests/fence/pve.rs"]
 #[allow(dead_code, reason = "other tests need the rest of it")]
 mod pve;

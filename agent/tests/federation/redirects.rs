@@ -3,20 +3,18 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
-use hanse_client::{Client, proto};
+use hanse_client::proto;
 use hanse_core::duration::Span;
-use hanse_core::object::dr_plan::{Failback, Postgresql, Workload};
 use hanse_core::object::dr_redirect::{Dns, TsigAlgorithm};
 use hanse_core::object::{DrPlan, Object};
 use hanse_redirect::{Clock, DnsConfig, TsigKey, check};
 
-use super::harness::{FEDERATION, Federation, cluster, free_address, mesh};
+use super::harness::free_address;
+use super::plans::{PATIENCE, copy, orders, secret, two_sites, until};
 
 const SECRET: &str = "c2VjcmV0IG9mIHRoaXJ0eS10d28gYnl0ZXMsIG5vIGxlc3M=";
 const OTHER_SECRET: &str = "YW5vdGhlciBzZWNyZXQgb2YgdGhpcnR5LXR3byBieXRlcyE=";
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// BIND 9 with a zone that a key may change.
 struct Bind {
@@ -84,32 +82,8 @@ impl Bind {
             addresses: [("home".parse().unwrap(), "192.0.2.1".parse().unwrap())].into(),
         };
         DrPlan {
-            federation: FEDERATION.parse().unwrap(),
-            name: "orders".parse().unwrap(),
-            home: "home".parse().unwrap(),
-            standbys: vec!["away".parse().unwrap()],
-            nodes: [("home".parse().unwrap(), "db-1".parse().unwrap())].into(),
-            workload: Workload::Postgresql(Postgresql {
-                data_directory: "/var/lib/postgresql/15/main".to_owned(),
-                port: 5432,
-                bin_directory: None,
-            }),
-            replication: None,
-            preset: None,
-            timings: None,
-            rpo: None,
-            rto: None,
-            automatic_failover: false,
-            failback: Failback::Manual,
-            max_lag_on_failover: "1MiB".parse().unwrap(),
-            fencing: Default::default(),
-            accept_pause_risk: false,
-            service_address: None,
             dns: Some(dns),
-            route53: None,
-            drill: None,
-            hooks: Default::default(),
-            backup: None,
+            ..orders()
         }
     }
 
@@ -141,29 +115,8 @@ impl Drop for Bind {
     }
 }
 
-fn tsig(secret: &str) -> Vec<proto::PlanSecretValue> {
-    vec![proto::PlanSecretValue {
-        purpose: "tsig".to_owned(),
-        value: secret.as_bytes().to_vec(),
-    }]
-}
-
-/// The plan, once it is as wanted.
-async fn until(
-    admin: &Client,
-    is_wanted: impl Fn(&proto::PlanStatus) -> bool,
-) -> proto::PlanStatus {
-    let mut version = 0;
-    let looking = async {
-        loop {
-            let answer = admin.plan_status(None, version, PATIENCE).await.unwrap();
-            version = answer.version;
-            if let Some(status) = answer.plans.into_iter().find(&is_wanted) {
-                return status;
-            }
-        }
-    };
-    tokio::time::timeout(PATIENCE, looking).await.unwrap()
+fn tsig(value: &str) -> Vec<proto::PlanSecretValue> {
+    secret("tsig", value)
 }
 
 fn trouble(status: &proto::PlanStatus) -> &str {
@@ -176,15 +129,8 @@ fn trouble(status: &proto::PlanStatus) -> &str {
 #[tokio::test]
 async fn a_wrong_key_is_known_before_it_is_needed_and_the_right_one_leads_clients_to_the_primary() {
     let bind = Bind::start();
-    let federation = Federation::start().await;
-    let admin = federation.admin().await;
-    for (id, object) in [cluster("home"), cluster("away"), mesh(&["home", "away"])]
-        .iter()
-        .enumerate()
-    {
-        admin.apply(object, 0, &format!("site-{id}")).await.unwrap();
-    }
-    let (_folder, credentials) = federation.join("home", "db-1").await;
+    let (federation, admin) = two_sites().await;
+    let (_folder, credentials) = federation.join("home", "db-home").await;
     let node = federation.client(&credentials).await;
     let plan = |version| Object::DrPlan(Box::new(bind.plan(version)));
     let (first, second) = (plan(1), plan(2));
@@ -234,19 +180,11 @@ async fn a_wrong_key_is_known_before_it_is_needed_and_the_right_one_leads_client
     assert!(!state.contains(SECRET) && !state.contains(OTHER_SECRET));
     drop(secrets);
 
-    let report = |role: &str, epoch| proto::CopyStatus {
-        plan: "orders".to_owned(),
-        role: role.to_owned(),
-        epoch,
-        ..Default::default()
-    };
-    node.report_copy(report("stopped", 0), None, 0)
-        .await
-        .unwrap();
+    node.report_copy(copy("stopped", 0), None, 0).await.unwrap();
     let promoted = until(&admin, |status| status.fence_epoch > 0).await;
     assert_eq!(bind.leads_to().await, Vec::<String>::new());
-    let report = report("primary", promoted.fence_epoch);
-    node.report_copy(report, None, 0).await.unwrap();
+    let leads = copy("primary", promoted.fence_epoch);
+    node.report_copy(leads, None, 0).await.unwrap();
     let led = until(&admin, |status| status.past.is_some()).await;
     assert_eq!(led.redirects[0].leads_to, "192.0.2.1");
     assert_eq!(bind.leads_to().await, ["192.0.2.1"]);
