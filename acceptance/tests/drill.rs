@@ -115,7 +115,7 @@ fn a_drill_proves_a_plan_and_leaves_nothing_even_if_its_agent_is_killed() -> Res
 /// What is on a host of drills: files, and processes.
 fn left(laboratory: &Laboratory, host: u8) -> Result<String> {
     let script = r#"
-        ls -d /run/data/pg.hanse/drill/* 2>/dev/null || true
+        ls -d /run/data/disk/pg.hanse/drill/* 2>/dev/null || true
         for one in /proc/[0-9]*; do
             line=$(tr '\0' ' ' 2>/dev/null < "$one/cmdline" || true)
             case $line in

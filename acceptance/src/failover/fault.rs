@@ -40,6 +40,8 @@ pub enum Fault {
     KillGuard,
     /// `kill -9` of the server and of all of the system's own processes at once.
     KillAll,
+    /// The primary's disk has no room left.
+    FillDisk,
     /// The server's processes stand still (SIGSTOP).
     FreezeServer,
     /// The system's own processes stand still.
@@ -112,7 +114,8 @@ impl Fault {
             | Self::CutOut
             | Self::CutIn
             | Self::CutFromHosts
-            | Self::CutDecider => Hold::UntilServed(CUT),
+            | Self::CutDecider
+            | Self::FillDisk => Hold::UntilServed(CUT),
             Self::KillServer
             | Self::PowerOff
             | Self::PowerOffWithDecider
@@ -139,6 +142,12 @@ impl Fault {
                 | Self::KillDeciderDuringFailover
                 | Self::RestartDeciders
         )
+    }
+
+    /// How large the disks of the hosts may be for it, in MB; none: it doesn't matter.
+    #[must_use]
+    pub fn disk_mb(self) -> Option<u32> {
+        (self == Self::FillDisk).then_some(1024)
     }
 
     /// Its name, as on the command line.
@@ -209,6 +218,7 @@ impl Blow {
                 names.push(SERVER);
                 signal(host, &names, "KILL")
             }
+            Fault::FillDisk => host.fill_disk(),
             Fault::FreezeServer => signal_server(host, "STOP"),
             Fault::FreezeAgent => signal(host, cluster.agent_names(), "STOP"),
             Fault::FreezeGuard => cluster.signal_guard(self.primary, "STOP"),
@@ -250,6 +260,7 @@ impl Blow {
             Fault::KillServer | Fault::KillGuard | Fault::RestartDeciders | Fault::Switchover => {
                 Ok(())
             }
+            Fault::FillDisk => host.empty_disk(),
             Fault::KillServerBusy => self.busy.map_or(Ok(()), |busy| busy.end(host)),
             Fault::KillAgent | Fault::KillAgentAlone | Fault::KillAll => {
                 cluster.start_agent(self.primary)

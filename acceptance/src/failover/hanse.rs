@@ -4,8 +4,6 @@
 //! adopts it. What a boot of a host starts is the agent; that starts the guard, and the guard the
 //! server.
 
-use std::fs;
-use std::os::unix::fs::chown;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -25,7 +23,7 @@ const COPIES: u8 = 3;
 const SERVICE: &str = "10.90.0.200";
 const PLAN: &str = "orders";
 /// Where each host has its copy.
-const DATA: &str = "/run/data/pg";
+const DATA: &str = "/run/data/disk/pg";
 /// So often another voter is elected until it is the one that is wanted.
 const ELECTIONS_MAX: usize = 20;
 const ELECTION_TIMEOUT: Duration = Duration::from_secs(30);
@@ -304,7 +302,7 @@ fn prepare(host: &Host) -> Result<()> {
         mkdir -p /run/postgresql /run/data
         chown postgres:postgres "$1"
         mount --bind "$1" /run/postgresql
-        mount --bind "$2" /run/data"#;
+        mount --rbind "$2" /run/data"#;
     let mount = Invocation::script(script)
         .arg("prepare")
         .arg(&server.sockets)
@@ -318,9 +316,9 @@ fn prepare(host: &Host) -> Result<()> {
 /// The server that was there before.
 fn make_first(host: &Host) -> Result<()> {
     let server = Server::of(host);
-    fs::create_dir_all(&server.data)?;
     let ids = server::postgres_ids()?;
-    chown(&server.data, Some(ids.0), Some(ids.1))?;
+    let make = Invocation::script(r#"mkdir "$1" && chown postgres:postgres "$1""#);
+    host.exec(make.arg("make").arg(&server.data))?.success()?;
     let initdb = server::as_user(ids)
         .arg(server::bin().join("initdb"))
         .args([
@@ -334,10 +332,8 @@ fn make_first(host: &Host) -> Result<()> {
         ])
         .arg(&server.data);
     host.exec(initdb)?.success()?;
-    let hba = server.data.join("pg_hba.conf");
-    let mut text = fs::read_to_string(&hba)?;
-    text.push_str("host all all 10.90.0.0/24 trust\n");
-    fs::write(&hba, text)?;
+    let allow = Invocation::script(r#"echo "host all all 10.90.0.0/24 trust" >>"$1/pg_hba.conf""#);
+    host.exec(allow.arg("allow").arg(&server.data))?.success()?;
     Ok(())
 }
 

@@ -120,7 +120,7 @@ pub fn told(rows: &[Row]) -> String {
     let mut text = String::new();
     for ((fault, ..), row) in first {
         text += &format!(
-            "\\n<details><summary>{}: {}</summary>\\n\\n```text\\n{}\\n```\\n\\n</details>\\n",
+            "\n<details><summary>{}: {}</summary>\n\n```text\n{}\n```\n\n</details>\n",
             row.title,
             fault.name(),
             row.told.trim().replace("```", "'''")

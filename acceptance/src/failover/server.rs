@@ -56,7 +56,7 @@ impl Server {
     #[must_use]
     pub fn of(host: &Host) -> Self {
         Self {
-            data: host.data_dir().join("pg"),
+            data: host.disk().join("pg"),
             sockets: host.data_dir().join("sock"),
             port: PORT,
             user: None,

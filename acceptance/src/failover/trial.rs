@@ -60,6 +60,9 @@ impl Trial {
     /// However badly it fares after that, it is a row and no error.
     pub fn run(&self, say: impl Fn(&str)) -> Result<Row> {
         let laboratory = self.system.laboratory()?;
+        if let Some(size_mb) = self.fault.disk_mb() {
+            laboratory.limit_disks(size_mb)?;
+        }
         say("raising the system");
         let mut cluster = self
             .system
@@ -105,6 +108,9 @@ impl Trial {
         blow.mend(laboratory, cluster)?;
         let mended = Instant::now();
         let whole = wait_until_true("the system is whole", WHOLE_TIMEOUT, || cluster.is_whole());
+        if whole.is_err() {
+            say(&format!("it does not become whole:\n{}", cluster.told()));
+        }
         let whole_after = whole.is_ok().then(|| mended.elapsed());
         pause_before_fault(REST);
 

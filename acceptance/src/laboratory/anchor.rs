@@ -24,8 +24,9 @@ const READY: &str = "ready";
 /// How long the kernel may take to end a pid namespace.
 const END_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Removes the laboratory's folder, while what was just killed may still be writing to it.
-const REMOVE: &str = r#"for try in 1 2 3 4 5 6 7 8; do
+/// Removes the laboratory's folder, while what was just killed may still be writing to it, and the disks
+/// that are mounted there.
+const REMOVE: &str = r#"umount -- "$1"/*/disk 2>/dev/null; for try in 1 2 3 4 5 6 7 8; do
     rm -rf --one-file-system -- "$1" 2>/dev/null && break; sleep 0.1; done"#;
 
 /// Runs in every anchor. `cat` ends when the pipe closes; bash, as pid 1, reaps orphans.

@@ -15,6 +15,9 @@ use super::links::{self, Fault};
 use super::process::Process;
 use super::{Core, OPERATOR_IPV4, OPERATOR_IPV6, enter_command, lock};
 
+/// The folder of a host's disk.
+const DISK: &str = "disk";
+
 /// A host. Its name is `h1`, `h2`, …
 #[derive(Debug)]
 pub struct Host {
@@ -38,8 +41,9 @@ impl Host {
     pub(super) fn start(core: &Arc<Core>, number: u8) -> Result<Self> {
         let name = format!("h{number}");
         let folder = core.folder.join(&name);
-        fs::create_dir(&folder)
-            .with_context(|| format!("unable to make the folder {}", folder.display()))?;
+        let disk = folder.join(DISK);
+        fs::create_dir_all(&disk)
+            .with_context(|| format!("unable to make the folder {}", disk.display()))?;
         let host = Self {
             core: Arc::clone(core),
             number,
@@ -79,6 +83,51 @@ impl Host {
     #[must_use]
     pub fn data_dir(&self) -> &Path {
         &self.folder
+    }
+
+    /// Where what fills disks belongs: a folder of [`Self::data_dir`], unless
+    /// [`Laboratory::limit_disks`](super::Laboratory::limit_disks) made it a file system of its own. What
+    /// is on that is seen from within the laboratory alone.
+    #[must_use]
+    pub fn disk(&self) -> PathBuf {
+        self.folder.join(DISK)
+    }
+
+    /// Leaves no room on [`Self::disk`], as whoever writes too much does.
+    ///
+    /// # Errors
+    ///
+    /// When the disk has no limit, which would be this machine's.
+    pub fn fill_disk(&self) -> Result<()> {
+        let script = r#"
+            mountpoint -q "$1" || { echo "the disk has no limit" >&2; exit 1; }
+            ! cat /dev/zero >"$1/filler" 2>/dev/null"#;
+        self.on_disk(script)
+    }
+
+    /// Gives the room back.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be removed.
+    pub fn empty_disk(&self) -> Result<()> {
+        self.on_disk(r#"rm -f "$1/filler""#)
+    }
+
+    fn on_disk(&self, script: &str) -> Result<()> {
+        let invocation = Invocation::script(script).arg("disk").arg(self.disk());
+        self.core.exec(&invocation)?.success()?;
+        Ok(())
+    }
+
+    /// Makes the disk one of at most so much, in memory; what was on it is gone from sight. Its power was
+    /// off and comes on again.
+    pub(super) fn limit_disk(&self, size_mb: u32) -> Result<()> {
+        self.power_off()?;
+        let options = format!("size={size_mb}m,mode=0755");
+        let mount = Invocation::from(["mount", "-t", "tmpfs", "-o", options.as_str(), "disk"]);
+        self.core.exec(&mount.arg(self.disk()))?.success()?;
+        self.power_on()
     }
 
     /// Runs a command and waits for its end.

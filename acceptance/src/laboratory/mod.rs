@@ -96,6 +96,18 @@ impl Laboratory {
         Ok(Self { hosts, core })
     }
 
+    /// Gives every host a disk of at most so much, which is empty. All start anew.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be mounted.
+    pub fn limit_disks(&self, size_mb: u32) -> Result<()> {
+        self.hosts.iter().try_for_each(|host| {
+            let limited = host.limit_disk(size_mb);
+            limited.with_context(|| format!("unable to limit the disk of {}", host.name()))
+        })
+    }
+
     /// The host with this number; the first is 1.
     ///
     /// # Panics

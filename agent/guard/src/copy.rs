@@ -6,6 +6,9 @@ use crate::order::Program;
 
 /// A server under load may take its time with one answer, and not with so many in so long.
 pub(crate) const SILENCE_MIN: Duration = Duration::from_secs(10);
+/// The same of one that took no writes since it was started: it makes its shared memory before it can
+/// say that it is starting.
+const SILENCE_AT_START_MIN: Duration = Duration::from_secs(30);
 const UNANSWERED_MIN: u32 = 5;
 /// One that is asked seldom is given so many intervals.
 const SILENT_INTERVALS: u32 = 3;
@@ -78,14 +81,16 @@ impl Copy {
         self.ending.is_none()
     }
 
-    /// For how long a server that took writes has not answered, if that is so long that it stands
-    /// still: its processes were stopped, or wait for a disk.
+    /// For how long a server has not answered, if that is so long that it stands still: its processes
+    /// were stopped, or wait for a disk, or there is no room on that to let anybody in.
     pub(crate) fn silent_for(&self, now: Duration, check_interval: Duration) -> Option<Duration> {
         let silent_for = now.saturating_sub(self.silence.since?);
-        let silence_max = SILENCE_MIN.max(check_interval.saturating_mul(SILENT_INTERVALS));
-        let is_silent = self.wrote_at.is_some()
-            && self.silence.unanswered >= UNANSWERED_MIN
-            && silent_for >= silence_max;
+        let silence_min = match self.wrote_at {
+            Some(_) => SILENCE_MIN,
+            None => SILENCE_AT_START_MIN,
+        };
+        let silence_max = silence_min.max(check_interval.saturating_mul(SILENT_INTERVALS));
+        let is_silent = self.silence.unanswered >= UNANSWERED_MIN && silent_for >= silence_max;
         is_silent.then_some(silent_for)
     }
 

@@ -10,7 +10,7 @@ use crate::carrier::Carrier;
 use crate::keeping::{Keeping, Told};
 use crate::machine::Command;
 use crate::order::Program;
-use crate::seams::{Renewal, RenewalError};
+use crate::seams::{Renewal, RenewalError, Unanswered};
 use crate::service::{Event, Service};
 use crate::store::{self, Back};
 
@@ -137,10 +137,8 @@ impl Service {
             tokio::spawn(async move {
                 while let Some(start) = asked.recv().await {
                     let observed = timeout(OBSERVATION_MAX, watch.observe()).await;
-                    if events
-                        .send(Event::Observed(start, observed.ok().flatten()))
-                        .is_err()
-                    {
+                    let observed = observed.unwrap_or(Err(Unanswered::Silent));
+                    if events.send(Event::Observed(start, observed)).is_err() {
                         return;
                     }
                 }

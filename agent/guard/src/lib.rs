@@ -36,7 +36,9 @@ pub use clock::{Clock, SystemClock};
 pub use error::Error;
 pub use keeper::run_keeper;
 pub use order::{LeaseTerms, Order, Process, Program, ServiceAddress, Status, StopSignal};
-pub use seams::{Addresses, Federation, Observation, Renewal, RenewalError, Watch, Watchdog};
+pub use seams::{
+    Addresses, Federation, Observation, Renewal, RenewalError, Unanswered, Watch, Watchdog,
+};
 pub use service::{Config, Ended, Seams, Service};
 pub use stage::run_stage;
 pub use store::ordered_program;

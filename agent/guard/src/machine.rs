@@ -12,7 +12,7 @@ use crate::held::Held;
 use crate::message::milliseconds;
 use crate::order::{LeaseTerms, Order, Program, ServiceAddress, StopSignal};
 use crate::restart::{Next, Restarts};
-use crate::seams::{Observation, Renewal};
+use crate::seams::{Observation, Renewal, Unanswered};
 use crate::store::Back;
 
 /// Without a lease, the server is asked this often; a lease that goes back is offered this often.
@@ -210,22 +210,31 @@ impl Machine {
         }
     }
 
-    /// What the server told; none: it did not answer.
-    pub(crate) fn observed(&mut self, start: u64, observed: Option<Observation>, now: Duration) {
+    /// What the server told, or why it did not.
+    pub(crate) fn observed(
+        &mut self,
+        start: u64,
+        observed: Result<Observation, Unanswered>,
+        now: Duration,
+    ) {
         let Some(copy) = self.copy_of(start).filter(|copy| copy.pid.is_some()) else {
             return;
         };
-        let writes = observed.as_ref().is_some_and(|observed| observed.writes);
+        let writes = observed.as_ref().is_ok_and(|observed| observed.writes);
         match observed {
-            Some(_) => copy.silence = Silence::default(),
-            None => copy.silence.unanswered(),
+            Ok(_) => copy.silence = Silence::default(),
+            // It goes through its log, and how long that takes is nobody's to say.
+            Err(Unanswered::Starting) if copy.wrote_at.is_none() => {
+                copy.silence = Silence::default();
+            }
+            Err(Unanswered::Starting | Unanswered::Silent) => copy.silence.unanswered(),
         }
         if writes {
             copy.writes_by = None;
             copy.wrote_at = Some(now);
         }
         // A leader that doesn't write yet is about to.
-        let is_awaited = observed.is_none() || !writes && self.may_write(now);
+        let is_awaited = observed.is_err() || !writes && self.may_write(now);
         self.observe_at = now
             + if is_awaited {
                 INTERVAL_SOON
@@ -234,7 +243,7 @@ impl Machine {
                     Duration::from_millis(terms.check_interval_ms).max(INTERVAL_SOON)
                 })
             };
-        self.observed = observed;
+        self.observed = observed.ok();
     }
 
     /// Nothing of a start is left.

@@ -6,7 +6,7 @@ use hanse_core::dr::choose::SyncSet;
 
 use super::{Command, Machine};
 use crate::order::{LeaseTerms, Order, Process, Program, ServiceAddress, StopSignal};
-use crate::seams::Observation;
+use crate::seams::{Observation, Unanswered};
 use crate::store::Back;
 
 const TTL: Duration = Duration::from_secs(10);
@@ -55,8 +55,8 @@ fn program() -> Program {
     }
 }
 
-fn writes(writes: bool) -> Option<Observation> {
-    Some(Observation {
+fn writes(writes: bool) -> Result<Observation, Unanswered> {
+    Ok(Observation {
         writes,
         receives: !writes,
         offset_bytes: 1,
@@ -285,7 +285,7 @@ fn hangs(machine: &mut Machine, start: u64, seconds_of: std::ops::Range<u64>) ->
     for now in seconds_of {
         machine.answered(7, seconds(now), TTL);
         commands.extend(acts(machine, seconds(now)));
-        machine.observed(start, None, seconds(now));
+        machine.observed(start, Err(Unanswered::Silent), seconds(now));
     }
     commands.retain(|command| !matches!(command, Command::Arm { .. }));
     commands
@@ -349,6 +349,39 @@ fn a_guard_that_stood_still_itself_counts_no_silence_from_before() {
     assert_eq!(hangs(&mut machine, 1, 121..122), [Command::Kill]);
 }
 
+/// A full disk lets nobody in from the start on.
+#[test]
+fn a_server_that_never_answered_is_started_again_once_and_then_given_up() {
+    let mut machine = leading();
+    machine.ended(1, "killed", seconds(101));
+    machine.is_restart = false;
+    let started = acts(&mut machine, seconds(101));
+    assert!(matches!(started[..], [Command::Start { start: 2, .. }]));
+    machine.running(2, 51, seconds(101));
+    assert_eq!(hangs(&mut machine, 2, 102..132), []);
+    assert_eq!(hangs(&mut machine, 2, 132..133), [Command::Kill]);
+    machine.ended(2, "killed", seconds(133));
+    let back = Command::GiveBack { epoch: 7 };
+    assert_eq!(hangs(&mut machine, 2, 133..134), [back]);
+}
+
+#[test]
+fn a_server_that_says_it_is_starting_is_waited_for_as_long_as_it_takes() {
+    let mut machine = leading();
+    machine.ended(1, "killed", seconds(101));
+    machine.is_restart = false;
+    acts(&mut machine, seconds(101));
+    machine.running(2, 51, seconds(101));
+    for now in 102..1000 {
+        machine.answered(7, seconds(now), TTL);
+        let commands = acts(&mut machine, seconds(now));
+        assert!(!commands.contains(&Command::Kill), "at {now}");
+        machine.observed(2, Err(Unanswered::Starting), seconds(now));
+    }
+    assert_eq!(hangs(&mut machine, 2, 1000..1030), []);
+    assert_eq!(hangs(&mut machine, 2, 1030..1031), [Command::Kill]);
+}
+
 #[test]
 fn few_questions_without_an_answer_are_no_silence() {
     let mut machine = leading();
@@ -358,7 +391,7 @@ fn few_questions_without_an_answer_are_no_silence() {
         assert!(!commands.contains(&Command::Kill), "at {now}");
         // The answer is late, and there is one of four in time.
         if now % 5 == 0 {
-            machine.observed(1, None, seconds(now));
+            machine.observed(1, Err(Unanswered::Silent), seconds(now));
             machine.observe_at = seconds(now + 1);
         }
         if now == 120 {

@@ -22,11 +22,20 @@ pub struct Observation {
     pub set: SyncSet,
 }
 
+/// Why a workload's server tells nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unanswered {
+    /// It says that it is still starting, which takes as long as it takes.
+    Starting,
+    /// It says nothing, or what nobody can use.
+    Silent,
+}
+
 /// Asks the workload's server.
 #[async_trait]
 pub trait Watch: Send {
-    /// What the server tells now; none: it doesn't answer. It returns within a second.
-    async fn observe(&mut self) -> Option<Observation>;
+    /// What the server tells now. It returns within a second.
+    async fn observe(&mut self) -> Result<Observation, Unanswered>;
 }
 
 /// What is asked of the federation.

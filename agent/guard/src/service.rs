@@ -20,7 +20,7 @@ use crate::keeping::{Keeping, Told, wait_readable};
 use crate::machine::Machine;
 use crate::message::milliseconds;
 use crate::order::{Order, Status};
-use crate::seams::{Addresses, Federation, Observation, RenewalError, Watch, Watchdog};
+use crate::seams::{Addresses, Federation, Observation, RenewalError, Unanswered, Watch, Watchdog};
 use crate::socket::{self, Asked, refused};
 use crate::store::{self, Back, Store};
 use crate::watchdog::{Dog, Opened};
@@ -76,7 +76,7 @@ pub(super) enum Event {
         result: Result<Duration, RenewalError>,
     },
     WentBack(u64, Result<(), RenewalError>),
-    Observed(u64, Option<Observation>),
+    Observed(u64, Result<Observation, Unanswered>),
     Stored(Box<Order>, Result<(), Error>, oneshot::Sender<Reply>),
     Opened(Opened),
 }

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use hanse_core::dr::choose::SyncSet;
 use hanse_guard::{
     Addresses, Clock, Config, Federation, Observation, Renewal, RenewalError, Seams, Service,
-    ServiceAddress, SystemClock, Watch, Watchdog,
+    ServiceAddress, SystemClock, Unanswered, Watch, Watchdog,
 };
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -131,9 +131,12 @@ impl Federation for Files {
 
 #[async_trait]
 impl Watch for Files {
-    async fn observe(&mut self) -> Option<Observation> {
+    async fn observe(&mut self) -> Result<Observation, Unanswered> {
         let text = self.text("server");
-        (!text.is_empty()).then(|| Observation {
+        if text.is_empty() {
+            return Err(Unanswered::Silent);
+        }
+        Ok(Observation {
             writes: text == "writes",
             receives: false,
             offset_bytes: 1,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use hanse_core::dr::choose::SyncSet;
-use hanse_guard::{Observation, Watch};
+use hanse_guard::{Observation, Unanswered, Watch};
 use serde::{Deserialize, Serialize};
 
 use crate::file::{self, Owner};
@@ -43,16 +43,17 @@ impl BeaconWatch {
 
 #[async_trait]
 impl Watch for BeaconWatch {
-    async fn observe(&mut self) -> Option<Observation> {
+    async fn observe(&mut self) -> Result<Observation, Unanswered> {
+        let silent = |_| Unanswered::Silent;
         // The guard's loop waits for no disk.
         let path = self.0.clone();
         let read = tokio::task::spawn_blocking(move || fs::read(path)).await;
-        let beacon = match read.ok()? {
-            Ok(content) => Some(serde_json::from_slice::<Beacon>(&content).ok()?),
+        let beacon = match read.map_err(|_| Unanswered::Silent)? {
+            Ok(content) => Some(serde_json::from_slice::<Beacon>(&content).map_err(silent)?),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(_) => return None,
+            Err(_) => return Err(Unanswered::Silent),
         };
-        Some(Observation {
+        Ok(Observation {
             writes: beacon.is_some(),
             receives: false,
             offset_bytes: beacon.map_or(0, |beacon| beacon.offset_bytes),

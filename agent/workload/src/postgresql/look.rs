@@ -15,6 +15,7 @@ use hanse_guard::Status;
 
 use super::decide::{Data, Ordered, Scene, Seen, Source, Step};
 use super::keeper::{Here, Keeper};
+use super::room::no_room;
 use super::{Aim, Answer, Configuration, Control, Holder, Primary, State, others};
 use crate::process::Run;
 use crate::report::CopyReport;
@@ -29,6 +30,8 @@ pub(crate) struct Look {
     ordered: Option<Ordered>,
     may_write_under: Option<u64>,
     pub(crate) answer: Option<Answer>,
+    /// Why a server that runs did not answer.
+    unanswered: Option<Trouble>,
     seen: Option<Seen>,
     is_configured: bool,
     is_provided: bool,
@@ -63,9 +66,12 @@ impl Keeper {
         let outsider = at.server.outsider(status.as_ref(), self.guard.began());
         let runs_outside = outsider.is_some();
         let has_data = at.server.has_data()?;
-        let answer = match has_data && (runs_outside || process == Run::Running) {
-            true => at.observer.observe().await.ok(),
-            false => None,
+        let (answer, unanswered) = match has_data && (runs_outside || process == Run::Running) {
+            true => match at.observer.observe().await {
+                Ok(answer) => (Some(answer), None),
+                Err(trouble) => (None, Some(trouble)),
+            },
+            false => (None, None),
         };
         let control = match has_data && answer.is_none() {
             true => Some(at.server.control().await?),
@@ -128,6 +134,7 @@ impl Keeper {
                 .filter(|status| status.may_write && !status.is_lost)
                 .and_then(|status| status.epoch),
             answer,
+            unanswered,
             seen,
             is_configured,
             is_provided: self.provided.as_ref() == Some(&provision),
@@ -194,10 +201,14 @@ impl Keeper {
             Duty::Follow { .. } => true,
             Duty::Wait | Duty::Lead { .. } | Duty::Detach { .. } | Duty::Stop { .. } => false,
         };
+        let waits = |why: &str| match &look.unanswered {
+            Some(trouble) => format!("{why}: {trouble}"),
+            None => why.to_owned(),
+        };
         let (trouble, progress) = match step {
             Step::Trouble(trouble) => (Some(trouble.clone()), None),
-            Step::Wait(why) if follows => (Some(why.clone()), None),
-            Step::Wait(why) => (None, Some(why.clone())),
+            Step::Wait(why) if follows => (Some(waits(why)), None),
+            Step::Wait(why) => (None, Some(waits(why))),
             Step::Rest => (None, None),
             _ if follows && role == CopyRole::Following => (
                 Some("it does not receive from the primary yet".to_owned()),
@@ -206,8 +217,9 @@ impl Keeper {
             _ => (None, None),
         };
         let told = self.guard.status();
-        let trouble =
-            trouble.or_else(|| told.borrow().as_ref().and_then(|told| told.trouble.clone()));
+        let trouble = trouble
+            .or_else(|| told.borrow().as_ref().and_then(|told| told.trouble.clone()))
+            .or_else(|| no_room(&at.server.data));
         let lease = self
             .ordered
             .as_ref()

@@ -22,6 +22,7 @@ mod practise;
 mod provide;
 mod rehearsal;
 mod rewind;
+mod room;
 mod seed;
 mod session;
 mod settings;

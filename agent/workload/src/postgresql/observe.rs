@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use hanse_core::dr::choose::SyncSet;
-use hanse_guard::{Observation, Watch};
+use hanse_guard::{Observation, Unanswered, Watch};
 use tokio_postgres::SimpleQueryRow;
 
 use super::names;
@@ -97,10 +97,15 @@ impl PostgresqlWatch {
 
 #[async_trait]
 impl Watch for PostgresqlWatch {
-    async fn observe(&mut self) -> Option<Observation> {
+    async fn observe(&mut self) -> Result<Observation, Unanswered> {
         let answer = tokio::time::timeout(ANSWER_MAX, self.observer.observe()).await;
-        let answer = answer.ok()?.ok()?;
-        Some(Observation {
+        let Ok(Ok(answer)) = answer else {
+            return Err(match self.observer.session.is_starting() {
+                true => Unanswered::Starting,
+                false => Unanswered::Silent,
+            });
+        };
+        Ok(Observation {
             writes: answer.writes,
             receives: answer.receives_from.is_some(),
             offset_bytes: answer.offset_bytes,

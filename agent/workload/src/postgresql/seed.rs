@@ -92,11 +92,16 @@ impl Server {
     }
 }
 
-/// Refuses to copy so much where there is no room for it.
-pub(super) fn check_space(folder: &Path, size_bytes: u64) -> Result<(), Trouble> {
+/// How much can be written there still.
+pub(super) fn free_bytes(folder: &Path) -> Result<u64, Trouble> {
     let disk = rustix::fs::statvfs(folder)
         .map_err(|error| Trouble::io("measure", folder, &error.into()))?;
-    let free_bytes = disk.f_bavail * disk.f_frsize;
+    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
+/// Refuses to copy so much where there is no room for it.
+pub(super) fn check_space(folder: &Path, size_bytes: u64) -> Result<(), Trouble> {
+    let free_bytes = free_bytes(folder)?;
     let needed_bytes = size_bytes + size_bytes / 20 + RESERVE_BYTES;
     if free_bytes >= needed_bytes {
         return Ok(());

@@ -15,6 +15,7 @@ use rustix::process::{Gid, Uid};
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage, SimpleQueryRow};
 
 use super::command::last_of;
@@ -28,6 +29,7 @@ pub(crate) struct Session {
     data: PathBuf,
     database: String,
     client: Option<Client>,
+    is_starting: bool,
 }
 
 /// What a server writes about itself into its `postmaster.pid`.
@@ -70,7 +72,13 @@ impl Session {
             data: data.to_owned(),
             database: database.to_owned(),
             client: None,
+            is_starting: false,
         }
+    }
+
+    /// Whether the server last let nobody in since it is still starting.
+    pub(crate) fn is_starting(&self) -> bool {
+        self.is_starting
     }
 
     /// What the server answers to this, in rows of text, within a time.
@@ -81,7 +89,7 @@ impl Session {
     ) -> Result<Vec<SimpleQueryRow>, Trouble> {
         let client = match self.client.take().filter(|client| !client.is_closed()) {
             Some(client) => client,
-            None => connect(&self.data, &self.database).await?,
+            None => self.connect().await?,
         };
         match timeout(within, client.simple_query(sql)).await {
             Ok(Ok(messages)) => {
@@ -102,6 +110,27 @@ impl Session {
             Err(_) => Err(Trouble("the server did not answer in time".to_owned())),
         }
     }
+
+    async fn connect(&mut self) -> Result<Client, Trouble> {
+        self.is_starting = false;
+        let (stream, user) = reach(&self.data).await?;
+        let mut config = Config::new();
+        config
+            .user(user_name(user)?)
+            .dbname(&self.database)
+            .application_name("hanse")
+            .options("-c synchronous_commit=local -c statement_timeout=0");
+        let opened = timeout(CONNECT_MAX, config.connect_raw(stream, NoTls)).await;
+        let opened =
+            opened.map_err(|_| Trouble("the server did not let us in in time".to_owned()))?;
+        let (client, connection) = opened.map_err(|error| {
+            self.is_starting = error.code() == Some(&SqlState::CANNOT_CONNECT_NOW);
+            refused(&error)
+        })?;
+        // It ends with its client.
+        tokio::spawn(connection);
+        Ok(client)
+    }
 }
 
 fn refused(error: &tokio_postgres::Error) -> Trouble {
@@ -114,7 +143,8 @@ fn refused(error: &tokio_postgres::Error) -> Trouble {
     }
 }
 
-async fn connect(data: &Path, database: &str) -> Result<Client, Trouble> {
+/// A connection to the server's socket, as the server's own user, and that user's id.
+async fn reach(data: &Path) -> Result<(tokio::net::UnixStream, u32), Trouble> {
     let postmaster = Postmaster::read(data)
         .filter(|postmaster| postmaster.sockets.is_absolute())
         .ok_or_else(|| Trouble("the server does not run, or has no socket".to_owned()))?;
@@ -129,19 +159,7 @@ async fn connect(data: &Path, database: &str) -> Result<Client, Trouble> {
             tokio::net::UnixStream::from_std(stream)
         })
         .map_err(|error| Trouble::io("connect to", &socket, &error))?;
-    let mut config = Config::new();
-    config
-        .user(user_name(owner.uid())?)
-        .dbname(database)
-        .application_name("hanse")
-        .options("-c synchronous_commit=local -c statement_timeout=0");
-    let opened = timeout(CONNECT_MAX, config.connect_raw(stream, NoTls)).await;
-    let (client, connection) = opened
-        .map_err(|_| Trouble("the server did not let us in in time".to_owned()))?
-        .map_err(|error| refused(&error))?;
-    // It ends with its client.
-    tokio::spawn(connection);
-    Ok(client)
+    Ok((stream, owner.uid()))
 }
 
 /// Connects as a user of the system.
