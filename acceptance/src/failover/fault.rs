@@ -15,7 +15,7 @@ use super::server::{Busy, NAME as SERVER, signal, signal_server};
 use crate::laboratory::Laboratory;
 use crate::wait::wait_until_true;
 
-/// How long what is frozen or killed apart stays so.
+/// How long what is frozen, full or killed apart stays so.
 const FROST: Duration = Duration::from_secs(30);
 /// How long a cut stays at least: longer than any system here takes to decide.
 const CUT: Duration = Duration::from_secs(60);
@@ -40,7 +40,7 @@ pub enum Fault {
     KillGuard,
     /// `kill -9` of the server and of all of the system's own processes at once.
     KillAll,
-    /// The primary's disk has no room left.
+    /// The primary's disk has no room left, until somebody makes some.
     FillDisk,
     /// The server's processes stand still (SIGSTOP).
     FreezeServer,
@@ -104,6 +104,7 @@ impl Fault {
             | Self::KillAgentAlone
             | Self::KillGuard
             | Self::KillAll
+            | Self::FillDisk
             | Self::FreezeServer
             | Self::FreezeAgent
             | Self::FreezeGuard
@@ -114,8 +115,7 @@ impl Fault {
             | Self::CutOut
             | Self::CutIn
             | Self::CutFromHosts
-            | Self::CutDecider
-            | Self::FillDisk => Hold::UntilServed(CUT),
+            | Self::CutDecider => Hold::UntilServed(CUT),
             Self::KillServer
             | Self::PowerOff
             | Self::PowerOffWithDecider

@@ -2,18 +2,26 @@
 
 use std::path::Path;
 
-use super::seed::free_bytes;
-
-/// With less than this for the next few files of its log a server is about to stand still.
+/// With less than this share of the disk free it is high time to make room,
+const SHARE: u64 = 50;
+/// on a small one from here on, which is a few files of the log,
 const ROOM_MIN_BYTES: u64 = 64 << 20;
+/// and on a large one only from here on.
+const ROOM_MAX_BYTES: u64 = 1 << 30;
 
 /// What is wrong with it, in a sentence, for the data and for the log, which may lie elsewhere.
 pub(super) fn no_room(data: &Path) -> Option<String> {
     let places = [data.to_owned(), data.join("pg_wal")];
     places.into_iter().find_map(|place| {
-        let free_bytes = free_bytes(&place).ok()?;
-        (free_bytes < ROOM_MIN_BYTES).then(|| sentence(&place, free_bytes))
+        let disk = rustix::fs::statvfs(&place).ok()?;
+        let bytes = |blocks: u64| blocks.saturating_mul(disk.f_frsize);
+        let (free_bytes, disk_bytes) = (bytes(disk.f_bavail), bytes(disk.f_blocks));
+        is_little(free_bytes, disk_bytes).then(|| sentence(&place, free_bytes))
     })
+}
+
+fn is_little(free_bytes: u64, disk_bytes: u64) -> bool {
+    free_bytes < (disk_bytes / SHARE).clamp(ROOM_MIN_BYTES, ROOM_MAX_BYTES)
 }
 
 fn sentence(place: &Path, free_bytes: u64) -> String {
@@ -24,6 +32,21 @@ fn sentence(place: &Path, free_bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_large_disk_is_full_at_a_gigabyte_and_a_small_one_at_a_few_files_of_the_log() {
+        let (mb, gb, tb) = (1 << 20, 1 << 30, 1 << 40);
+        for (free_bytes, disk_bytes, expected) in [
+            (63 * mb, gb, true),
+            (65 * mb, gb, false),
+            (300 * mb, 16 * gb, true),
+            (400 * mb, 16 * gb, false),
+            (gb - 1, 10 * tb, true),
+            (gb, 10 * tb, false),
+        ] {
+            assert_eq!(is_little(free_bytes, disk_bytes), expected, "{free_bytes}");
+        }
+    }
 
     #[test]
     fn what_is_said_stands_on_the_page_of_errors() {
