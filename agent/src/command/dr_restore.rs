@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
-use hanse_core::dr::duty::CopyPlan;
+use hanse_core::dr::duty::{CopyPlan, Duty};
 use hanse_core::name::PlanName;
 use hanse_core::object::dr_backup::Place;
 use hanse_core::object::dr_plan::{Postgresql, Workload};
-use hanse_workload::{Kind, Made, Restored, Restoring, Setup};
+use hanse_workload::{BackedCopy, Kind, Made, Restored, Restoring, Setup, Stock};
 use serde_json::{Value, json};
 use time::format_description::BorrowedFormatItem;
 use time::format_description::well_known::Rfc3339;
@@ -18,7 +18,7 @@ use time::{OffsetDateTime, UtcOffset};
 
 use super::connection::DATA_DIR_DEFAULT;
 use super::output;
-use crate::copies::{Told, setup};
+use crate::copies::{Told, cage, setup};
 use crate::data::DataFolder;
 
 const BACKUPS_EXAMPLE: &str = "\
@@ -30,13 +30,16 @@ Examples:
 
 const RESTORE_EXAMPLE: &str = "\
 Run it as root on a node that has a copy of the plan. It makes a server of its own in the folder, as the
-plan's was at that time, and never touches the copy that runs.
+plan's was at that time. Nothing else on the node is written to, and the copy that runs is not touched.
+
+What is restored is what the plan's primary wrote. Whoever was promoted began another timeline of
+PostgreSQL's; one that the plan has left is restored with --timeline.
 
 Examples:
   hanse dr restore orders --into /srv/orders-restored
   hanse dr restore orders --into /srv/orders-restored --at 2026-03-01T14:59:00Z";
 
-const HEADING: [&str; 5] = ["BACKUP", "KIND", "ENDED", "DATA", "STORED"];
+const HEADING: [&str; 6] = ["BACKUP", "KIND", "ENDED", "TIMELINE", "DATA", "STORED"];
 /// As PostgreSQL reads it.
 const POSTGRESQL_TIME: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day] [hour]:[minute]:[second].[subsecond digits:6]+00");
@@ -69,6 +72,9 @@ pub(super) struct Restore {
     /// The time, such as 2026-03-01T14:59:00Z; by default as late as there is
     #[arg(long, value_name = "TIME", value_parser = moment)]
     at: Option<OffsetDateTime>,
+    /// The timeline of PostgreSQL's, by its number; by default the one that the plan is on
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
+    timeline: Option<u32>,
     /// The agent's folder
     #[arg(long, value_name = "FOLDER", default_value = DATA_DIR_DEFAULT)]
     data_dir: PathBuf,
@@ -78,6 +84,10 @@ pub(super) struct Restore {
 struct BackedUp {
     setup: Setup,
     postgresql: Postgresql,
+    plan: PlanName,
+    duty: Duty,
+    /// Whether its repository is elsewhere than in a folder.
+    is_remote: bool,
     /// Folders that nothing is restored into.
     taken: Vec<PathBuf>,
 }
@@ -86,10 +96,10 @@ impl Backups {
     pub(super) async fn run(self) -> anyhow::Result<()> {
         let Self { plan, .. } = &self;
         let copy = find(&self.data_dir, plan)?;
-        let made = hanse_workload::backups(&copy.setup, &copy.postgresql, plan).await?;
+        let stock = hanse_workload::backups(&copy.backed()).await?;
         match self.json {
-            true => output::print_json(&to_json(plan, &made)),
-            false => output::print(&text(plan, &made)),
+            true => output::print_json(&to_json(plan, &stock)),
+            false => output::print(&text(plan, &stock)),
         }
     }
 }
@@ -100,21 +110,34 @@ impl Restore {
             plan,
             into,
             at,
+            timeline,
             data_dir,
         } = &self;
         let copy = find(data_dir, plan)?;
         let into = std::path::absolute(into)
             .with_context(|| format!("unable to tell where {} is", into.display()))?;
         let restoring = Restoring {
-            setup: &copy.setup,
-            postgresql: &copy.postgresql,
-            plan,
+            copy: copy.backed(),
+            cage: &cage(),
+            is_remote: copy.is_remote,
             into: &into,
             at: at.map(target).transpose()?,
+            timeline: *timeline,
             taken: &copy.taken,
         };
         let restored = hanse_workload::restore(&restoring, output::progress).await?;
         output::print(&next_steps(plan, &into, &restored))
+    }
+}
+
+impl BackedUp {
+    fn backed(&self) -> BackedCopy<'_> {
+        BackedCopy {
+            setup: &self.setup,
+            postgresql: &self.postgresql,
+            plan: &self.plan,
+            duty: &self.duty,
+        }
     }
 }
 
@@ -148,12 +171,19 @@ fn find(data_dir: &Path, plan: &PlanName) -> anyhow::Result<BackedUp> {
         anyhow::bail!("the DR plan `{plan}` is not backed up: declare `backup` in it");
     };
     let mut taken: Vec<PathBuf> = told.copies.values().flat_map(folders).collect();
-    if let Place::Folder(repository) = backup.declared.repository.place() {
-        taken.push(repository.into());
-    }
+    let is_remote = match backup.declared.repository.place() {
+        Place::Folder(repository) => {
+            taken.push(repository.into());
+            false
+        }
+        Place::S3 { .. } => true,
+    };
     Ok(BackedUp {
         setup: setup(folder.copy(plan), plan, copy),
         postgresql: postgresql.clone(),
+        plan: plan.clone(),
+        duty: copy.duty.clone(),
+        is_remote,
         taken,
     })
 }
@@ -168,12 +198,13 @@ fn folders((_, copy): &(u64, CopyPlan)) -> Vec<PathBuf> {
     vec![folder.into(), format!("{folder}.hanse").into()]
 }
 
-fn text(plan: &PlanName, made: &[Made]) -> String {
-    let Some(first) = made.first() else {
+fn text(plan: &PlanName, stock: &Stock) -> String {
+    let Stock { made, others } = stock;
+    if made.is_empty() && others.is_empty() {
         return format!("There is no backup of `{plan}` yet. See: hanse dr {plan}");
-    };
+    }
     let mut table = output::table(&HEADING);
-    for one in made {
+    for one in made.iter().chain(others) {
         table.add_row([
             one.label.clone(),
             kind(one).to_owned(),
@@ -182,19 +213,32 @@ fn text(plan: &PlanName, made: &[Made]) -> String {
                 date(one.ended_unix_s),
                 output::since(one.ended_unix_s)
             ),
+            match others.contains(one) {
+                true => format!("{}, left", one.timeline),
+                false => one.timeline.to_string(),
+            },
             output::bytes(one.size_bytes),
             output::bytes(one.stored_bytes),
         ]);
     }
-    let from = date(first.restorable_from_unix_s());
-    format!(
-        "{}\n\nAny time can be restored from {from} until the log was archived last, which \
-         `hanse dr {plan}` shows.",
-        output::lines(&table)
-    )
+    let mut text = output::lines(&table);
+    if let Some(first) = made.first() {
+        let from = date(first.restorable_from_unix_s());
+        text.push_str(&format!(
+            "\n\nAny time can be restored from {from} until the log was archived last, which \
+             `hanse dr {plan}` shows."
+        ));
+    }
+    if !others.is_empty() {
+        text.push_str(
+            "\n\nWhat `left` marks is not what the plan has now: somebody else was promoted before \
+             it was written.\n--timeline restores from there.",
+        );
+    }
+    text
 }
 
-fn to_json(plan: &PlanName, made: &[Made]) -> Value {
+fn to_json(plan: &PlanName, stock: &Stock) -> Value {
     let one = |one: &Made| {
         json!({
             "label": one.label,
@@ -203,12 +247,15 @@ fn to_json(plan: &PlanName, made: &[Made]) -> Value {
             "ended_unix_s": one.ended_unix_s,
             "size_bytes": one.size_bytes,
             "stored_bytes": one.stored_bytes,
+            "timeline": one.timeline,
         })
     };
+    let all = |made: &[Made]| made.iter().map(one).collect::<Vec<_>>();
     json!({
         "plan": plan.as_str(),
-        "restorable_from_unix_s": made.first().map(Made::restorable_from_unix_s),
-        "backups": made.iter().map(one).collect::<Vec<_>>(),
+        "restorable_from_unix_s": stock.made.first().map(Made::restorable_from_unix_s),
+        "backups": all(&stock.made),
+        "left": all(&stock.others),
     })
 }
 
@@ -227,7 +274,15 @@ fn date(unix_s: u64) -> String {
 }
 
 fn next_steps(plan: &PlanName, into: &Path, restored: &Restored) -> String {
-    let Restored { bin, user, last } = restored;
+    let Restored {
+        bin,
+        user,
+        last,
+        note,
+    } = restored;
+    let note = note
+        .as_ref()
+        .map_or_else(String::new, |note| format!("\nMind: {note}.\n"));
     let last = last.as_ref().map_or_else(
         || "No transaction was committed since the backup that it comes from.".to_owned(),
         |last| format!("Its last transaction is of {last}."),
@@ -235,7 +290,8 @@ fn next_steps(plan: &PlanName, into: &Path, restored: &Restored) -> String {
     let (bin, into) = (bin.display(), into.display());
     format!(
         "`{plan}` is restored into {into}. {last}
-It is a server of its own: no plan keeps it, it listens on its socket alone, and it archives nothing.
+{note}It is a server of its own: no plan keeps it, it listens on its socket alone, it archives nothing, and it
+begins no library and no subscription. The last lines of its postgresql.conf say so.
 
 Start it and look:
   cd / && sudo -u {user} {bin}/pg_ctl -D {into} -w -l /dev/null -o '-p 5499 -k /tmp' start
@@ -270,19 +326,33 @@ mod tests {
     #[test]
     fn backups_are_shown_with_the_earliest_time_that_can_be_restored() {
         let plan = "orders".parse().unwrap();
-        assert!(text(&plan, &[]).contains("no backup of `orders` yet"));
-        let made = [Made {
+        let mut stock = Stock {
+            made: Vec::new(),
+            others: Vec::new(),
+        };
+        assert!(text(&plan, &stock).contains("no backup of `orders` yet"));
+        let made = Made {
             label: "20260301-145900F".to_owned(),
             kind: Kind::Full,
             began_unix_s: 1_772_377_100,
             ended_unix_s: 1_772_377_140,
             size_bytes: 5 << 30,
             stored_bytes: 1 << 30,
-        }];
-        let shown = text(&plan, &made);
+            timeline: 1,
+            log_end: None,
+        };
+        stock.others.push(Made {
+            label: "20260301-155900F".to_owned(),
+            ..made.clone()
+        });
+        stock.made.push(made);
+        let shown = text(&plan, &stock);
         assert!(shown.contains("20260301-145900F"), "{shown}");
         assert!(shown.contains("from 2026-03-01T14:59:01Z"), "{shown}");
-        assert_eq!(to_json(&plan, &made)["backups"][0]["kind"], "full");
+        assert!(shown.contains("1, left"), "{shown}");
+        let json = to_json(&plan, &stock);
+        assert_eq!(json["backups"][0]["kind"], "full");
+        assert_eq!(json["left"][0]["label"], "20260301-155900F");
     }
 
     #[test]

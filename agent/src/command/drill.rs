@@ -2,9 +2,6 @@
 //!
 //! A drill is the federation's: whoever stops waiting for its end stops nothing.
 
-use std::path::PathBuf;
-use std::process::ExitCode;
-
 use anyhow::Context as _;
 use clap::Args;
 use hanse_client::client::request_id;
@@ -68,13 +65,6 @@ pub struct Records {
     connection: Connection,
 }
 
-/// Keeps the place of a drill; the agent starts it.
-#[derive(Debug, Args)]
-pub struct Cage {
-    /// What is removed in the end
-    folder: PathBuf,
-}
-
 impl Drill {
     /// Runs the command.
     pub async fn run(self) -> anyhow::Result<()> {
@@ -134,15 +124,6 @@ impl Records {
             return output::print_json(&json!({ "plan": self.plan, "drills": records }));
         }
         output::print(&text(&status))
-    }
-}
-
-impl Cage {
-    /// Before there are threads.
-    #[must_use]
-    pub fn run(&self) -> ExitCode {
-        let first = ["/proc/self/exe", "drill-first"].map(ToOwned::to_owned);
-        hanse_workload::run_cage(&self.folder, &first)
     }
 }
 

@@ -6,6 +6,7 @@ pub mod audit;
 pub mod authority;
 pub mod backup;
 pub mod bootstrap;
+pub mod cage;
 pub mod connection;
 pub mod credentials;
 pub mod debug;
@@ -128,12 +129,12 @@ enum Command {
     /// Becomes the workload; the keeper starts it
     #[command(hide = true)]
     GuardStage,
-    /// Keeps the place of a drill; the agent starts it
+    /// Keeps the place of a drill or of a restore; who holds that starts it
     #[command(hide = true)]
-    DrillCage(drill::Cage),
-    /// Becomes the first process of a drill's place; its keeper starts it
+    Cage(cage::Cage),
+    /// Becomes the first process of such a place; its keeper starts it
     #[command(hide = true)]
-    DrillFirst,
+    CageFirst,
     /// Becomes the WireGuard daemon of an interface; the agent starts it
     #[command(hide = true)]
     WireguardDaemon(wireguard_daemon::WireguardDaemon),
@@ -146,8 +147,8 @@ impl Arguments {
             // Before there are threads: it enters a namespace of its own.
             Command::WireguardDaemon(command) => command.run(),
             Command::GuardKeeper(command) => command.run(),
-            Command::DrillCage(command) => return Ok(command.run()),
-            Command::DrillFirst => return Ok(hanse_workload::run_first()),
+            Command::Cage(command) => return Ok(command.run()),
+            Command::CageFirst => return Ok(hanse_workload::run_first()),
             Command::GuardStage => guard::become_workload(),
             Command::Guard(command) => return command.run(),
             Command::Agent(command) => command.start(runtime()?),

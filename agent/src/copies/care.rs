@@ -217,9 +217,9 @@ fn runs(status: &Status) -> bool {
     }
 }
 
-/// What keeps the place of a drill: this program.
-fn cage() -> Vec<String> {
-    vec!["/proc/self/exe".to_owned(), "drill-cage".to_owned()]
+/// What keeps the place of a drill or of a restore: this program.
+pub fn cage() -> Vec<String> {
+    vec!["/proc/self/exe".to_owned(), "cage".to_owned()]
 }
 
 /// Where the copy's things are. What the server itself has to read lies beside its data, where its

@@ -20,7 +20,7 @@ use tokio::task::{Id, JoinSet};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-pub use care::setup;
+pub use care::{cage, setup};
 pub use told::Told;
 
 use self::care::Care;

@@ -17,7 +17,7 @@ use crate::user::User;
 /// What of a program's words is told; the last ones say why it failed.
 const WORDS_MAX: usize = 600;
 /// What of a program's output is kept: the first of what it prints, the last of what it complains.
-const OUTPUT_MAX: usize = 16 << 20;
+pub(crate) const OUTPUT_MAX: usize = 16 << 20;
 const COMPLAINTS_MAX: usize = 16 << 10;
 /// What a program has left behind may hold its pipes open for so long.
 const AFTERWARDS_MAX: Duration = Duration::from_millis(500);
@@ -236,7 +236,7 @@ impl Drop for Group {
 }
 
 /// The first of what is read, and whether that is all. The rest is read too, so that nobody waits.
-async fn first(pipe: Option<impl AsyncRead + Unpin>) -> (Vec<u8>, bool) {
+pub(crate) async fn first(pipe: Option<impl AsyncRead + Unpin>) -> (Vec<u8>, bool) {
     let mut kept = Vec::new();
     let mut is_whole = true;
     read(pipe, |bytes| {
@@ -249,7 +249,7 @@ async fn first(pipe: Option<impl AsyncRead + Unpin>) -> (Vec<u8>, bool) {
 }
 
 /// The last of what is read.
-async fn last(pipe: Option<impl AsyncRead + Unpin>) -> Vec<u8> {
+pub(crate) async fn last(pipe: Option<impl AsyncRead + Unpin>) -> Vec<u8> {
     let mut kept = Vec::new();
     read(pipe, |bytes| {
         kept.extend_from_slice(bytes);

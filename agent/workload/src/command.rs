@@ -6,8 +6,9 @@ use async_trait::async_trait;
 use hanse_core::dr::duty::{CopyPlan, DrillOrder};
 use hanse_core::object::dr_plan::{Call, Commands, Workload};
 
+use crate::cage::Cage;
 use crate::call::{Calling, of_plan};
-use crate::drill::{Cage, Findings};
+use crate::drill::Findings;
 use crate::memory::Kept;
 use crate::plain::{Memory, Received, Situation, Works, Writer, user};
 use crate::setup::Setup;
@@ -146,19 +147,11 @@ pub(crate) async fn practise(
                 .to_owned(),
         ));
     }
-    let as_user = [
-        "setpriv".to_owned(),
-        "--no-new-privs".to_owned(),
-        format!("--reuid={}", user.id),
-        format!("--regid={}", user.group_id),
-        "--init-groups".to_owned(),
-        "--".to_owned(),
-    ];
     for (program, limit) in [verify, own].into_iter().flatten() {
         let name = program.first().cloned().unwrap_or_default();
         findings.say(&format!("{name} verifies this copy"));
         let since = Instant::now();
-        let command = [&cage.starter()[..], &as_user, &program].concat();
+        let command = [cage.starter_as(&user), program].concat();
         let calling = Calling {
             what: "have this copy verified",
             command: &command,

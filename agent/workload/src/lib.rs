@@ -6,6 +6,7 @@
 //! replicates by itself, `plain` what is copied now and then: a folder, or what users' own programs
 //! keep. Every step may be cut off at any instant and taken again.
 
+mod cage;
 mod call;
 mod command;
 mod directory;
@@ -18,6 +19,7 @@ mod plain;
 mod postgresql;
 mod process;
 mod report;
+mod said;
 mod seams;
 mod setup;
 mod steward;
@@ -26,9 +28,12 @@ mod trouble;
 mod user;
 mod watch;
 
-pub use drill::{DrillNews, Driller, run_cage, run_first};
+pub use cage::{run_cage, run_first};
+pub use drill::{DrillNews, Driller};
 pub use plain::BeaconWatch;
-pub use postgresql::backup::{Kind, Made, Restored, Restoring, backups, restore};
+pub use postgresql::backup::{
+    BackedCopy, Kind, Made, Restored, Restoring, Stock, backups, restore,
+};
 pub use postgresql::{PostgresqlWatch, withdraw};
 pub use report::CopyReport;
 pub use seams::{Guard, GuardError};

@@ -11,8 +11,9 @@ use hanse_core::object::dr_plan::Directory;
 
 use super::restic::{Restic, Snapshot};
 use super::tree;
+use crate::cage::Cage;
 use crate::call::Calling;
-use crate::drill::{Cage, Findings};
+use crate::drill::Findings;
 use crate::plain::user;
 use crate::setup::Setup;
 use crate::trouble::Trouble;
@@ -64,15 +65,7 @@ pub(crate) async fn practise(
         ("HANSE_DRILL", order.number.to_string()),
         ("HANSE_DRILL_COPY", folder.display().to_string()),
     ];
-    let as_user = [
-        "setpriv".to_owned(),
-        "--no-new-privs".to_owned(),
-        format!("--reuid={}", user.id),
-        format!("--regid={}", user.group_id),
-        "--init-groups".to_owned(),
-        "--".to_owned(),
-    ];
-    let command = [&cage.starter()[..], &as_user, &order.command].concat();
+    let command = [cage.starter_as(&user), order.command.clone()].concat();
     let calling = Calling {
         what: "have the copy verified",
         command: &command,

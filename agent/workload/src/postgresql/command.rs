@@ -1,11 +1,12 @@
 //! Programs that run for a moment, as the server's own user.
 
 use std::path::Path;
-use std::process::{Output, Stdio};
+use std::process::Stdio;
 
 use tokio::process::Command;
 
 use super::layout::Server;
+use crate::call::{OUTPUT_MAX, first, last};
 use crate::trouble::Trouble;
 
 /// What of a program's words is told; the last ones say why it failed.
@@ -36,36 +37,98 @@ impl Server {
 
 /// Runs a program to its end, and yields what it printed.
 pub(crate) async fn run(what: &str, command: &mut Command) -> Result<String, Trouble> {
-    let output = output_of(what, command).await?;
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    let said = ended_well(what, command).await?;
+    match said.is_whole {
+        true => Ok(String::from_utf8_lossy(&said.printed).into_owned()),
+        false => Err(Trouble(format!(
+            "unable to {what}: it prints more than {OUTPUT_MAX} bytes, and the rest was cut"
+        ))),
+    }
 }
 
-/// The same, and yields what it told of its work.
+/// The same, whatever and however much it printed.
+pub(crate) async fn check(what: &str, command: &mut Command) -> Result<(), Trouble> {
+    ended_well(what, command).await.map(|_| ())
+}
+
+/// The same, and yields the last of what it told of its work.
 pub(crate) async fn words_of(what: &str, command: &mut Command) -> Result<String, Trouble> {
-    let output = output_of(what, command).await?;
-    Ok(String::from_utf8_lossy(&output.stderr).into_owned())
+    let said = ended_well(what, command).await?;
+    Ok(String::from_utf8_lossy(&said.complained).into_owned())
 }
 
-async fn output_of(what: &str, command: &mut Command) -> Result<Output, Trouble> {
-    let output = command.output().await.map_err(|error| {
+/// What a program said.
+struct Said {
+    /// The first of what it printed, and whether that is all.
+    printed: Vec<u8>,
+    is_whole: bool,
+    /// The last of what it complained.
+    complained: Vec<u8>,
+}
+
+async fn ended_well(what: &str, command: &mut Command) -> Result<Said, Trouble> {
+    let unable = |error: std::io::Error| {
         Trouble(format!(
             "unable to {what}: setpriv can't be started ({error}): run `apt-get install util-linux`"
         ))
-    })?;
-    if output.status.success() {
-        return Ok(output);
+    };
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().map_err(unable)?;
+    let (printed, complained) = (child.stdout.take(), child.stderr.take());
+    let ((printed, is_whole), complained, status) =
+        tokio::join!(first(printed), last(complained), child.wait());
+    let status = status.map_err(unable)?;
+    if status.success() {
+        return Ok(Said {
+            printed,
+            is_whole,
+            complained,
+        });
     }
-    let words = String::from_utf8_lossy(&output.stderr);
+    // Some print what is wrong.
+    let words = match complained.is_empty() {
+        true => &printed,
+        false => &complained,
+    };
     Err(Trouble(format!(
-        "unable to {what}: {} ({})",
-        last_of(&words),
-        output.status
+        "unable to {what}: {} ({status})",
+        last_of(&String::from_utf8_lossy(words)),
     )))
 }
 
-/// The last of many words, in one line.
+/// The last of many words, in one line; what was cut off before them is marked.
 pub(crate) fn last_of(words: &str) -> String {
-    let line = words.split_whitespace().collect::<Vec<_>>().join(" ");
+    // A word may be long; what is far from the end is of no interest.
+    let from = words.floor_char_boundary(words.len().saturating_sub(WORDS_MAX * 8));
+    let line = words[from..]
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
     let skip = line.chars().count().saturating_sub(WORDS_MAX);
-    line.chars().skip(skip).collect()
+    let mark = if skip > 0 || from > 0 { "…" } else { "" };
+    format!("{mark}{}", line.chars().skip(skip).collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_program_that_says_too_much_fills_no_memory() {
+        let shell = |script: &str| {
+            let mut command = Command::new("sh");
+            command.args(["-c", script]);
+            command
+        };
+        let much = "head -c 20000000 /dev/zero | tr '\\0' x";
+        let cut = run("ask", &mut shell(much)).await.unwrap_err().0;
+        assert!(cut.contains("the rest was cut"), "{cut}");
+        check("ask", &mut shell(much)).await.unwrap();
+        let mut loud = shell(&format!("({much}; echo; echo the end) >&2; exit 1"));
+        let told = run("ask", &mut loud).await.unwrap_err().0;
+        assert!(told.contains("x the end"), "{told}");
+        assert!(told.contains("ask: …"), "{told}");
+        let printed = run("ask", &mut shell("echo what is wrong; exit 1")).await;
+        assert!(printed.unwrap_err().0.contains("what is wrong"));
+    }
 }

@@ -3,6 +3,7 @@
 mod adopt;
 mod announced;
 pub(crate) mod backup;
+mod basebackup;
 mod certificate;
 mod command;
 mod configure;
@@ -15,6 +16,7 @@ mod keeper;
 mod layout;
 mod look;
 mod lsn;
+mod measured;
 mod memory;
 mod names;
 mod observe;
@@ -27,9 +29,10 @@ mod seed;
 mod session;
 mod settings;
 mod source;
+mod tablespaces;
 mod withdraw;
 
-pub(crate) use command::run;
+pub(crate) use command::check;
 pub(crate) use configure::{Aim, Configuration, Own, let_listen_early, others, reload};
 pub(crate) use control::{Control, State};
 pub(crate) use holder::Holder;

@@ -20,8 +20,12 @@ pub(super) const SAME: &[&str] = &[
     "default_text_search_config",
 ];
 
-/// The whole configuration of a copy in a folder.
-pub(super) fn settings(folder: &Path, same: &BTreeMap<String, String>) -> String {
+/// The most that PostgreSQL takes.
+const SORT_KB_MAX: u64 = 2_147_483_647;
+
+/// The whole configuration of a copy in a folder. `sort_bytes`: how much each of its processes may write
+/// into files of its own.
+pub(super) fn settings(folder: &Path, same: &BTreeMap<String, String>, sort_bytes: u64) -> String {
     let place = folder.display().to_string();
     let mut list: Vec<(&str, String)> = same
         .iter()
@@ -32,6 +36,10 @@ pub(super) fn settings(folder: &Path, same: &BTreeMap<String, String>) -> String
         ("hba_file", within("hba.conf")),
         ("ident_file", within("ident.conf")),
         ("unix_socket_directories", place),
+        (
+            "temp_file_limit",
+            format!("{}kB", (sort_bytes >> 10).clamp(1, SORT_KB_MAX)),
+        ),
     ]);
     let fixed = [
         ("listen_addresses", ""),
@@ -54,6 +62,8 @@ pub(super) fn settings(folder: &Path, same: &BTreeMap<String, String>) -> String
         ("autovacuum", "off"),
         ("logging_collector", "off"),
         ("log_destination", "stderr"),
+        // What it says is read.
+        ("lc_messages", "C"),
         ("restart_after_crash", "off"),
         ("jit", "off"),
     ];
@@ -73,12 +83,13 @@ mod tests {
     #[test]
     fn the_copy_has_no_way_to_anybody() {
         let same = BTreeMap::from([("timezone".to_owned(), "it's".to_owned())]);
-        let text = settings(Path::new("/d"), &same);
+        let text = settings(Path::new("/d"), &same, u64::MAX);
         for line in [
             "timezone = 'it''s'",
             "listen_addresses = ''",
             "primary_conninfo = ''",
             "archive_mode = 'off'",
+            "temp_file_limit = '2147483647kB'",
             "synchronous_standby_names = ''",
             "unix_socket_directories = '/d'",
         ] {

@@ -4,10 +4,8 @@ use std::fs::File;
 use std::path::Path;
 use std::process::Stdio;
 
-use tokio::io::AsyncReadExt as _;
-
 use super::adopt::make_for;
-use super::command::last_of;
+use super::basebackup::attend;
 use super::layout::Server;
 use super::source::Primary;
 use crate::file;
@@ -15,7 +13,6 @@ use crate::trouble::Trouble;
 
 /// What is left free beside the data itself, for the log that comes meanwhile.
 pub(super) const RESERVE_BYTES: u64 = 64 << 20;
-const WORDS_MAX: usize = 8192;
 
 impl Server {
     /// Copies the primary's data, which takes the place of whatever is here. `before`: is called once
@@ -49,30 +46,10 @@ impl Server {
             ])
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
-        let failed = |why: &str| Trouble(format!("unable to copy the primary's data: {why}"));
-        let mut child = command
-            .spawn()
-            .map_err(|error| failed(&error.to_string()))?;
-        let mut words = String::new();
-        if let Some(mut said) = child.stderr.take() {
-            let mut piece = [0; 1024];
-            while let Ok(length @ 1..) = said.read(&mut piece).await {
-                words.push_str(&String::from_utf8_lossy(&piece[..length]));
-                if let Some(told) = last_progress(&words) {
-                    progress(format!("it copies the primary's data: {told}"));
-                }
-                while words.len() > WORDS_MAX {
-                    words = words.split_off(words.ceil_char_boundary(WORDS_MAX / 2));
-                }
-            }
-        }
-        let status = child
-            .wait()
+        let tell = |told| progress(format!("it copies the primary's data: {told}"));
+        attend(&mut command, tell)
             .await
-            .map_err(|error| failed(&error.to_string()))?;
-        if !status.success() {
-            return Err(failed(&last_of(&words)));
-        }
+            .map_err(|why| Trouble(format!("unable to copy the primary's data: {why}")))?;
         // It never starts as one that writes.
         self.mark_standby_in(&beside)?;
         before()?;
@@ -112,23 +89,4 @@ pub(super) fn check_space(folder: &Path, size_bytes: u64) -> Result<(), Trouble>
         free_bytes >> 20,
         needed_bytes >> 20
     )))
-}
-
-/// The last that was told of how much is there: `1234/5678 kB (21%)`.
-pub(super) fn last_progress(words: &str) -> Option<String> {
-    let (line, _) = words.rsplit_once("%)")?;
-    let line = line.rsplit(['\r', '\n']).next()?;
-    Some(format!("{}%)", line.trim()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_last_progress_counts() {
-        let words = "waiting\n    1/100 kB (1%), 0/1 tablespace\r   55/100 kB (55%), 0/1 tabl";
-        assert_eq!(last_progress(words).unwrap(), "55/100 kB (55%)");
-        assert_eq!(last_progress("waiting for checkpoint"), None);
-    }
 }

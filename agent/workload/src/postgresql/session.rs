@@ -19,6 +19,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage, SimpleQueryRow};
 
 use super::command::last_of;
+use super::measured::{ANSWER_LENGTH_MAX, Measure};
 use crate::trouble::Trouble;
 
 const CONNECT_MAX: Duration = Duration::from_millis(900);
@@ -30,6 +31,7 @@ pub(crate) struct Session {
     database: String,
     client: Option<Client>,
     is_starting: bool,
+    measure: Measure,
 }
 
 /// What a server writes about itself into its `postmaster.pid`.
@@ -73,6 +75,7 @@ impl Session {
             database: database.to_owned(),
             client: None,
             is_starting: false,
+            measure: Measure::default(),
         }
     }
 
@@ -89,8 +92,13 @@ impl Session {
     ) -> Result<Vec<SimpleQueryRow>, Trouble> {
         let client = match self.client.take().filter(|client| !client.is_closed()) {
             Some(client) => client,
-            None => self.connect().await?,
+            None => {
+                // An earlier connection may still read.
+                self.measure = Measure::default();
+                self.connect().await?
+            }
         };
+        self.measure.begin();
         match timeout(within, client.simple_query(sql)).await {
             Ok(Ok(messages)) => {
                 self.client = Some(client);
@@ -100,6 +108,10 @@ impl Session {
                 };
                 Ok(messages.into_iter().filter_map(row).collect())
             }
+            Ok(Err(_)) if self.measure.is_exceeded() => Err(Trouble(format!(
+                "the server answers with more than {} MiB, and the rest was cut: ask for less",
+                ANSWER_LENGTH_MAX >> 20
+            ))),
             Ok(Err(error)) => {
                 if !client.is_closed() {
                     self.client = Some(client);
@@ -120,7 +132,7 @@ impl Session {
             .dbname(&self.database)
             .application_name("hanse")
             .options("-c synchronous_commit=local -c statement_timeout=0");
-        let opened = timeout(CONNECT_MAX, config.connect_raw(stream, NoTls)).await;
+        let opened = timeout(CONNECT_MAX, config.connect_raw(self.measure.of(stream), NoTls)).await;
         let opened =
             opened.map_err(|_| Trouble("the server did not let us in in time".to_owned()))?;
         let (client, connection) = opened.map_err(|error| {

@@ -103,7 +103,7 @@ fn read(text: &str) -> Option<Primary> {
 }
 
 /// Each earlier timeline and where it ended.
-fn read_history(text: &str) -> Vec<(u32, u64)> {
+pub(super) fn read_history(text: &str) -> Vec<(u32, u64)> {
     let line = |line: &str| {
         let line = line.rsplit_once('|').map_or(line, |(_, line)| line);
         let mut words = line.split_whitespace();

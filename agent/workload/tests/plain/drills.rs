@@ -23,7 +23,7 @@ fn a_cage() {
     if std::env::var_os(KEEPER).is_some() {
         let folder = std::env::args().next_back().unwrap();
         let first = [&me(), "drills::a_first_process", "--exact", "--nocapture"].map(str::to_owned);
-        let _ = run_cage(Path::new(&folder), &first);
+        let _ = run_cage(Path::new(&folder), &[], false, &first);
         std::process::exit(0);
     }
 }

@@ -7,9 +7,10 @@ use std::process::Command;
 use std::time::Duration;
 
 use hanse_core::dr::choose::SyncSet;
-use hanse_core::dr::duty::CopyBackup;
+use hanse_core::dr::duty::{CopyBackup, CopyPlan};
 use hanse_core::object::dr_backup::{Backup, Password};
-use hanse_workload::{CopyReport, Kind, Made, Restored, Restoring, Trouble};
+use hanse_core::object::dr_plan::Postgresql;
+use hanse_workload::{BackedCopy, CopyReport, Kind, Made, Restored, Restoring, Stock, Trouble};
 
 use crate::laboratory::{Copy, Laboratory, PATIENCE, folder_of_postgres, program};
 use crate::moves::{leads, pair};
@@ -57,7 +58,7 @@ impl Copy {
     }
 
     /// Has all that was written until now be in the repository.
-    async fn archive(&self) {
+    pub(crate) async fn archive(&self) {
         let file = self.sql("select pg_walfile_name(pg_switch_wal())");
         let question = format!("select last_archived_wal >= '{file}' from pg_stat_archiver");
         self.until_sql(&question, "t").await;
@@ -73,9 +74,32 @@ impl Copy {
 
 impl Laboratory {
     pub(crate) async fn backups(&self, number: usize) -> Result<Vec<Made>, Trouble> {
-        let setup = &self.copies[number].setup;
-        let plan = "shop".parse().unwrap();
-        hanse_workload::backups(setup, &self.postgresql(number), &plan).await
+        self.stock(number).await.map(|stock| stock.made)
+    }
+
+    pub(crate) async fn stock(&self, number: usize) -> Result<Stock, Trouble> {
+        let (postgresql, plan) = (self.postgresql(number), self.heard(number));
+        hanse_workload::backups(&self.backed(number, &postgresql, &plan)).await
+    }
+
+    /// The plan of a copy, as it heard it last.
+    fn heard(&self, number: usize) -> CopyPlan {
+        let heard = self.copies[number].plans.borrow();
+        heard.as_ref().unwrap().1.clone()
+    }
+
+    fn backed<'a>(
+        &'a self,
+        number: usize,
+        postgresql: &'a Postgresql,
+        plan: &'a CopyPlan,
+    ) -> BackedCopy<'a> {
+        BackedCopy {
+            setup: &self.copies[number].setup,
+            postgresql,
+            plan: &plan.plan,
+            duty: &plan.duty,
+        }
     }
 
     /// Restores on the node of a copy.
@@ -85,37 +109,112 @@ impl Laboratory {
         into: &Path,
         at: Option<(u64, String)>,
     ) -> Result<Restored, Trouble> {
+        self.restore_along(number, into, at, None).await
+    }
+
+    /// The same along a timeline.
+    pub(crate) async fn restore_along(
+        &self,
+        number: usize,
+        into: &Path,
+        at: Option<(u64, String)>,
+        timeline: Option<u32>,
+    ) -> Result<Restored, Trouble> {
         let taken: Vec<PathBuf> = self.copies.iter().map(Copy::data).collect();
+        let (postgresql, plan) = (self.postgresql(number), self.heard(number));
         let restoring = Restoring {
-            setup: &self.copies[number].setup,
-            postgresql: &self.postgresql(number),
-            plan: &"shop".parse().unwrap(),
+            copy: self.backed(number, &postgresql, &plan),
+            cage: &crate::drills::cage(),
+            is_remote: false,
             into,
             at,
+            timeline,
             taken: &taken,
         };
         hanse_workload::restore(&restoring, |_| ()).await
     }
 
-    /// What is in a server that was restored, once it is started by hand.
-    fn rows_in(&self, restored: &Path) -> String {
-        let sockets = self.root.path().join("s");
-        folder_of_postgres(&sockets);
-        let options = format!("-k {} -p 5999", sockets.display());
-        let control = |arguments: &[&str]| {
-            let mut command = program("pg_ctl");
-            command.arg("-D").arg(restored).arg("-w").args(arguments);
-            let done = command.args(["-l", "/dev/null"]).output().unwrap();
-            assert!(done.status.success(), "{done:?}");
-        };
-        control(&["-o", &options, "start"]);
-        let output = program("psql")
-            .args(["-XAtq", "-p", "5999", "-d", "postgres", "-c", ROWS, "-h"])
-            .arg(&sockets)
+    /// Has the server of a copy backed up past its keeper.
+    pub(crate) fn back_up_by_hand(&self, number: usize) {
+        let copy = &self.copies[number];
+        let (user, group) = crate::laboratory::postgres_id();
+        let done = Command::new("setpriv")
+            .args([format!("--reuid={user}"), format!("--regid={group}")])
+            .args(["--clear-groups", "--", "pgbackrest", "--stanza=shop"])
+            .arg(format!(
+                "--config={}",
+                copy.setup.folder.join("pgbackrest.conf").display()
+            ))
+            .arg(format!(
+                "--pg1-socket-path={}",
+                copy.folder.join("sockets").display()
+            ))
+            .arg("backup")
+            .current_dir("/")
             .output()
             .unwrap();
-        control(&["-m", "immediate", "stop"]);
+        assert!(done.status.success(), "{done:?}");
+    }
+
+    /// Starts a server that was restored by hand.
+    pub(crate) fn begin(&self, restored: &Path) -> ByHand {
+        let sockets = self.root.path().join("s");
+        folder_of_postgres(&sockets);
+        let server = ByHand {
+            data: restored.to_owned(),
+            sockets,
+        };
+        let options = format!("-k {} -p 5999", server.sockets.display());
+        server.control(&["-o", &options, "start"]);
+        server
+    }
+
+    /// What is in a server that was restored, once it is started by hand.
+    pub(crate) fn rows_in(&self, restored: &Path) -> String {
+        self.answer_of(restored, ROWS)
+    }
+
+    pub(crate) fn answer_of(&self, restored: &Path, question: &str) -> String {
+        let server = self.begin(restored);
+        let answer = server.sql(question);
+        server.end();
+        answer
+    }
+}
+
+/// A server that was restored and runs.
+pub(crate) struct ByHand {
+    data: PathBuf,
+    sockets: PathBuf,
+}
+
+impl ByHand {
+    fn control(&self, arguments: &[&str]) {
+        let mut command = program("pg_ctl");
+        command.arg("-D").arg(&self.data).arg("-w").args(arguments);
+        let done = command.args(["-l", "/dev/null"]).output().unwrap();
+        assert!(done.status.success(), "{done:?}");
+    }
+
+    pub(crate) fn sql(&self, question: &str) -> String {
+        let output = program("psql")
+            .args([
+                "-XAtq", "-p", "5999", "-d", "postgres", "-c", question, "-h",
+            ])
+            .arg(&self.sockets)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    /// Has all that it wrote be archived: a server that ends does so.
+    pub(crate) fn archive_all(&self) {
+        self.sql("select pg_switch_wal()");
+    }
+
+    pub(crate) fn end(&self) {
+        self.control(&["-m", "fast", "stop"]);
     }
 }
 

@@ -22,12 +22,25 @@ use crate::moves::{follows, leads};
 /// Tells this program that it is to be a cage's keeper, and of which folder.
 const KEEPER: &str = "HANSE_TEST_CAGE";
 
+/// What comes after it is the cage's, and for libtest some more filters.
+const LAST_WORD: &str = "--nocapture";
+
+/// What makes this program a cage's keeper.
+pub(crate) fn cage() -> Vec<String> {
+    let own = format!("{KEEPER}=1");
+    words(&["env", &own, &me(), "drills::a_cage", "--exact", LAST_WORD])
+}
+
 /// No test: this program as a cage's keeper.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "it is a program of its own here")]
 fn a_cage() {
     if std::env::var_os(KEEPER).is_some() {
-        let folder = std::env::args().next_back().unwrap();
+        let told: Vec<PathBuf> = std::env::args().map(PathBuf::from).collect();
+        let at = told.iter().position(|word| word == Path::new(LAST_WORD));
+        let [folder, others @ ..] = &told[at.unwrap() + 1..] else {
+            panic!("no folder in {told:?}");
+        };
         let first = words(&[
             "sh",
             "-c",
@@ -36,7 +49,7 @@ fn a_cage() {
             "drills::a_first_process",
         ]);
         let first = [first, words(&["--exact", "--nocapture"])].concat();
-        let _ = run_cage(Path::new(&folder), &first);
+        let _ = run_cage(folder, others, false, &first);
         std::process::exit(0);
     }
 }
@@ -55,11 +68,11 @@ fn me() -> String {
     std::env::current_exe().unwrap().display().to_string()
 }
 
-fn words(words: &[&str]) -> Vec<String> {
+pub(crate) fn words(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
 }
 
-fn check(name: &str, sql: &str) -> DrillCheck {
+pub(crate) fn check(name: &str, sql: &str) -> DrillCheck {
     DrillCheck {
         name: name.to_owned(),
         sql: sql.to_owned(),
@@ -67,7 +80,7 @@ fn check(name: &str, sql: &str) -> DrillCheck {
     }
 }
 
-fn order(number: u64, checks: Vec<DrillCheck>) -> DrillOrder {
+pub(crate) fn order(number: u64, checks: Vec<DrillCheck>) -> DrillOrder {
     DrillOrder {
         federation: "baltic".parse().unwrap(),
         node: node("b"),
@@ -87,12 +100,12 @@ fn order(number: u64, checks: Vec<DrillCheck>) -> DrillOrder {
 }
 
 /// A standby that follows under load, and whoever holds drills beside it.
-struct Stage {
+pub(crate) struct Stage {
     // It ends before the servers do.
     load: Load,
-    lab: Laboratory,
+    pub(crate) lab: Laboratory,
     news: watch::Receiver<Option<DrillNews>>,
-    driller: JoinSet<()>,
+    pub(crate) driller: JoinSet<()>,
 }
 
 /// Somebody who writes all the time.
@@ -103,7 +116,7 @@ struct Load {
 }
 
 impl Stage {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let mut lab = Laboratory::new(&["a", "b"]);
         lab.tell(0, Duty::Wait);
         let made = |told: &CopyReport| told.role == CopyRole::Stopped;
@@ -128,31 +141,20 @@ impl Stage {
     }
 
     /// Starts whoever holds drills; one that was there is gone at once.
-    fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         self.driller = JoinSet::new();
         let copy = &self.lab.copies[1];
-        let own = format!("{KEEPER}=1");
-        let cage = [
-            "env",
-            &own,
-            &me(),
-            "drills::a_cage",
-            "--exact",
-            "--nocapture",
-        ];
-        // The last word is the folder, which libtest takes for another filter.
-        let (driller, news) =
-            Driller::new(copy.setup.clone(), words(&cage), copy.plans.subscribe());
+        let (driller, news) = Driller::new(copy.setup.clone(), cage(), copy.plans.subscribe());
         self.news = news;
         self.driller.spawn(driller.run());
     }
 
-    fn order(&mut self, drill: Option<DrillOrder>) {
+    pub(crate) fn order(&mut self, drill: Option<DrillOrder>) {
         (self.lab.drill, self.lab.drills_on) = (drill, 1);
         self.lab.follow(1, 0, 5);
     }
 
-    async fn until(&mut self, is_so: impl Fn(&DrillNews) -> bool) -> DrillNews {
+    pub(crate) async fn until(&mut self, is_so: impl Fn(&DrillNews) -> bool) -> DrillNews {
         let is_told = |news: &Option<DrillNews>| news.as_ref().is_some_and(&is_so);
         let waited = tokio::time::timeout(PATIENCE, self.news.wait_for(is_told)).await;
         let told = waited
@@ -162,17 +164,17 @@ impl Stage {
             .unwrap_or_else(|| panic!("never came true: {:?}", self.news.borrow()))
     }
 
-    async fn report(&mut self, number: u64) -> DrillReport {
+    pub(crate) async fn report(&mut self, number: u64) -> DrillReport {
         let ended = |news: &DrillNews| news.number == number && news.report.is_some();
         self.until(ended).await.report.unwrap()
     }
 
-    fn root(&self) -> PathBuf {
+    pub(crate) fn root(&self) -> PathBuf {
         self.lab.copies[1].setup.folder.join("drill")
     }
 
     /// Returns once no file and no process of any drill is left, and the copy still follows.
-    async fn is_clean(&mut self) {
+    pub(crate) async fn is_clean(&mut self) {
         let root = self.root();
         let (told, cleaned) = tokio::sync::oneshot::channel();
         let looked = root.clone();
@@ -397,12 +399,16 @@ async fn a_disk_without_room_is_an_error_that_says_so_and_the_standby_goes_on() 
 }
 
 /// A disk of hardly any size.
-struct Disk(PathBuf);
+pub(crate) struct Disk(PathBuf);
 
 impl Disk {
-    fn mount(folder: &Path) -> Self {
+    pub(crate) fn mount(folder: &Path) -> Self {
+        Self::of_size(folder, "8m")
+    }
+
+    pub(crate) fn of_size(folder: &Path, size: &str) -> Self {
         let mounted = std::process::Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=8m", "disk"])
+            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "disk"])
             .arg(folder)
             .status();
         assert!(mounted.unwrap().success());

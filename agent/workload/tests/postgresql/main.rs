@@ -10,9 +10,11 @@
 mod adoption;
 mod backup_trouble;
 mod backups;
+mod drill_bounds;
 mod drills;
 mod guard;
 mod interruption;
 mod laboratory;
 mod moves;
 mod refusals;
+mod restores;

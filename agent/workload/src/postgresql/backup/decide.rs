@@ -71,6 +71,8 @@ mod tests {
             ended_unix_s: NOW - ago_h * 3600,
             size_bytes: 1,
             stored_bytes: 1,
+            timeline: 1,
+            log_end: None,
         };
         ago_h.iter().map(one).collect()
     }

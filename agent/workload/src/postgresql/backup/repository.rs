@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::super::lsn;
 use super::super::session::Postmaster;
 use super::place::{PROGRAM, Place};
 use crate::call::Calling;
@@ -43,6 +44,10 @@ pub struct Made {
     pub size_bytes: u64,
     /// How much it added to the repository.
     pub stored_bytes: u64,
+    /// PostgreSQL's timeline that it was made on.
+    pub timeline: u32,
+    /// How far the log is that it needs; none: an old pgBackRest does not tell.
+    pub log_end: Option<u64>,
 }
 
 impl Made {
@@ -85,7 +90,22 @@ struct ToldBackup {
     timestamp: ToldTimes,
     info: ToldInfo,
     #[serde(default)]
+    archive: ToldLog,
+    #[serde(default)]
+    lsn: ToldPlaces,
+    #[serde(default)]
     error: Option<bool>,
+}
+
+/// The last file of the log that it needs; its name begins with the timeline.
+#[derive(Deserialize, Default)]
+struct ToldLog {
+    stop: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+struct ToldPlaces {
+    stop: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -240,6 +260,8 @@ fn read(told: &[u8]) -> Result<Vec<Made>, String> {
                 ended_unix_s: told.timestamp.stop,
                 size_bytes: told.info.size,
                 stored_bytes: told.info.repository.delta,
+                timeline: u32::from_str_radix(told.archive.stop?.get(..8)?, 16).ok()?,
+                log_end: told.lsn.stop.as_deref().and_then(lsn::parse),
             })
         })
         .collect();
@@ -255,11 +277,13 @@ mod tests {
     fn what_pgbackrest_tells_is_understood() {
         let told =
             br#"[{"backup":[{"error":false,"info":{"delta":1,"repository":{"delta":7,"size":9},
-            "size":42},"label":"F","timestamp":{"start":10,"stop":20},"type":"full"}],
+            "size":42},"archive":{"start":"000000020000000000000002","stop":"000000020000000000000003"},
+            "lsn":{"start":"0/2000028","stop":"0/3000100"},"label":"F","timestamp":{"start":10,"stop":20},"type":"full"}],
             "status":{"code":0,"message":"ok"}}]"#;
         let made = read(told).unwrap();
         assert_eq!((made[0].label.as_str(), made[0].kind), ("F", Kind::Full));
         assert_eq!((made[0].ended_unix_s, made[0].size_bytes), (20, 42));
+        assert_eq!((made[0].timeline, made[0].log_end), (2, Some(0x0300_0100)));
         let nothing = br#"[{"backup":[],"status":{"code":1,"message":"missing stanza path"}}]"#;
         assert_eq!(read(nothing).unwrap(), []);
         assert_eq!(read(b"[]").unwrap(), []);

@@ -1,39 +1,46 @@
 //! Restores a plan's server into a folder of its own, as it was at a time.
 //!
-//! It never touches the copy that runs: not its data, not its tablespaces, not its archive. What comes of
-//! it was started once, so it starts.
+//! It never touches the copy that runs: not its data, not its tablespaces, not its archive. All that is
+//! started runs in a cage, which writes to that folder alone. What comes of it was started once, so it
+//! starts.
 
 use std::fs;
-use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use hanse_core::name::PlanName;
-use hanse_core::object::dr_plan::Postgresql;
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
+use tokio::io::AsyncRead;
 
 use super::super::command::last_of;
 use super::super::layout::Server;
+use super::BackedCopy;
 use super::finish;
+use super::folder::{beside, check_apart, check_empty, check_room, make};
+use super::passing::Passing;
 use super::place::Place;
+use super::recover::Recovery;
 use super::repository::{Made, Repository, explained};
-use crate::setup::Setup;
+use super::timelines::{self, Chosen, Descent};
+use crate::cage::{Cage, Caging};
+use crate::call::last;
+use crate::file;
+use crate::said::Lines;
 use crate::trouble::Trouble;
 
 /// What is restored, and to where.
 #[derive(Debug)]
 pub struct Restoring<'a> {
-    /// Where things of the copy are.
-    pub setup: &'a Setup,
-    /// The server.
-    pub postgresql: &'a Postgresql,
-    /// The plan.
-    pub plan: &'a PlanName,
+    /// The copy whose backups they are.
+    pub copy: BackedCopy<'a>,
+    /// The command that calls [`crate::run_cage`].
+    pub cage: &'a [String],
+    /// Whether the repository is reached over the network.
+    pub is_remote: bool,
     /// An empty folder, or one that is to be made.
     pub into: &'a Path,
     /// To which time, in seconds since 1970 and as PostgreSQL reads it; none: as late as there is.
     pub at: Option<(u64, String)>,
+    /// Along which of PostgreSQL's timelines; none: along the one that the plan is on.
+    pub timeline: Option<u32>,
     /// Folders that nothing is restored into: data directories of plans.
     pub taken: &'a [PathBuf],
 }
@@ -48,22 +55,44 @@ pub struct Restored {
     /// The time of the last transaction that it has, as PostgreSQL says it; none: there was none since
     /// the backup.
     pub last: Option<String>,
+    /// What somebody should know of the timeline that was followed.
+    pub note: Option<String>,
 }
 
-/// The backups of a plan that there are, the earliest first.
+/// Backups that there are, the earliest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stock {
+    /// Those that what the plan has now came from.
+    pub made: Vec<Made>,
+    /// Those of timelines that the plan has left.
+    pub others: Vec<Made>,
+}
+
+/// What is done in a cage.
+struct Work<'a> {
+    server: &'a Server,
+    place: &'a Place,
+    cage: &'a Cage,
+    into: &'a Path,
+    tablespaces: &'a Path,
+    at: Option<&'a str>,
+    from: &'a Made,
+    chosen: &'a Chosen,
+}
+
+/// The backups of a plan that there are.
 ///
 /// # Errors
 ///
 /// Why the repository can't be read.
-pub async fn backups(
-    setup: &Setup,
-    postgresql: &Postgresql,
-    plan: &PlanName,
-) -> Result<Vec<Made>, Trouble> {
-    let server = Server::find(setup, postgresql, None)?;
-    let place = Place::of(&server, plan);
+pub async fn backups(copy: &BackedCopy<'_>) -> Result<Stock, Trouble> {
+    let server = Server::find(copy.setup, copy.postgresql, None)?;
+    let place = Place::of(&server, copy.plan);
     place.check()?;
-    Repository(&place).backups().await
+    let made = Repository(&place).backups().await?;
+    let chosen = timelines::choose(copy, &server, &made, None).await?;
+    let (made, others) = made.into_iter().partition(|made| chosen.descent.has(made));
+    Ok(Stock { made, others })
 }
 
 /// Restores a server and has it go through its log to the time. `progress`: how far it is.
@@ -75,197 +104,167 @@ pub async fn restore(
     restoring: &Restoring<'_>,
     mut progress: impl FnMut(&str),
 ) -> Result<Restored, Trouble> {
-    let Restoring {
-        setup,
-        postgresql,
-        plan,
-        into,
-        at,
-        taken,
-    } = restoring;
-    let server = Server::find(setup, postgresql, None)?;
-    let place = Place::of(&server, plan);
+    let Restoring { copy, into, at, .. } = restoring;
+    let server = Server::find(copy.setup, copy.postgresql, None)?;
+    let place = Place::of(&server, copy.plan);
     place.check()?;
     let tablespaces = beside(into)?;
     for folder in [into, &tablespaces.as_path()] {
         check_empty(folder)?;
     }
-    check_apart(into, taken)?;
+    check_apart(into, restoring.taken)?;
     let made = Repository(&place).backups().await?;
-    let from = set_for(&made, at.as_ref()).ok_or_else(|| {
-        Trouble(match at {
-            None => format!(
-                "there is no backup of `{plan}` to restore from: see `hanse dr {plan}` for what is \
-                 wrong with them"
-            ),
-            Some((_, at)) => format!(
-                "{at} is before the first backup that there is: see `hanse dr backups {plan}` for the \
-                 earliest time that can be restored"
-            ),
-        })
-    })?;
+    let chosen = timelines::choose(copy, &server, &made, restoring.timeline).await?;
+    let from = set_for(&made, &chosen.descent, at.as_ref());
+    let from = from.ok_or_else(|| nothing_from(restoring, &made, &chosen.descent))?;
     for folder in [into, &tablespaces.as_path()] {
         make(folder, &server)?;
     }
     check_room(into, from.size_bytes)?;
-    let mut options = vec![
-        format!("--set={}", from.label),
-        format!("--pg1-path={}", into.display()),
-        format!("--tablespace-map-all={}", tablespaces.display()),
-        "--log-level-console=detail".to_owned(),
-    ];
-    if let Some((_, at)) = at {
-        options.push("--type=time".to_owned());
-        options.push(format!("--target={at}"));
-        options.push("--target-action=promote".to_owned());
+    let passing = Passing::make(&server.user)?;
+    let cage = Cage::begin(&Caging {
+        command: restoring.cage,
+        folder: passing.folder(),
+        others: &[into.to_path_buf(), tablespaces.clone()],
+        has_network: restoring.is_remote,
+        is_gentle: false,
+    })
+    .await?;
+    let work = Work {
+        server: &server,
+        place: &place,
+        cage: &cage,
+        into,
+        tablespaces: &tablespaces,
+        at: at.as_ref().map(|(_, at)| at.as_str()),
+        from,
+        chosen: &chosen,
+    };
+    let done = work.run(&mut progress).await;
+    if let Err(trouble) = cage.end().await {
+        progress(&trouble.0);
     }
-    copy(&server, &place.call("restore", &options), &mut progress).await?;
     // There are none, as a rule.
     let _ = fs::remove_dir(&tablespaces);
-    finish::configure(&server, into)?;
-    let last = finish::recover(
-        &server,
-        into,
-        at.as_ref().map(|(_, at)| at.as_str()),
-        progress,
-    );
     Ok(Restored {
-        last: last.await?,
+        last: done?,
         bin: server.bin,
         user: server.user.name,
+        note: chosen.note,
     })
 }
 
-/// The latest backup from which a time can be restored.
-fn set_for<'a>(made: &'a [Made], at: Option<&(u64, String)>) -> Option<&'a Made> {
-    let fits = |made: &&Made| at.is_none_or(|(at, _)| made.restorable_from_unix_s() <= *at);
+impl Work<'_> {
+    /// Yields the time of the last transaction.
+    async fn run(&self, progress: &mut impl FnMut(&str)) -> Result<Option<String>, Trouble> {
+        let timeline = self.chosen.descent.timeline;
+        let mut options = vec![
+            format!("--set={}", self.from.label),
+            format!("--pg1-path={}", self.into.display()),
+            format!("--tablespace-map-all={}", self.tablespaces.display()),
+            format!("--target-timeline={timeline}"),
+            // Of the cage's own, which alone can be written to.
+            format!("--lock-path={}", self.cage.folder().join("lock").display()),
+            "--log-level-console=detail".to_owned(),
+        ];
+        if let Some(at) = self.at {
+            options.push("--type=time".to_owned());
+            options.push(format!("--target={at}"));
+            options.push("--target-action=promote".to_owned());
+        }
+        self.copy(&self.place.call("restore", &options), progress)
+            .await?;
+        if let Some((name, history)) = &self.chosen.lacking {
+            let path = self.into.join("pg_wal").join(name);
+            file::write_atomically(&path, self.server.own(), history)
+                .map_err(|error| Trouble::io("write", &path, &error))?;
+        }
+        finish::configure(self.server, self.into)?;
+        let recovery = Recovery {
+            server: self.server,
+            cage: self.cage,
+            into: self.into,
+            tablespaces: self.tablespaces,
+            at: self.at,
+            from: self.from,
+            descent: &self.chosen.descent,
+        };
+        let last = recovery.run(progress).await?;
+        finish::forget_target(self.server, self.into)?;
+        Ok(last)
+    }
+
+    /// Runs pgBackRest, which tells each file that it restored and how much of all that is.
+    async fn copy(&self, words: &[String], progress: &mut impl FnMut(&str)) -> Result<(), Trouble> {
+        let unable = |why: &str| Trouble(format!("unable to restore: {}", explained(why)));
+        let (program, arguments) = words
+            .split_first()
+            .ok_or_else(|| unable("nothing to run"))?;
+        let mut child = self
+            .cage
+            .program(&self.server.user, Path::new(program))
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| unable(&format!("choom can't be started ({error})")))?;
+        let complaints = last(child.stderr.take());
+        let told = tell(child.stdout.take(), progress);
+        let (complaints, (), status) = tokio::join!(complaints, told, child.wait());
+        let status = status
+            .map_err(|error| unable(&format!("how pgBackRest ended can't be told ({error})")))?;
+        match status.success() {
+            true => Ok(()),
+            false => Err(unable(&last_of(&String::from_utf8_lossy(&complaints)))),
+        }
+    }
+}
+
+/// Tells how far pgBackRest is.
+async fn tell(output: Option<impl AsyncRead + Unpin>, progress: &mut impl FnMut(&str)) {
+    let Some(output) = output else {
+        return;
+    };
+    let mut lines = Lines::of(output);
+    let mut told = String::new();
+    while let Some(line) = lines.next().await {
+        if let Some(percent) = percent(&line).filter(|percent| *percent != told) {
+            progress(&format!("{percent} % of the data is restored"));
+            told = percent;
+        }
+    }
+}
+
+/// The latest backup from which a time of a timeline can be restored.
+fn set_for<'a>(
+    made: &'a [Made],
+    descent: &Descent,
+    at: Option<&(u64, String)>,
+) -> Option<&'a Made> {
+    let fits = |made: &&Made| {
+        descent.has(made) && at.is_none_or(|(at, _)| made.restorable_from_unix_s() <= *at)
+    };
     made.iter().rfind(fits)
 }
 
-/// Where the tablespaces go, which the running server has elsewhere.
-fn beside(into: &Path) -> Result<PathBuf, Trouble> {
-    let odd = || {
-        Trouble(format!(
-            "unable to restore into {}: write the absolute path of a folder",
-            into.display()
-        ))
-    };
-    let name = into.file_name().filter(|_| into.is_absolute());
-    let mut name = name.ok_or_else(odd)?.to_owned();
-    name.push(".tablespaces");
-    Ok(into.with_file_name(name))
-}
-
-fn check_empty(folder: &Path) -> Result<(), Trouble> {
-    match fs::read_dir(folder) {
-        Ok(mut entries) => match entries.next() {
-            None => Ok(()),
-            Some(_) => Err(Trouble(format!(
-                "unable to restore into {}: something is in it; name a folder that is empty, or none yet",
-                folder.display()
-            ))),
-        },
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(Trouble::io("read", folder, &error)),
-    }
-}
-
-/// Nothing is restored into what a plan keeps, nor around it.
-fn check_apart(into: &Path, taken: &[PathBuf]) -> Result<(), Trouble> {
-    let real = |path: &Path| {
-        let mut known = path.ancestors();
-        let there = known.find_map(|known| Some((known, fs::canonicalize(known).ok()?)));
-        match there {
-            Some((known, real)) => {
-                let rest = path.strip_prefix(known).unwrap_or(Path::new(""));
-                real.join(rest)
-            }
-            None => path.to_owned(),
-        }
-    };
-    let into = real(into);
-    let clash = taken.iter().find(|taken| {
-        let taken = real(taken);
-        into.starts_with(&taken) || taken.starts_with(&into)
-    });
-    match clash {
-        None => Ok(()),
-        Some(taken) => Err(Trouble(format!(
-            "unable to restore into {}: {} belongs to a DR plan, and no restore touches what is in use",
-            into.display(),
-            taken.display()
-        ))),
-    }
-}
-
-fn make(folder: &Path, server: &Server) -> Result<(), Trouble> {
-    let made = fs::DirBuilder::new().mode(0o700).create(folder);
-    let made = match made {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-        Ok(()) | Err(_) => chown(folder, Some(server.user.id), Some(server.user.group_id)),
-    };
-    made.map_err(|error| Trouble::io("make", folder, &error))
-}
-
-fn check_room(into: &Path, needed_bytes: u64) -> Result<(), Trouble> {
-    let disk =
-        rustix::fs::statvfs(into).map_err(|error| Trouble::io("measure", into, &error.into()))?;
-    let free_bytes = disk.f_bavail * disk.f_frsize;
-    match free_bytes >= needed_bytes {
-        true => Ok(()),
-        false => Err(Trouble(format!(
-            "unable to restore into {}: the data takes {} MiB, and {} MiB are free there",
-            into.display(),
-            needed_bytes >> 20,
-            free_bytes >> 20
-        ))),
-    }
-}
-
-/// Runs pgBackRest, which tells each file that it restored and how much of all that is.
-async fn copy(
-    server: &Server,
-    words: &[String],
-    progress: &mut impl FnMut(&str),
-) -> Result<(), Trouble> {
-    let unable = |why: &str| Trouble(format!("unable to restore: {}", explained(why)));
-    let (program, arguments) = words
-        .split_first()
-        .ok_or_else(|| unable("nothing to run"))?;
-    let mut child = server
-        .as_user(Path::new(program))
-        .args(arguments)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(|error| unable(&format!("setpriv can't be started ({error})")))?;
-    let complaints = child.stderr.take();
-    let complaints = tokio::spawn(async move {
-        let mut text = Vec::new();
-        if let Some(mut pipe) = complaints {
-            let _ = pipe.read_to_end(&mut text).await;
-        }
-        text
-    });
-    let mut told = String::new();
-    if let Some(output) = child.stdout.take() {
-        let mut lines = BufReader::new(output).lines();
-        while let Ok(Some(line)) = lines.next_line().await {
-            if let Some(percent) = percent(&line).filter(|percent| *percent != told) {
-                progress(&format!("{percent} % of the data is restored"));
-                told = percent;
-            }
-        }
-    }
-    let status = child
-        .wait()
-        .await
-        .map_err(|error| unable(&format!("how pgBackRest ended can't be told ({error})")))?;
-    let complaints = complaints.await.unwrap_or_default();
-    match status.success() {
-        true => Ok(()),
-        false => Err(unable(&last_of(&String::from_utf8_lossy(&complaints)))),
-    }
+/// Why there is nothing to restore from.
+fn nothing_from(restoring: &Restoring<'_>, made: &[Made], descent: &Descent) -> Trouble {
+    let plan = restoring.copy.plan;
+    let timeline = descent.timeline;
+    Trouble(match &restoring.at {
+        _ if made.is_empty() => format!(
+            "there is no backup of `{plan}` to restore from: see `hanse dr {plan}` for what is wrong \
+             with them"
+        ),
+        Some((_, at)) if made.iter().any(|made| descent.has(made)) => format!(
+            "{at} is before the first backup that there is: see `hanse dr backups {plan}` for the \
+             earliest time that can be restored"
+        ),
+        Some(_) | None => format!(
+            "no backup is of timeline {timeline}, or of what that came from: see `hanse dr backups \
+             {plan}` for those that there are, and name the timeline of one with --timeline"
+        ),
+    })
 }
 
 /// Whole percents, of a line such as `restore file /x (8KB, 12.34%) checksum …`.
@@ -297,37 +296,19 @@ mod tests {
             ended_unix_s,
             size_bytes: 1,
             stored_bytes: 1,
+            timeline: 1,
+            log_end: None,
         };
         let made = [made(10), made(20)];
+        let descent = Descent::first();
         let set = |at: Option<u64>| {
             let at = at.map(|at| (at, String::new()));
-            set_for(&made, at.as_ref()).map(|made| made.ended_unix_s)
+            set_for(&made, &descent, at.as_ref()).map(|made| made.ended_unix_s)
         };
         assert_eq!(set(None), Some(20));
         assert_eq!(set(Some(21)), Some(20));
         assert_eq!(set(Some(20)), Some(10), "its end is known by the second");
         assert_eq!(set(Some(11)), Some(10));
         assert_eq!(set(Some(10)), None);
-    }
-
-    #[test]
-    fn nothing_is_restored_into_what_is_there_or_in_use() {
-        let root = tempfile::tempdir().unwrap();
-        let data = root.path().join("data");
-        fs::create_dir(&data).unwrap();
-        std::os::unix::fs::symlink(&data, root.path().join("link")).unwrap();
-        let taken = [data.clone()];
-        for into in ["data", "data/inner", "link/inner", "."] {
-            assert!(
-                check_apart(&root.path().join(into), &taken).is_err(),
-                "{into}"
-            );
-        }
-        check_apart(&root.path().join("elsewhere"), &taken).unwrap();
-        check_apart(&root.path().join("data-2"), &taken).unwrap();
-        fs::write(data.join("file"), "").unwrap();
-        check_empty(&data).unwrap_err();
-        check_empty(&root.path().join("none")).unwrap();
-        assert!(beside(Path::new("relative")).is_err());
     }
 }
