@@ -1,6 +1,7 @@
 //! Drills beside a standby of real PostgreSQL: what they find, and that nothing of them is left.
 
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -49,8 +50,8 @@ fn a_cage() {
             "drills::a_first_process",
         ]);
         let first = [first, words(&["--exact", "--nocapture"])].concat();
-        let _ = run_cage(folder, others, false, &first);
-        std::process::exit(0);
+        let ended = run_cage(folder, others, false, &first);
+        std::process::exit(i32::from(ended != ExitCode::SUCCESS));
     }
 }
 
