@@ -199,7 +199,7 @@ fn folders((_, copy): &(u64, CopyPlan)) -> Vec<PathBuf> {
 }
 
 fn text(plan: &PlanName, stock: &Stock) -> String {
-    let Stock { made, others } = stock;
+    let Stock { made, others, note } = stock;
     if made.is_empty() && others.is_empty() {
         return format!("There is no backup of `{plan}` yet. See: hanse dr {plan}");
     }
@@ -235,6 +235,9 @@ fn text(plan: &PlanName, stock: &Stock) -> String {
              it was written.\n--timeline restores from there.",
         );
     }
+    if let Some(note) = note {
+        text.push_str(&format!("\n\nMind: {note}."));
+    }
     text
 }
 
@@ -256,6 +259,7 @@ fn to_json(plan: &PlanName, stock: &Stock) -> Value {
         "restorable_from_unix_s": stock.made.first().map(Made::restorable_from_unix_s),
         "backups": all(&stock.made),
         "left": all(&stock.others),
+        "note": stock.note,
     })
 }
 
@@ -329,6 +333,7 @@ mod tests {
         let mut stock = Stock {
             made: Vec::new(),
             others: Vec::new(),
+            note: None,
         };
         assert!(text(&plan, &stock).contains("no backup of `orders` yet"));
         let made = Made {

@@ -1,11 +1,52 @@
 //! What a drill may take and touch, and that no bound of it changes what it found.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use hanse_core::dr::drill::{CheckOutcome, DrillOutcome};
 
-use crate::drills::{Disk, Stage, check, order, words};
+use crate::drills::{Stage, check, order, words};
+
+/// A disk of hardly any size.
+struct Disk(PathBuf);
+
+impl Disk {
+    fn mount(folder: &Path) -> Self {
+        Self::of_size(folder, "8m")
+    }
+
+    fn of_size(folder: &Path, size: &str) -> Self {
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "disk"])
+            .arg(folder)
+            .status();
+        assert!(mounted.unwrap().success());
+        Self(folder.to_owned())
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_without_room_is_an_error_that_says_so_and_the_standby_goes_on() {
+    let mut stage = Stage::new().await;
+    // Whoever holds drills would remove the folder before there is a disk on it.
+    stage.driller.shutdown().await;
+    let folder = stage.root();
+    std::fs::create_dir_all(&folder).unwrap();
+    let disk = Disk::mount(&folder);
+    stage.start();
+    stage.order(Some(order(1, Vec::new())));
+    let report = stage.report(1).await;
+    assert_eq!(report.outcome, DrillOutcome::Failed, "{report:#?}");
+    assert!(report.trouble.contains("make room"), "{}", report.trouble);
+    drop(disk);
+    stage.is_clean().await;
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_that_fills_up_while_the_copy_is_verified_ends_the_drill() {

@@ -66,6 +66,8 @@ pub struct Stock {
     pub made: Vec<Made>,
     /// Those of timelines that the plan has left.
     pub others: Vec<Made>,
+    /// What somebody should know of how they were told apart.
+    pub note: Option<String>,
 }
 
 /// What is done in a cage.
@@ -90,9 +92,14 @@ pub async fn backups(copy: &BackedCopy<'_>) -> Result<Stock, Trouble> {
     let place = Place::of(&server, copy.plan);
     place.check()?;
     let made = Repository(&place).backups().await?;
-    let chosen = timelines::choose(copy, &server, &made, None).await?;
-    let (made, others) = made.into_iter().partition(|made| chosen.descent.has(made));
-    Ok(Stock { made, others })
+    let (descent, note) = match timelines::choose(copy, &server, &made, None).await {
+        Ok(Chosen { descent, note, .. }) => (Some(descent), note),
+        // Whoever is to choose one sees all of them.
+        Err(trouble) => (None, Some(trouble.0)),
+    };
+    let is_ours = |made: &Made| descent.as_ref().is_some_and(|descent| descent.has(made));
+    let (made, others) = made.into_iter().partition(is_ours);
+    Ok(Stock { made, others, note })
 }
 
 /// Restores a server and has it go through its log to the time. `progress`: how far it is.
