@@ -132,7 +132,11 @@ impl Session {
             .dbname(&self.database)
             .application_name("hanse")
             .options("-c synchronous_commit=local -c statement_timeout=0");
-        let opened = timeout(CONNECT_MAX, config.connect_raw(self.measure.of(stream), NoTls)).await;
+        let opened = timeout(
+            CONNECT_MAX,
+            config.connect_raw(self.measure.of(stream), NoTls),
+        )
+        .await;
         let opened =
             opened.map_err(|_| Trouble("the server did not let us in in time".to_owned()))?;
         let (client, connection) = opened.map_err(|error| {
