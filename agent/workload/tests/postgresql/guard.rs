@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hanse_guard::{Order, Process, Program, Status};
+use hanse_guard::{Order, Process, Program, Status, StopSignal};
 use hanse_workload::{Guard, GuardError};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
@@ -98,9 +98,9 @@ impl Keeper {
         let is_lost = order.lease.is_some() && self.lease.borrow().is_none();
         let other = |(program, _): &(Program, Child)| order.program.as_ref() != Some(program);
         if self.child.as_ref().is_some_and(other) {
-            self.end(Signal::INT).await;
+            self.stop().await;
         } else if is_lost {
-            self.end(Signal::KILL).await;
+            self.kill().await;
         }
         if let (None, Some(program), true) = (&self.child, &order.program, may_run)
             && self.failures < STARTS_MAX
@@ -111,12 +111,31 @@ impl Keeper {
         self.tell(order.serial);
     }
 
-    async fn end(&mut self, signal: Signal) {
+    /// Asks the program to end by the signal of its own: whoever starts tests in the background has all
+    /// that they start ignore SIGINT. What does not end in its time is killed, as by a real guard.
+    async fn stop(&mut self) {
+        let Some((program, child)) = &mut self.child else {
+            return;
+        };
+        let signal = match program.stop_signal {
+            StopSignal::Terminate => Signal::TERM,
+            StopSignal::Interrupt => Signal::INT,
+        };
+        let pid = child.id().and_then(|pid| i32::try_from(pid).ok());
+        if let Some(pid) = pid.and_then(Pid::from_raw) {
+            let _ = kill_process(pid, signal);
+        }
+        let limit = Duration::from_millis(program.stop_max_ms);
+        if let Ok(ended) = tokio::time::timeout(limit, child.wait()).await {
+            self.ended = Some(format!("{ended:?}"));
+            self.child = None;
+        }
+        self.kill().await;
+    }
+
+    async fn kill(&mut self) {
         if let Some((_, mut child)) = self.child.take() {
-            if let Some(pid) = child.id() {
-                let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
-                let _ = kill_process(pid, signal);
-            }
+            let _ = child.start_kill();
             self.ended = Some(format!("{:?}", child.wait().await));
         }
     }
