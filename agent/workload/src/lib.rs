@@ -20,6 +20,7 @@ mod process;
 mod report;
 mod seams;
 mod setup;
+mod space;
 mod steward;
 mod terms;
 mod trouble;

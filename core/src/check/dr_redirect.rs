@@ -128,7 +128,7 @@ pub(super) fn is_url(text: &str, path: Path, findings: &mut Vec<Finding>) {
 /// is between would answer that a machine is stopped, or a name led elsewhere.
 pub(super) fn is_endpoint(text: &str, path: Path, findings: &mut Vec<Finding>) {
     let plain = text.strip_prefix("http://");
-    if plain.is_none_or(|rest| is_loopback(rest)) {
+    if plain.is_none_or(is_loopback) {
         return is_url(text, path, findings);
     }
     findings.push(Finding::error(

@@ -24,6 +24,7 @@ use hanse_core::object::dr_plan::{Directory, Workload};
 pub(crate) use self::practise::practise;
 use crate::plain::{Received, Situation, Works, Writer, user};
 use crate::setup::Setup;
+use crate::space::check_space;
 use crate::trouble::Trouble;
 
 use self::place::Place;
@@ -164,15 +165,11 @@ impl Folder {
     /// and then all names, kinds and sizes are compared with the snapshot's list.
     async fn restore(&self, snapshot: &Snapshot) -> Result<(), Trouble> {
         let new = self.place.make_room().await?;
-        let wanted = match snapshot.is_empty() {
-            true => tree::Tree::new(),
-            false => {
-                self.restic.restore(snapshot, &new).await?;
-                tree::listed(&self.restic.list(snapshot).await?)?
-            }
-        };
-        let found = tree::walked(&new).await?;
-        if let Some(difference) = tree::difference(&wanted, &found) {
+        if !snapshot.is_empty() {
+            check_space(&new, self.restic.size_of(snapshot).await?)?;
+            self.restic.restore(snapshot, &new).await?;
+        }
+        if let Some(difference) = tree::difference(&self.restic, snapshot, &new).await? {
             return Err(Trouble(format!(
                 "what was restored into {} is not snapshot {}: {difference}; run `restic check`",
                 new.display(),

@@ -11,10 +11,10 @@ use hanse_core::object::dr_plan::Directory;
 
 use super::restic::{Restic, Snapshot};
 use super::tree;
-use crate::call::Calling;
-use crate::drill::{Cage, Findings};
+use crate::drill::{self, Cage, Findings};
 use crate::plain::user;
 use crate::setup::Setup;
+use crate::space::check_space;
 use crate::trouble::Trouble;
 
 /// Holds a drill.
@@ -52,8 +52,6 @@ pub(crate) async fn practise(
     if order.command.is_empty() {
         return Ok(());
     }
-    let (program, since) = (order.command[0].clone(), Instant::now());
-    findings.say(&format!("{program} verifies it"));
     let user = user(directory.user.as_deref().unwrap_or("root"))?;
     // Whoever that is has to get in.
     chown(cage.folder(), Some(user.id), Some(user.group_id))
@@ -64,29 +62,8 @@ pub(crate) async fn practise(
         ("HANSE_DRILL", order.number.to_string()),
         ("HANSE_DRILL_COPY", folder.display().to_string()),
     ];
-    let as_user = [
-        "setpriv".to_owned(),
-        "--no-new-privs".to_owned(),
-        format!("--reuid={}", user.id),
-        format!("--regid={}", user.group_id),
-        "--init-groups".to_owned(),
-        "--".to_owned(),
-    ];
-    let command = [&cage.starter()[..], &as_user, &order.command].concat();
-    let calling = Calling {
-        what: "have the copy verified",
-        command: &command,
-        limit: order.timeout,
-        user: None,
-        environment: environment
-            .map(|(name, value)| (name.to_owned(), value))
-            .into(),
-        folder: None,
-        install: None,
-    };
-    let verified = calling.call().await.map(|_| ());
-    findings.checked(&program, since, verified);
-    Ok(())
+    let environment = environment.map(|(name, value)| (name.to_owned(), value));
+    drill::verify(cage, (order, &user), environment.into(), findings).await
 }
 
 /// Restores a snapshot; yields how many bytes it has.
@@ -94,17 +71,13 @@ async fn restore(restic: &Restic, snapshot: &Snapshot, into: &Path) -> Result<u6
     if snapshot.is_empty() {
         return Ok(0);
     }
+    check_space(into, restic.size_of(snapshot).await?)?;
     restic.restore(snapshot, into).await?;
-    let found = tree::walked(into).await?;
-    Ok(found.values().map(|(_, size)| size).sum())
+    tree::size_of(into).await
 }
 
 async fn compare(restic: &Restic, snapshot: &Snapshot, folder: &Path) -> Result<(), Trouble> {
-    let wanted = match snapshot.is_empty() {
-        true => tree::Tree::new(),
-        false => tree::listed(&restic.list(snapshot).await?)?,
-    };
-    match tree::difference(&wanted, &tree::walked(folder).await?) {
+    match tree::difference(restic, snapshot, folder).await? {
         None => Ok(()),
         Some(difference) => Err(Trouble(format!(
             "what was restored is not snapshot {}: {difference}; run `restic check`",

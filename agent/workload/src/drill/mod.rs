@@ -6,6 +6,7 @@
 
 mod cage;
 mod findings;
+mod verify;
 
 use std::fs::{self, Permissions};
 use std::io;
@@ -27,6 +28,7 @@ use crate::trouble::Trouble;
 pub(crate) use self::cage::Cage;
 pub use self::cage::{run_cage, run_first};
 pub(crate) use self::findings::Findings;
+pub(crate) use self::verify::verify;
 
 /// How soon something that failed is tried again.
 const RETRY: Duration = Duration::from_secs(5);

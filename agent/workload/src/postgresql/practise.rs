@@ -17,15 +17,16 @@ use tokio::io::AsyncReadExt as _;
 use tokio::process::{Child, Command};
 use tokio_postgres::SimpleQueryRow;
 
-use super::command::last_of;
+use super::command::{last_of, run_quietly};
 use super::layout::Server;
 use super::rehearsal::{SAME, settings};
-use super::seed::{RESERVE_BYTES, check_space, last_progress};
+use super::seed::last_progress;
 use super::session::{Postmaster, Session};
 use super::settings::connection_value;
 use crate::drill::{Cage, Findings};
 use crate::file;
 use crate::setup::Setup;
+use crate::space::{RESERVE_BYTES, check_space};
 use crate::trouble::Trouble;
 
 /// How long the standby may take to say what it is.
@@ -339,8 +340,8 @@ impl Rehearsal<'_> {
                 .envs(self.environment())
                 .env("HANSE_DRILL", order.number.to_string())
                 .env("HANSE_DRILL_COPY", &self.data);
-            let ended = super::run("have the copy verified", &mut piped(command)).await;
-            findings.checked(program, since, ended.map(|_| ()));
+            let ended = run_quietly("have the copy verified", &mut command).await;
+            findings.checked(program, since, ended);
         }
         Ok(())
     }
@@ -359,14 +360,14 @@ impl Rehearsal<'_> {
         command
             .args(["--all", "--install-missing"])
             .envs(self.environment());
-        let checked = super::run("verify all relations", &mut piped(command)).await;
+        let checked = run_quietly("verify all relations", &mut command).await;
         match checked {
             Err(trouble) if trouble.0.contains("could not open extension control file") => {
                 let why =
                     "the server has no extension amcheck: run `apt-get install postgresql-contrib`";
                 findings.skipped(NAME, why);
             }
-            checked => findings.checked(NAME, since, checked.map(|_| ())),
+            checked => findings.checked(NAME, since, checked),
         }
     }
 
@@ -403,11 +404,6 @@ impl Rehearsal<'_> {
         let log = fs::read_to_string(self.folder().join("server.log")).unwrap_or_default();
         last_of(&log)
     }
-}
-
-fn piped(mut command: Command) -> Command {
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
 }
 
 /// Waits for the end of a copying program, and tells how far it is.

@@ -115,6 +115,21 @@ async fn a_folder_is_restored_where_nobody_else_is_and_compared_with_its_reposit
 }
 
 #[tokio::test]
+async fn the_program_that_verifies_reaches_nobody() {
+    let mut sites = folders::laboratory();
+    sites.begin().await;
+    folders::put(&sites.copies[0], "file", "content");
+    let position = folders::published(&mut sites, 0, 1, 1).await;
+    sites.follow(1, 0, 1);
+    sites.until(1, "it follows", follows(position)).await;
+    let script = "test $(wc -l < /proc/net/dev) -eq 3 && ! grep -q up /sys/class/net/lo/operstate && \
+                  ip -o link | grep -q 'lo: <LOOPBACK>' && test -z \"$(ls /run)\" && \
+                  test -z \"$HOSTNAME$PGHOST\" && head -c 50000000 /dev/zero";
+    let report = drill(&mut sites, script).await;
+    assert_eq!(report.outcome, DrillOutcome::Passed, "{report:#?}");
+}
+
+#[tokio::test]
 async fn a_program_that_finds_something_wrong_fails_the_drill() {
     let mut sites = folders::laboratory();
     sites.begin().await;
