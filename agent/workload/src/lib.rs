@@ -12,6 +12,7 @@ mod directory;
 mod drill;
 mod environment;
 mod file;
+mod folder;
 mod keeper;
 mod memory;
 mod plain;

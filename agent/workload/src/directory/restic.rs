@@ -163,7 +163,8 @@ impl Restic {
     }
 
     /// Puts a folder into the repository, as a snapshot that nobody restores yet.
-    pub(super) async fn back_up(&self, folder: &Path) -> Result<Begun, Trouble> {
+    /// `held`: where it is, whatever becomes of its path.
+    pub(super) async fn back_up(&self, folder: &Path, held: &Path) -> Result<Begun, Trouble> {
         // One that was killed on this node left a lock, which would keep this one out.
         self.ask("clear old locks", &["unlock"]).await?;
         let tag = self.data_tag();
@@ -173,7 +174,7 @@ impl Restic {
         }
         arguments.push(".");
         let what = format!("back up {}", folder.display());
-        let printed = match self.call(&what, &arguments, COPY_MAX, folder).await {
+        let printed = match self.call(&what, &arguments, COPY_MAX, held).await {
             Ok(printed) => printed,
             // restic keeps no folder in which there is nothing, so what says that it is whole says that.
             Err(trouble) if trouble.0.contains("snapshot is empty") => {

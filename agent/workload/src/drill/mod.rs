@@ -8,9 +8,8 @@ mod cage;
 mod findings;
 mod verify;
 
-use std::fs::{self, Permissions};
+use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -20,6 +19,8 @@ use hanse_core::object::dr_plan::Workload;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+use crate::file::Owner;
+use crate::folder;
 use crate::memory::Kept;
 use crate::postgresql;
 use crate::setup::Setup;
@@ -229,14 +230,14 @@ async fn practise(
 /// Makes the drill's folder, which only root enters until somebody is let in. Others pass its parent,
 /// however private this process's files are.
 fn make(root: &Path, folder: &Path) -> Result<(), Trouble> {
-    fs::create_dir_all(root)
-        .and_then(|()| fs::set_permissions(root, Permissions::from_mode(0o755)))
-        .and_then(|()| match fs::create_dir(folder) {
+    let private = Owner::own(0o700);
+    folder::make(root, Owner::own(0o755))
+        .and_then(|_| match folder::make_new(folder, private) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                fs::remove_dir_all(folder).and_then(|()| fs::create_dir(folder))
+                fs::remove_dir_all(folder).and_then(|()| folder::make_new(folder, private))
             }
             made => made,
         })
-        .and_then(|()| fs::set_permissions(folder, Permissions::from_mode(0o700)))
+        .map(|_| ())
         .map_err(|error| Trouble::io("make", folder, &error))
 }

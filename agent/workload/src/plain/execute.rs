@@ -1,18 +1,20 @@
 //! Takes the steps. Nothing is decided here.
 
-use std::fs;
-use std::os::unix::fs::{OpenOptionsExt as _, chown};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use hanse_core::dr::duty::Duty;
 use hanse_guard::{Order, Program, StopSignal};
+use rustix::fs::{Mode, OFlags, openat};
 
 use super::beacon::{self, Beacon};
 use super::decide::{Ordered, Step};
 use super::keeper::{Here, Keeper};
 use super::memory::Memory;
 use super::works::{Situation, Works, Writer};
+use crate::file::Owner;
+use crate::folder;
 use crate::seams;
 use crate::terms::{lease, milliseconds, service};
 use crate::trouble::Trouble;
@@ -261,16 +263,16 @@ async fn changes(desk: &crate::keeper::Desk, was: &Duty) {
 
 /// A log that what writes can write to.
 fn make_log(log: &Path, user: Option<&User>) -> Result<(), Trouble> {
-    let folder = log.parent().unwrap_or(log);
-    fs::create_dir_all(folder).map_err(|error| Trouble::io("make", folder, &error))?;
-    let file = fs::OpenOptions::new()
-        .create(true)
-        .append(true)
-        .mode(0o640)
-        .open(log);
-    file.and_then(|_| match user {
-        Some(user) => chown(log, Some(user.id), Some(user.group_id)),
-        None => Ok(()),
-    })
-    .map_err(|error| Trouble::io("make", log, &error))
+    let folder = beacon::own_folder(log.parent().unwrap_or(log))?;
+    let mut owner = Owner::own(0o640);
+    if let Some(user) = user {
+        (owner.user_id, owner.group_id) = (user.id, user.group_id);
+    }
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let made = log
+        .file_name()
+        .ok_or_else(|| io::ErrorKind::InvalidFilename.into())
+        .and_then(|name| Ok(openat(folder, name, flags, Mode::RUSR | Mode::WUSR)?))
+        .and_then(|log| folder::give(&log, owner));
+    made.map_err(|error| Trouble::io("make", log, &error))
 }

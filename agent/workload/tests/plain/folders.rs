@@ -1,7 +1,7 @@
 //! Folders, with a real restic and a repository on this host.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, lchown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -11,12 +11,17 @@ use hanse_core::duration::Span;
 use hanse_core::object::dr_plan::{Directory, Keep, Workload};
 use hanse_workload::CopyReport;
 
+use crate::commands;
 use crate::laboratory::{Copy, Laboratory, at, follows, leads};
 
 pub(crate) fn laboratory() -> Laboratory {
+    laboratory_of(|_, _, _| ())
+}
+
+fn laboratory_of(change: impl Fn(&Path, &Path, &mut Directory)) -> Laboratory {
     Laboratory::new(|root, folder| {
         fs::write(root.join("password"), "secret\n").unwrap();
-        Workload::Directory(Directory {
+        let mut directory = Directory {
             path: folder.join("data").display().to_string(),
             repository: root.join("repository").display().to_string(),
             password_file: root.join("password").display().to_string(),
@@ -29,7 +34,9 @@ pub(crate) fn laboratory() -> Laboratory {
             exclude: vec!["*.tmp".to_owned()],
             run: None,
             user: None,
-        })
+        };
+        change(root, folder, &mut directory);
+        Workload::Directory(directory)
     })
 }
 
@@ -167,6 +174,69 @@ async fn each_change_moves_the_position_and_no_change_does_not() {
     assert_eq!(at(&told), Some(less));
     let count = latest().matches("short_id").count();
     assert!(count <= 4, "{count} snapshots stay, and 3 were to");
+}
+
+#[tokio::test]
+async fn what_writes_reaches_the_folder_that_was_made_for_its_user() {
+    let mut sites = laboratory_of(|root, folder, directory| {
+        let script = "umask > $ME/data/file; echo said; exec sleep 1000";
+        directory.run = Some(commands::call(root, folder, "run", script));
+        directory.user = Some("nobody".to_owned());
+    });
+    // As packaging/hanse-guard@.service and hanse-agent.service have it, these folders are not there yet.
+    sites.begin().await;
+    let copy = &sites.copies[0];
+    let wrote = |copy: &Copy| got(copy, "file").is_some_and(|text| text.ends_with('\n'));
+    copy.until_seen("it writes", wrote).await;
+    let log = fs::read_to_string(&copy.setup.log).unwrap();
+    assert_eq!(log, "said\n");
+    let position = published(&mut sites, 0, 1, 1).await;
+    sites.follow(1, 0, 1);
+    sites.until(1, "it follows", follows(position)).await;
+    let metadata = fs::metadata(data(&sites.copies[1])).unwrap();
+    assert_eq!((metadata.uid(), metadata.mode() & 0o777), (65534, 0o755));
+}
+
+/// The units of systemd have this umask for the agent and the guard.
+#[test]
+fn what_writes_reaches_the_folder_if_nothing_else_is_anybodys() {
+    let me = std::env::current_exe().unwrap();
+    let test = "folders::what_writes_reaches_the_folder_that_was_made_for_its_user";
+    let output = Command::new("sh")
+        .args(["-c", "umask 0077; exec \"$0\" --exact \"$1\""])
+        .arg(me)
+        .arg(test)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("1 passed"), "{said}");
+}
+
+#[tokio::test]
+async fn a_link_that_the_datas_user_made_leads_nothing_elsewhere() {
+    let mut sites = laboratory();
+    let aim = sites.root.path().join("etc");
+    fs::create_dir(&aim).unwrap();
+    let link = sites.copies[0].folder.join("data.hanse");
+    symlink(&aim, &link).unwrap();
+    lchown(&link, Some(65534), Some(65534)).unwrap();
+    sites.tell(0, Duty::Wait);
+    sites
+        .until(0, "it is whole", |told| told.position.is_some())
+        .await;
+    sites.lead(0, 1);
+    let told = sites
+        .until(0, "it is told", |told| told.trouble.is_some())
+        .await;
+    let trouble = told.trouble.unwrap();
+    assert!(
+        trouble.contains("`data.hanse` is a link that user 65534 made"),
+        "{trouble}"
+    );
+    assert_eq!(fs::read_dir(&aim).unwrap().count(), 0);
+    fs::remove_file(&link).unwrap();
+    sites.until(0, "it leads", leads(1)).await;
 }
 
 #[tokio::test]

@@ -59,6 +59,7 @@ impl Laboratory {
             for inner in ["memory", "seal"] {
                 fs::create_dir_all(folder.join(inner)).unwrap();
             }
+            fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
             let addresses = root.path().join("addresses");
             fs::create_dir_all(&addresses).unwrap();
             let link = addresses.join(address(number).to_string());
