@@ -10,7 +10,7 @@ use hanse_client::proto;
 use hanse_core::dr::duty::CopyPlan;
 use hanse_core::name::PlanName;
 use hanse_core::object::dr_plan::Workload;
-use hanse_guard::{Order, Process, Status};
+use hanse_guard::{LetGo, Order, Process, Status};
 use hanse_workload::{Driller, Guard, GuardError, Setup, Steward};
 use tokio::process::Command;
 use tokio::sync::{mpsc, watch};
@@ -67,6 +67,11 @@ impl Guard for Socket {
 
     fn began(&self) -> Option<u32> {
         self.0.began()
+    }
+
+    fn let_go(&self, log: &Path) -> Result<Vec<LetGo>, GuardError> {
+        let found = self.0.let_go(log);
+        found.map_err(|error| GuardError(error.sentence()))
     }
 }
 

@@ -11,6 +11,7 @@ use rustix::fs::{Mode, OFlags, openat};
 use super::beacon::{self, Beacon};
 use super::decide::{Ordered, Step};
 use super::keeper::{Here, Keeper};
+use super::look::Look;
 use super::memory::Memory;
 use super::works::{Situation, Works, Writer};
 use crate::file::Owner;
@@ -26,7 +27,12 @@ const RETRY_MAX: Duration = Duration::from_secs(10);
 const HOLDER: [&str; 2] = ["/bin/sleep", "infinity"];
 
 impl<W: Works> Keeper<W> {
-    pub(super) async fn execute(&mut self, at: &mut Here<W>, step: &Step) -> Result<(), Trouble> {
+    pub(super) async fn execute(
+        &mut self,
+        at: &mut Here<W>,
+        look: &Look,
+        step: &Step,
+    ) -> Result<(), Trouble> {
         match step {
             Step::Rest | Step::Wait(_) | Step::Trouble(_) => Ok(()),
             Step::Prepare => {
@@ -47,6 +53,7 @@ impl<W: Works> Keeper<W> {
                 memory.fences_itself = *fences_itself;
                 (memory.may_write, memory.may_diverge) = (true, true);
             }),
+            Step::EndEarlier => end_earlier(look).await,
             Step::Promote => self.promote(at).await,
             Step::Announce => self.announce(at),
             Step::Withdraw => beacon::put_out(&beacon::path(&self.setup)),
@@ -240,6 +247,20 @@ impl<W: Works> Keeper<W> {
             log: self.setup.folder.join("holder.log"),
         }
     }
+}
+
+/// Ends what an earlier plan's guard let go.
+async fn end_earlier(look: &Look) -> Result<(), Trouble> {
+    for found in look.runs_on.iter().flatten() {
+        let pid = found.pid();
+        tracing::warn!(
+            pid,
+            "what runs on from an earlier plan is ended in good order"
+        );
+        let ended = found.end().await;
+        ended.map_err(|error| Trouble(error.sentence()))?;
+    }
+    Ok(())
 }
 
 fn situation<'a>(plan: &'a hanse_core::dr::duty::CopyPlan, memory: &'a Memory) -> Situation<'a> {

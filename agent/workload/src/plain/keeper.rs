@@ -67,7 +67,7 @@ impl<W: Works> Keeper<W> {
             Step::Rest => Pace::Calm,
             Step::Wait(_) => Pace::Soon,
             Step::Trouble(_) => Pace::Retry,
-            step => match self.execute(at, step).await {
+            step => match self.execute(at, &look, step).await {
                 Ok(()) => {
                     self.failed.take_if(|(failed, _)| is_alike(failed, step));
                     Pace::Now

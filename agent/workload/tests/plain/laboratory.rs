@@ -181,6 +181,15 @@ impl Copy {
         self.restart();
     }
 
+    /// Nobody keeps it any more.
+    pub(crate) fn end(&mut self) {
+        self.steward = JoinSet::new();
+    }
+
+    pub(crate) fn begin(&mut self) {
+        self.restart();
+    }
+
     /// Another steward takes over; the one that was there is gone at once, wherever it was.
     pub(crate) fn restart(&mut self) {
         let told = self.plans.subscribe();
