@@ -9,7 +9,7 @@ use hanse_core::object::dr_plan::{Call, Commands, Workload};
 use crate::call::{Calling, of_plan};
 use crate::drill::{self, Cage, Findings};
 use crate::memory::Kept;
-use crate::plain::{Memory, Received, Situation, Works, Writer, user};
+use crate::plain::{Memory, Of, Received, Situation, Works, Writer, user};
 use crate::setup::Setup;
 use crate::trouble::Trouble;
 use crate::user::User;
@@ -50,6 +50,13 @@ impl Works for Programs {
             user,
             writer,
         })
+    }
+
+    fn of(&self) -> Of {
+        Of {
+            path: String::new(),
+            repository: String::new(),
+        }
     }
 
     fn writer(&self) -> Option<&Writer> {

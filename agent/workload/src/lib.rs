@@ -13,6 +13,7 @@ mod drill;
 mod environment;
 mod file;
 mod folder;
+mod forget;
 mod keeper;
 mod memory;
 mod plain;
@@ -29,6 +30,7 @@ mod user;
 mod watch;
 
 pub use drill::{DrillNews, Driller, run_cage, run_first};
+pub use forget::forget;
 pub use plain::BeaconWatch;
 pub use postgresql::backup::{Kind, Made, Restored, Restoring, backups, restore};
 pub use postgresql::{PostgresqlWatch, withdraw};

@@ -24,7 +24,7 @@ use hanse_core::object::dr_plan::{Directory, Workload};
 pub(crate) use self::practise::practise;
 use crate::file::Owner;
 use crate::folder;
-use crate::plain::{Received, Situation, Works, Writer, user};
+use crate::plain::{Of, Received, Situation, Works, Writer, user};
 use crate::setup::Setup;
 use crate::space::check_space;
 use crate::trouble::Trouble;
@@ -63,11 +63,19 @@ impl Works for Folder {
             place: Place {
                 path: PathBuf::from(&directory.path),
                 owner: owner(writer.as_ref()),
+                of: format!("{} {}", plan.plan, directory.repository),
                 beside: setup.folder.clone(),
             },
             restic: Restic::find(setup, &plan.plan, directory)?,
             writer,
         })
+    }
+
+    fn of(&self) -> Of {
+        Of {
+            path: self.directory.path.clone(),
+            repository: self.directory.repository.clone(),
+        }
     }
 
     fn writer(&self) -> Option<&Writer> {

@@ -26,6 +26,8 @@ pub(super) struct Place {
     pub(super) path: PathBuf,
     /// Whose one is that is made here.
     pub(super) owner: Owner,
+    /// What copies of it are told from others by.
+    pub(super) of: String,
     /// What is of it and not in it, on the same file system.
     pub(super) beside: PathBuf,
 }
@@ -121,12 +123,12 @@ impl Place {
             group_id: root.group_id,
             mode: root.mode,
         };
-        let note_path = self.note_path();
+        let (note_path, of) = (self.note_path(), self.of.clone());
         away(move || {
             let finish = || -> io::Result<()> {
                 folder::give(&room.new, owner)?;
                 syncfs(&room.new)?;
-                let note = restored_note(&fs::metadata(folder::held(&room.new))?);
+                let note = restored_note(&of, &fs::metadata(folder::held(&room.new))?);
                 file::write_atomically(&note_path, Owner::own(0o600), note.as_bytes())
             };
             finish().map_err(|error| Trouble::io("finish", &room.path, &error))
@@ -169,7 +171,7 @@ impl Place {
     /// Whether this folder was restored here, even if that was cut off before anybody remembered it.
     fn is_restored(&self, metadata: &fs::Metadata) -> bool {
         let note = folder::read(&self.note_path());
-        note.is_ok_and(|note| note == restored_note(metadata).into_bytes())
+        note.is_ok_and(|note| note == restored_note(&self.of, metadata).into_bytes())
     }
 
     fn note_path(&self) -> PathBuf {
@@ -189,11 +191,11 @@ async fn remove_kept(beside: &Path) -> Result<(), Trouble> {
 }
 
 /// Names a folder wherever it is moved to, and no later one that gets its number.
-fn restored_note(folder: &fs::Metadata) -> String {
+fn restored_note(of: &str, folder: &fs::Metadata) -> String {
     let began = folder.created().ok();
     let began = began.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     let began_ns = began.unwrap_or_default().as_nanos();
-    format!("{} {} {began_ns}\n", folder.dev(), folder.ino())
+    format!("{} {} {began_ns} {of}\n", folder.dev(), folder.ino())
 }
 
 fn is_empty(path: &Path) -> Result<bool, Trouble> {

@@ -103,6 +103,11 @@ impl<W: Works> keeper::Keeper for Keeper<W> {
         }
         let noted = kept.change(|memory| memory.heard = revision);
         let works = noted.and_then(|()| W::find(&self.setup, &plan));
+        let works = works.and_then(|works| {
+            let mut verdict = Ok(());
+            kept.change(|memory| verdict = memory.take_for(&works.of()))?;
+            verdict.map(|()| works).map_err(Trouble)
+        });
         let works = match works {
             Ok(works) => works,
             Err(trouble) => {

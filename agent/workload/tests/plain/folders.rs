@@ -262,6 +262,47 @@ async fn a_folder_that_is_somebody_elses_is_not_replaced() {
 }
 
 #[tokio::test]
+async fn a_folder_that_is_another_plans_copy_is_not_replaced() {
+    let mut sites = laboratory();
+    sites.begin().await;
+    put(&sites.copies[0], "file", "first");
+    sites.follow(1, 0, 1);
+    sites
+        .until(1, "it follows", |told| told.role == CopyRole::Following)
+        .await;
+    let Workload::Directory(mut other) = sites.copies[1].workload.clone() else {
+        unreachable!()
+    };
+    // The plan is declared for another folder, which has something in it.
+    other.path = sites.copies[1].folder.join("mine").display().to_string();
+    fs::create_dir(&other.path).unwrap();
+    let was = std::mem::replace(&mut sites.copies[1].workload, Workload::Directory(other));
+    sites.follow(1, 0, 1);
+    let other = |told: &CopyReport| {
+        let trouble = told.trouble.as_deref().unwrap_or_default();
+        trouble.contains("declare a plan of another name")
+    };
+    sites.until(1, "it is told", other).await;
+    // And another plan, with another repository, for the same folder.
+    sites.copies[1].workload = was;
+    sites.copies[1].forget();
+    let root = sites.root.path().to_owned();
+    fs::rename(root.join("repository"), root.join("repository-2")).unwrap();
+    for copy in &mut sites.copies {
+        if let Workload::Directory(directory) = &mut copy.workload {
+            directory.repository = root.join("repository-2").display().to_string();
+        }
+    }
+    sites.follow(1, 0, 1);
+    let refused = |told: &CopyReport| {
+        let trouble = told.trouble.as_deref().unwrap_or_default();
+        trouble.contains("no copy of this plan's: move it away")
+    };
+    sites.until(1, "it is refused", refused).await;
+    assert_eq!(got(&sites.copies[1], "file").as_deref(), Some("first"));
+}
+
+#[tokio::test]
 async fn a_copy_that_ended_before_it_remembered_what_it_restored_goes_on() {
     let mut sites = laboratory();
     sites.begin().await;
