@@ -19,9 +19,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::guard::TestGuard;
-
-/// Nothing here takes as long; it ends a test that would wait for ever.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
+use crate::patience::{self, PATIENCE};
 
 /// All copies of one plan.
 pub(crate) struct Laboratory {
@@ -205,15 +203,8 @@ impl Copy {
         what: &str,
         is_so: impl Fn(&CopyReport) -> bool,
     ) -> CopyReport {
-        let waited = tokio::time::timeout(PATIENCE, self.reports.wait_for(|told| is_so(told)));
-        let told = match waited.await {
-            Ok(Ok(told)) => Some(told.clone()),
-            Ok(Err(_)) | Err(_) => None,
-        };
-        told.unwrap_or_else(|| {
-            let last = self.reports.borrow().clone();
-            panic!("{}: {what}: never came true\n{last:#?}", self.name)
-        })
+        let named = (self.name, what);
+        patience::until(&mut self.reports, named, is_so, String::new).await
     }
 
     /// Waits until something is so that no report tells.

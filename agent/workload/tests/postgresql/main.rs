@@ -11,8 +11,13 @@ mod adoption;
 mod backup_trouble;
 mod backups;
 mod drills;
+#[path = "../shared/guard.rs"]
 mod guard;
 mod interruption;
 mod laboratory;
 mod moves;
+#[path = "../shared/patience.rs"]
+mod patience;
+#[path = "../shared/drills.rs"]
+mod practice;
 mod refusals;
