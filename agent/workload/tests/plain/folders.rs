@@ -179,7 +179,8 @@ async fn each_change_moves_the_position_and_no_change_does_not() {
 #[tokio::test]
 async fn what_writes_reaches_the_folder_that_was_made_for_its_user() {
     let mut sites = laboratory_of(|root, folder, directory| {
-        let script = "umask > $ME/data/file; echo said; exec sleep 1000";
+        // By its path, as the guard opens it for that user.
+        let script = "echo said >> $ME/data.hanse/log && umask > $ME/data/file; exec sleep 1000";
         directory.run = Some(commands::call(root, folder, "run", script));
         directory.user = Some("nobody".to_owned());
     });
