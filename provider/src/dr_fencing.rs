@@ -106,7 +106,8 @@ pub(crate) struct Ec2Model {
     /// Which secret that is: a new one needs a new number.
     #[attribute(required)]
     pub(crate) secret_access_key_wo_version: Attr<u64>,
-    /// Another endpoint than AWS's own.
+    /// Another endpoint than AWS's own. It begins with `https://`: with `http://` it has to be an address of
+    /// the loopback, such as `http://127.0.0.1:5000`.
     #[attribute(optional)]
     pub(crate) endpoint: Attr<String>,
 }

@@ -80,7 +80,8 @@ pub(crate) struct Route53Model {
     /// The region that requests are signed for. By default `us-east-1`.
     #[attribute(optional)]
     pub(crate) region: Attr<String>,
-    /// Another endpoint than AWS's own.
+    /// Another endpoint than AWS's own. It begins with `https://`: with `http://` it has to be an address of
+    /// the loopback, such as `http://127.0.0.1:5000`.
     #[attribute(optional)]
     pub(crate) endpoint: Attr<String>,
     /// Where clients are led while a member cluster is primary. By default to its node's address in the

@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::sleep;
 
 use crate::error::Error;
+use crate::let_go::{self, LetGo};
 use crate::message::line;
 use crate::order::{Order, Status};
 use crate::store;
@@ -80,6 +81,16 @@ impl Client {
     #[must_use]
     pub fn began(&self) -> Option<u32> {
         store::began(&self.folder)
+    }
+
+    /// What runs on from earlier plans, of this guard or on the same data: whose programs print beside
+    /// `log`.
+    ///
+    /// # Errors
+    ///
+    /// A note of it can't be read.
+    pub fn let_go(&self, log: &Path) -> Result<Vec<LetGo>, Error> {
+        let_go::let_go(&self.folder, log)
     }
 
     async fn ask(&self, request: Request) -> Result<Reply, Error> {

@@ -15,6 +15,7 @@ mod file;
 mod held;
 mod keeper;
 mod keeping;
+mod let_go;
 mod lines;
 mod machine;
 mod message;
@@ -35,6 +36,7 @@ pub use client::Client;
 pub use clock::{Clock, SystemClock};
 pub use error::Error;
 pub use keeper::run_keeper;
+pub use let_go::LetGo;
 pub use order::{LeaseTerms, Order, Process, Program, ServiceAddress, Status, StopSignal};
 pub use seams::{
     Addresses, Federation, Observation, Renewal, RenewalError, Unanswered, Watch, Watchdog,

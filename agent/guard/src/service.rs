@@ -350,6 +350,10 @@ impl Service {
             }
             Told::Released => {
                 if let Some(answer) = self.releasing.take() {
+                    let order = self.order.as_ref();
+                    if let Some(program) = order.and_then(|order| order.program.as_ref()) {
+                        self.store.let_go(program)?;
+                    }
                     self.store.forget()?;
                     let _ = answer.send(Reply::Released);
                     return Ok(true);

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 use crate::file;
+use crate::let_go::LetGo;
 use crate::order::{Order, Program};
 
 const ORDER_FILE: &str = "order";
@@ -19,7 +20,7 @@ const PROCESS_FILE: &str = "process";
 const BACK_FILE: &str = "back";
 const LOCK_FILE: &str = "lock";
 /// More than any order that comes over the socket.
-const SIZE_MAX: u64 = 8 << 20;
+pub(crate) const SIZE_MAX: u64 = 8 << 20;
 
 /// The folder of a guard, held by it alone.
 #[derive(Debug)]
@@ -29,11 +30,32 @@ pub(crate) struct Store {
 }
 
 /// A process that was started, so that nobody takes another of its number for it.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Started {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Started {
     boot: String,
-    pid: u32,
+    pub(crate) pid: u32,
     ticks: u64,
+}
+
+impl Started {
+    pub(crate) fn of(pid: u32) -> Result<Self, Error> {
+        Ok(Self {
+            boot: boot_id()?,
+            pid,
+            ticks: start_ticks(pid).ok_or_else(|| {
+                Error::problem(format!(
+                    "process {pid} is not in /proc: is /proc mounted, and of this PID namespace?"
+                ))
+            })?,
+        })
+    }
+
+    /// Whether it is there, and runs.
+    pub(crate) fn is_there(&self) -> bool {
+        boot_id().is_ok_and(|boot| boot == self.boot)
+            && start_ticks(self.pid) == Some(self.ticks)
+            && !is_dead(self.pid)
+    }
 }
 
 /// A lease that goes back: nothing runs under it ever again, whatever becomes of this guard.
@@ -92,6 +114,18 @@ impl Store {
                 path.display()
             ))
         })
+    }
+
+    /// Notes that what runs goes on without any guard.
+    pub(crate) fn let_go(&self, program: &Program) -> Result<(), Error> {
+        let path = self.process_path();
+        let content = file::read_bounded(&path, SIZE_MAX);
+        let content = content.map_err(Error::io(format!("read {}", path.display())))?;
+        let started = content.and_then(|content| serde_json::from_slice::<Started>(&content).ok());
+        match started.and_then(|started| LetGo::of(started.pid, program.clone())) {
+            Some(found) => found.note(&self.folder),
+            None => Ok(()),
+        }
     }
 
     /// Forgets order and process: the guard's work is done.
@@ -186,15 +220,7 @@ pub(crate) fn note_back(path: &Path, back: Back) -> Result<(), Error> {
 /// Notes which process was started, before it is the program.
 pub(crate) fn note_process(path: &Path, pid: u32) -> Result<(), Error> {
     let failed = || Error::io::<std::io::Error>(format!("write {}", path.display()));
-    let started = Started {
-        boot: boot_id()?,
-        pid,
-        ticks: start_ticks(pid).ok_or_else(|| {
-            Error::problem(format!(
-                "process {pid} is not in /proc: is /proc mounted, and of this PID namespace?"
-            ))
-        })?,
-    };
+    let started = Started::of(pid)?;
     let content = serde_json::to_vec(&started)
         .map_err(std::io::Error::from)
         .map_err(failed())?;
@@ -235,10 +261,20 @@ fn boot_id() -> Result<String, Error> {
 
 /// When a process began, in the kernel's ticks; none: there is no such process.
 fn start_ticks(pid: u32) -> Option<u64> {
+    told_of(pid, 19)?.parse().ok()
+}
+
+/// Whether a process ended, and nobody has asked how.
+fn is_dead(pid: u32) -> bool {
+    told_of(pid, 0).is_none_or(|state| matches!(state.as_str(), "Z" | "X"))
+}
+
+/// What the kernel tells of a process, by its place after the name.
+fn told_of(pid: u32, place: usize) -> Option<String> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // Its name is in brackets and may contain anything.
     let (_, rest) = text.rsplit_once(')')?;
-    rest.split_whitespace().nth(19)?.parse().ok()
+    rest.split_whitespace().nth(place).map(str::to_owned)
 }
 
 #[cfg(test)]

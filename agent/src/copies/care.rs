@@ -10,7 +10,7 @@ use hanse_client::proto;
 use hanse_core::dr::duty::CopyPlan;
 use hanse_core::name::PlanName;
 use hanse_core::object::dr_plan::Workload;
-use hanse_guard::{Order, Process, Status};
+use hanse_guard::{LetGo, Order, Process, Status};
 use hanse_workload::{Driller, Guard, GuardError, Setup, Steward};
 use tokio::process::Command;
 use tokio::sync::{mpsc, watch};
@@ -67,6 +67,11 @@ impl Guard for Socket {
 
     fn began(&self) -> Option<u32> {
         self.0.began()
+    }
+
+    fn let_go(&self, log: &Path) -> Result<Vec<LetGo>, GuardError> {
+        let found = self.0.let_go(log);
+        found.map_err(|error| GuardError(error.sentence()))
     }
 }
 
@@ -136,7 +141,14 @@ impl Care {
             let ended = end_guard(&guard, &plan).await;
             ended.map_err(|error| format!("unable to end the guard: {}", error.sentence()))
         };
-        persist(&plan, ended).await;
+        let is_ended = persist(&plan, ended).await;
+        if let Some(workload) = workload.as_ref().filter(|_| is_ended) {
+            let forgotten = || async {
+                let forgotten = hanse_workload::forget(&setup, &plan, workload);
+                forgotten.map_err(|error| format!("unable to forget the copy: {error}"))
+            };
+            persist(&plan, forgotten).await;
+        }
         if let Some(Workload::Postgresql(postgresql)) = workload {
             let withdrawn = || async {
                 let withdrawn = hanse_workload::withdraw(&setup, &postgresql).await;
@@ -155,14 +167,14 @@ impl Care {
     }
 }
 
-/// Does something until it is done, for a while.
-async fn persist<F>(plan: &PlanName, mut work: impl FnMut() -> F)
+/// Does something until it is done, for a while; yields whether it is.
+async fn persist<F>(plan: &PlanName, mut work: impl FnMut() -> F) -> bool
 where
     F: Future<Output = Result<(), String>>,
 {
     for _ in 0..END_ATTEMPTS {
         match timeout(END_MAX, work()).await {
-            Ok(Ok(())) => return,
+            Ok(Ok(())) => return true,
             Ok(Err(reason)) => tracing::warn!(%plan, reason, "trying again"),
             Err(_) => tracing::warn!(%plan, "no answer within {END_MAX:?}; trying again"),
         }
@@ -172,6 +184,7 @@ where
         %plan,
         "given up: what runs goes on, and may need its guard; see the guard's own log"
     );
+    false
 }
 
 /// Ends what can't write, lets go of anything else, and ends the guard itself.

@@ -9,18 +9,22 @@ use hanse_core::object::dr_plan;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::Command;
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use crate::cage::Cage;
 use crate::trouble::Trouble;
 use crate::user::User;
 
 /// What of a program's words is told; the last ones say why it failed.
 const WORDS_MAX: usize = 600;
-/// What of a program's output is kept: the first of what it prints, the last of what it complains.
+/// What of a program's output is kept at most: the first of what it prints, the last of what it complains.
 pub(crate) const OUTPUT_MAX: usize = 16 << 20;
 const COMPLAINTS_MAX: usize = 16 << 10;
+/// Stands for what was left out.
+const CUT: &str = "[…] ";
 /// What a program has left behind may hold its pipes open for so long.
-const AFTERWARDS_MAX: Duration = Duration::from_millis(500);
+const AFTERWARDS_MAX: Duration = Duration::from_secs(2);
 
 /// A program that is about to be called.
 pub(crate) struct Calling<'a> {
@@ -32,6 +36,8 @@ pub(crate) struct Calling<'a> {
     pub(crate) limit: Duration,
     /// Whom it runs as; none: as this process.
     pub(crate) user: Option<&'a User>,
+    /// Where it runs apart, as its user; none: among all others.
+    pub(crate) cage: Option<&'a Cage>,
     /// What it finds in its environment, beside the least; nothing else.
     pub(crate) environment: BTreeMap<String, String>,
     /// Where it runs; none: in the root.
@@ -44,23 +50,37 @@ pub(crate) struct Calling<'a> {
 pub(crate) struct Called {
     status: ExitStatus,
     pub(crate) output: Vec<u8>,
-    complaints: Vec<u8>,
+    complaints: Complaints,
     is_whole: bool,
+}
+
+/// The last of what a program complained.
+#[derive(Default)]
+pub(crate) struct Complaints {
+    bytes: Vec<u8>,
+    is_cut: bool,
+}
+
+/// What becomes of what a program prints.
+enum Printed {
+    /// So much of it is kept.
+    Kept(usize),
+    Dropped,
+    /// Somebody takes it as it comes, and keeps up with it.
+    Sent(mpsc::Sender<Vec<u8>>),
 }
 
 /// Ends a group of processes when it is dropped.
 struct Group(Option<Pid>);
 
 impl Calling<'_> {
-    /// Calls it, and yields what it printed once it ended well.
-    pub(crate) async fn call(&self) -> Result<Vec<u8>, Trouble> {
-        let called = self.try_call().await?;
-        if !called.status.success() {
-            return Err(self.failed(&called));
-        }
+    /// Calls it, and yields what it printed once it ended well; more than `bytes_max` is an error.
+    pub(crate) async fn ask(&self, bytes_max: usize) -> Result<Vec<u8>, Trouble> {
+        let called = self.heard(Printed::Kept(bytes_max)).await?;
+        self.check(&called)?;
         if !called.is_whole {
             return Err(Trouble(format!(
-                "unable to {}: {} prints more than {OUTPUT_MAX} bytes",
+                "unable to {}: {} prints more than {bytes_max} bytes",
                 self.what,
                 self.program()
             )));
@@ -68,8 +88,24 @@ impl Calling<'_> {
         Ok(called.output)
     }
 
+    /// Calls it until it ended well. What it prints is nobody's.
+    pub(crate) async fn call(&self) -> Result<(), Trouble> {
+        let called = self.heard(Printed::Dropped).await?;
+        self.check(&called)
+    }
+
+    /// The same, with what it prints sent as it comes: whoever takes it has all once this returns well.
+    pub(crate) async fn call_into(&self, sender: mpsc::Sender<Vec<u8>>) -> Result<(), Trouble> {
+        let called = self.heard(Printed::Sent(sender)).await?;
+        self.check(&called)
+    }
+
     /// Calls it, whatever comes of it but that it doesn't end in time.
     pub(crate) async fn try_call(&self) -> Result<Called, Trouble> {
+        self.heard(Printed::Kept(OUTPUT_MAX)).await
+    }
+
+    async fn heard(&self, printed: Printed) -> Result<Called, Trouble> {
         let mut command = self.prepared();
         let mut child = command.spawn().map_err(|error| {
             let (program, install) = match (self.user, self.install) {
@@ -84,9 +120,13 @@ impl Calling<'_> {
         })?;
         let id = child.id().and_then(|id| i32::try_from(id).ok());
         let mut group = Group(id.and_then(Pid::from_raw));
-        let (output, complaints) = (child.stdout.take(), child.stderr.take());
-        let mut output = tokio::spawn(first(output));
-        let mut complaints = tokio::spawn(last(complaints));
+        // Whoever takes it may be behind.
+        let afterwards_max = match printed {
+            Printed::Sent(_) => self.limit,
+            Printed::Kept(_) | Printed::Dropped => AFTERWARDS_MAX,
+        };
+        let mut output = tokio::spawn(taken(child.stdout.take(), printed));
+        let mut complaints = tokio::spawn(last(child.stderr.take()));
         let Ok(status) = timeout(self.limit, child.wait()).await else {
             group.end();
             let _ = child.wait().await;
@@ -110,7 +150,7 @@ impl Calling<'_> {
                 self.program()
             ))
         })?;
-        let printed = timeout(AFTERWARDS_MAX, &mut output).await;
+        let printed = timeout(afterwards_max, &mut output).await;
         let complained = timeout(AFTERWARDS_MAX, &mut complaints).await;
         output.abort();
         complaints.abort();
@@ -131,6 +171,13 @@ impl Calling<'_> {
             complaints: complained.ok().and_then(Result::ok).unwrap_or_default(),
             is_whole,
         })
+    }
+
+    fn check(&self, called: &Called) -> Result<(), Trouble> {
+        match called.is_well() {
+            true => Ok(()),
+            false => Err(self.failed(called)),
+        }
     }
 
     /// What is told of a call that did not end well.
@@ -154,24 +201,24 @@ impl Calling<'_> {
     }
 
     fn prepared(&self) -> Command {
-        let mut command = match self.user {
-            Some(user) => {
-                let mut command = Command::new("setpriv");
-                command
-                    .arg(format!("--reuid={}", user.id))
-                    .arg(format!("--regid={}", user.group_id))
-                    .args(["--init-groups", "--pdeathsig=KILL", "--"])
-                    .args(self.command);
+        let mut command = match (self.cage, self.user) {
+            (Some(cage), Some(user)) => {
+                let mut command = cage.program(user, Path::new(self.program()));
+                command.args(self.command.iter().skip(1));
                 command
             }
-            None => {
+            (None, Some(user)) => {
+                let mut command = user.starts();
+                command.args(self.command).env_clear();
+                command
+            }
+            (_, None) => {
                 let mut command = Command::new(self.program());
-                command.args(self.command.iter().skip(1));
+                command.args(self.command.iter().skip(1)).env_clear();
                 command
             }
         };
         command
-            .env_clear()
             .envs([("LC_ALL", "C.UTF-8"), ("PATH", PATH), ("HOME", "/")])
             .envs(self.user.map(|user| ("HOME", user.home.as_str())))
             .envs(&self.environment)
@@ -200,6 +247,7 @@ pub(crate) fn of_plan<'a>(
         command: &call.command,
         limit: call.timeout.value(),
         user: Some(user),
+        cage: None,
         environment,
         folder: None,
         install: None,
@@ -213,11 +261,34 @@ impl Called {
 
     /// The last of what it complained, in one line.
     pub(crate) fn words(&self) -> String {
-        let words = String::from_utf8_lossy(&self.complaints);
-        let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
-        let words: String = words.chars().filter(|char| !char.is_control()).collect();
-        let skip = words.chars().count().saturating_sub(WORDS_MAX);
-        words.chars().skip(skip).collect()
+        self.complaints.words()
+    }
+}
+
+impl Complaints {
+    /// The last of them, as they are.
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.bytes).into_owned()
+    }
+
+    /// The last of them, in one line that says whether it is all.
+    pub(crate) fn words(&self) -> String {
+        in_one_line(&String::from_utf8_lossy(&self.bytes), self.is_cut)
+    }
+}
+
+/// The last of many words, in one line that says whether it is all.
+pub(crate) fn in_one_line(words: &str, is_cut: bool) -> String {
+    // A word may be long; what is far from the end is of no interest.
+    let from = words.floor_char_boundary(words.len().saturating_sub(WORDS_MAX * 8));
+    let plain = |char: char| if char.is_control() { ' ' } else { char };
+    let last: String = words[from..].chars().map(plain).collect();
+    let last = last.split_whitespace().collect::<Vec<_>>().join(" ");
+    let skip = last.chars().count().saturating_sub(WORDS_MAX);
+    let last: String = last.chars().skip(skip).collect();
+    match is_cut || from > 0 || skip > 0 {
+        true => format!("{CUT}{last}"),
+        false => last,
     }
 }
 
@@ -235,12 +306,31 @@ impl Drop for Group {
     }
 }
 
-/// The first of what is read, and whether that is all. The rest is read too, so that nobody waits.
-pub(crate) async fn first(pipe: Option<impl AsyncRead + Unpin>) -> (Vec<u8>, bool) {
+/// Takes what is printed; yields what of it was kept, and whether that is all. The rest is read too, so
+/// that nobody waits.
+async fn taken(pipe: Option<impl AsyncRead + Unpin>, printed: Printed) -> (Vec<u8>, bool) {
+    match printed {
+        Printed::Kept(bytes_max) => first(pipe, bytes_max).await,
+        Printed::Dropped => {
+            read(pipe, |_| ()).await;
+            (Vec::new(), true)
+        }
+        Printed::Sent(sender) => {
+            send(pipe, &sender).await;
+            (Vec::new(), true)
+        }
+    }
+}
+
+/// The first of what is read, and whether that is all.
+pub(crate) async fn first(
+    pipe: Option<impl AsyncRead + Unpin>,
+    bytes_max: usize,
+) -> (Vec<u8>, bool) {
     let mut kept = Vec::new();
     let mut is_whole = true;
     read(pipe, |bytes| {
-        let room = OUTPUT_MAX - kept.len();
+        let room = bytes_max - kept.len();
         is_whole &= bytes.len() <= room;
         kept.extend_from_slice(&bytes[..bytes.len().min(room)]);
     })
@@ -249,14 +339,27 @@ pub(crate) async fn first(pipe: Option<impl AsyncRead + Unpin>) -> (Vec<u8>, boo
 }
 
 /// The last of what is read.
-pub(crate) async fn last(pipe: Option<impl AsyncRead + Unpin>) -> Vec<u8> {
-    let mut kept = Vec::new();
+pub(crate) async fn last(pipe: Option<impl AsyncRead + Unpin>) -> Complaints {
+    let mut kept = Complaints::default();
     read(pipe, |bytes| {
-        kept.extend_from_slice(bytes);
-        kept.drain(..kept.len().saturating_sub(COMPLAINTS_MAX));
+        kept.bytes.extend_from_slice(bytes);
+        let surplus = kept.bytes.len().saturating_sub(COMPLAINTS_MAX);
+        kept.is_cut |= surplus > 0;
+        kept.bytes.drain(..surplus);
     })
     .await;
     kept
+}
+
+async fn send(pipe: Option<impl AsyncRead + Unpin>, sender: &mpsc::Sender<Vec<u8>>) {
+    let Some(mut pipe) = pipe else {
+        return;
+    };
+    let mut bytes = vec![0; 16 << 10];
+    while let Ok(length @ 1..) = pipe.read(&mut bytes).await {
+        // Whoever has heard enough is gone; the program ends as it would.
+        let _ = sender.send(bytes[..length].to_vec()).await;
+    }
 }
 
 async fn read(pipe: Option<impl AsyncRead + Unpin>, mut take: impl FnMut(&[u8])) {

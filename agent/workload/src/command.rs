@@ -8,9 +8,9 @@ use hanse_core::object::dr_plan::{Call, Commands, Workload};
 
 use crate::cage::Cage;
 use crate::call::{Calling, of_plan};
-use crate::drill::Findings;
+use crate::drill::{self, Findings};
 use crate::memory::Kept;
-use crate::plain::{Memory, Received, Situation, Works, Writer, user};
+use crate::plain::{Memory, Of, Received, Situation, Works, Writer, user};
 use crate::setup::Setup;
 use crate::trouble::Trouble;
 use crate::user::User;
@@ -20,6 +20,8 @@ use crate::user::User;
 const LAST_MAX: Duration = Duration::from_secs(5);
 /// No position is longer.
 const POSITION_MAX: usize = 64;
+/// What is read of a program that prints one.
+const PRINTED_MAX: usize = 4 << 10;
 
 /// The programs of one plan on this node.
 pub(crate) struct Programs {
@@ -49,6 +51,13 @@ impl Works for Programs {
             user,
             writer,
         })
+    }
+
+    fn of(&self) -> Of {
+        Of {
+            path: String::new(),
+            repository: String::new(),
+        }
     }
 
     fn writer(&self) -> Option<&Writer> {
@@ -92,7 +101,7 @@ impl Works for Programs {
         }
         let what = "learn how far this copy is";
         let lag = of_plan(what, &self.commands.lag, &self.user, at.environment());
-        position(&lag.call().await?).map_err(|why| {
+        position(&lag.ask(PRINTED_MAX).await?).map_err(|why| {
             let program = self.commands.lag.command.first();
             Trouble(format!(
                 "unable to {what}: {} is to print one whole number from 0 on, and {why}",
@@ -122,7 +131,7 @@ impl Programs {
 
     async fn call(&self, what: &str, call: &Call, at: &Situation<'_>) -> Result<(), Trouble> {
         let calling = of_plan(what, call, &self.user, at.environment());
-        calling.call().await.map(|_| ())
+        calling.call().await
     }
 }
 
@@ -139,31 +148,34 @@ pub(crate) async fn practise(
     let mut environment = Situation { plan, memory }.environment();
     environment.insert("HANSE_DRILL".to_owned(), order.number.to_string());
     let verify = commands.verify.as_ref();
-    let verify = verify.map(|verify| (verify.command.clone(), verify.timeout.value()));
-    let own = Some((order.command.clone(), order.timeout)).filter(|(own, _)| !own.is_empty());
-    if verify.is_none() && own.is_none() {
+    if verify.is_none() && order.command.is_empty() {
         return Err(Trouble(
             "nothing says whether this copy is whole: declare workload.command.verify or drill.command"
                 .to_owned(),
         ));
     }
-    for (program, limit) in [verify, own].into_iter().flatten() {
-        let name = program.first().cloned().unwrap_or_default();
+    if let Some(verify) = verify {
+        let name = verify.command.first().cloned().unwrap_or_default();
         findings.say(&format!("{name} verifies this copy"));
         let since = Instant::now();
-        let command = [cage.starter_as(&user), program].concat();
+        // It is called as ever, and asks whatever it asks then; what it leaves goes with the drill.
+        let command = [&cage.starter()[..], &user.words(), &verify.command].concat();
         let calling = Calling {
             what: "have this copy verified",
             command: &command,
-            limit,
+            limit: verify.timeout.value(),
             user: None,
+            cage: None,
             environment: environment.clone(),
             folder: None,
             install: None,
         };
-        findings.checked(&name, since, calling.call().await.map(|_| ()));
+        findings.checked(&name, since, calling.call().await);
     }
-    Ok(())
+    match order.command.is_empty() {
+        true => Ok(()),
+        false => drill::verify(cage, (order, &user), environment, findings).await,
+    }
 }
 
 /// The position that was printed, or what was printed instead.

@@ -1,9 +1,13 @@
 //! Files that are either as before or as after, whatever instant the power fails at.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, chown};
 use std::path::Path;
+
+use rustix::fs::{AtFlags, Mode, fsync, openat, renameat, unlinkat};
+use rustix::io::Errno;
+
+use crate::folder;
 
 /// Whose a file is, and who reads it.
 #[derive(Debug, Clone, Copy)]
@@ -24,39 +28,32 @@ impl Owner {
     }
 }
 
-/// Writes a file in one step: beside it, synced, renamed, its folder synced.
+/// Writes a file in one step: beside it, synced, renamed, its folder synced. No link leads it elsewhere.
 pub(crate) fn write_atomically(path: &Path, owner: Owner, content: &[u8]) -> io::Result<()> {
-    let mut name = path
-        .file_name()
-        .ok_or(io::ErrorKind::InvalidFilename)?
-        .to_owned();
-    name.push(".hanse-new");
-    let beside = path.with_file_name(name);
-    match fs::remove_file(&beside) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        Ok(()) | Err(_) => {}
+    let (parent, name) = folder::parted(path)?;
+    let mut beside = name.to_owned();
+    beside.push(".hanse-new");
+    let parent = folder::open(parent)?;
+    match unlinkat(&parent, &beside, AtFlags::empty()) {
+        Err(Errno::NOENT) | Ok(()) => {}
+        Err(error) => return Err(error.into()),
     }
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(owner.mode)
-        .open(&beside)?;
-    chown(&beside, Some(owner.user_id), Some(owner.group_id))?;
+    let private = Mode::RUSR | Mode::WUSR;
+    let file = openat(&parent, &beside, folder::creating(), private)?;
+    folder::give(&file, owner)?;
+    let mut file = File::from(file);
     file.write_all(content)?;
     file.sync_all()?;
-    fs::rename(&beside, path)?;
-    sync_folder_of(path)
+    renameat(&parent, &beside, &parent, name)?;
+    Ok(fsync(&parent)?)
 }
 
 /// The same, unless it is so already; yields whether anything changed.
 pub(crate) fn write_changed(path: &Path, owner: Owner, content: &[u8]) -> io::Result<bool> {
-    match fs::read(path) {
+    // What is no file, or can't be read, is replaced; if its folder is another's, that fails.
+    match folder::read(path) {
         Ok(old) if old == content => Ok(false),
-        Ok(_) => write_atomically(path, owner, content).map(|()| true),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            write_atomically(path, owner, content).map(|()| true)
-        }
-        Err(error) => Err(error),
+        Ok(_) | Err(_) => write_atomically(path, owner, content).map(|()| true),
     }
 }
 

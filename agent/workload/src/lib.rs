@@ -13,6 +13,8 @@ mod directory;
 mod drill;
 mod environment;
 mod file;
+mod folder;
+mod forget;
 mod keeper;
 mod memory;
 mod plain;
@@ -22,6 +24,7 @@ mod report;
 mod said;
 mod seams;
 mod setup;
+mod space;
 mod steward;
 mod terms;
 mod trouble;
@@ -30,6 +33,7 @@ mod watch;
 
 pub use cage::{run_cage, run_first};
 pub use drill::{DrillNews, Driller};
+pub use forget::forget;
 pub use plain::BeaconWatch;
 pub use postgresql::backup::{
     BackedCopy, Kind, Made, Restored, Restoring, Stock, backups, restore,

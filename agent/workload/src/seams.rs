@@ -1,9 +1,10 @@
 //! The plan's guard, as whoever keeps a copy needs it.
 
+use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hanse_guard::{Order, Status};
+use hanse_guard::{LetGo, Order, Status};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -35,6 +36,16 @@ pub trait Guard: Send + Sync {
     /// let it go.
     fn began(&self) -> Option<u32> {
         None
+    }
+
+    /// What runs on from earlier plans, of this guard or whose programs print beside `log`.
+    ///
+    /// # Errors
+    ///
+    /// Nobody can tell.
+    fn let_go(&self, log: &Path) -> Result<Vec<LetGo>, GuardError> {
+        let _ = log;
+        Ok(Vec::new())
     }
 }
 

@@ -29,6 +29,27 @@ impl User {
         known.insert(who.to_owned(), user.clone());
         Some(user)
     }
+
+    /// What a program and its arguments are added to, to run as this user; it dies with whoever started
+    /// it.
+    pub(crate) fn words(&self) -> Vec<String> {
+        vec![
+            "setpriv".to_owned(),
+            format!("--reuid={}", self.id),
+            format!("--regid={}", self.group_id),
+            "--init-groups".to_owned(),
+            "--pdeathsig=KILL".to_owned(),
+            "--".to_owned(),
+        ]
+    }
+
+    /// The same as a command.
+    pub(crate) fn starts(&self) -> tokio::process::Command {
+        let words = self.words();
+        let mut command = tokio::process::Command::new(&words[0]);
+        command.args(&words[1..]);
+        command
+    }
 }
 
 fn look_up(who: &str) -> Option<User> {

@@ -1,7 +1,7 @@
 //! Rules of how clients outside the mesh are led, and of who is told.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use crate::duration::Span;
@@ -55,7 +55,7 @@ pub(super) fn check(plan: &DrPlan, findings: &mut Vec<Finding>) {
             ));
         }
         if let Some(endpoint) = &zone.endpoint {
-            is_url(endpoint, path("endpoint"), findings);
+            is_endpoint(endpoint, path("endpoint"), findings);
         }
     }
     if plan.hooks.len() > HOOKS_MAX {
@@ -121,6 +121,39 @@ pub(super) fn is_url(text: &str, path: Path, findings: &mut Vec<Finding>) {
             "No such URL",
             "Write one such as https://hooks.example.org/hanse, without a user or a password.",
         ));
+    }
+}
+
+/// Where an API of AWS's is asked: requests are signed and not hidden, and answers aren't signed. Whoever
+/// is between would answer that a machine is stopped, or a name led elsewhere.
+pub(super) fn is_endpoint(text: &str, path: Path, findings: &mut Vec<Finding>) {
+    let plain = text.strip_prefix("http://");
+    if plain.is_none_or(is_loopback) {
+        return is_url(text, path, findings);
+    }
+    findings.push(Finding::error(
+        path,
+        "An answer that anybody may give",
+        "Whoever is between could answer in its place: write a URL that begins with https://. Only an \
+         address of this host's own, such as http://127.0.0.1:5000, may do without.",
+    ));
+}
+
+/// Whether what follows a scheme is an address that no packet leaves the host for. A name is none: it is
+/// whatever somebody answers.
+fn is_loopback(rest: &str) -> bool {
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let is_port = |text: &str| text.parse::<u16>().is_ok();
+    let host = match authority.rsplit_once(':') {
+        Some((host, port)) if is_port(port) => host,
+        Some(_) | None => authority,
+    };
+    let inner = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'));
+    match inner {
+        Some(inner) => inner.parse().is_ok_and(|it: Ipv6Addr| it.is_loopback()),
+        None => host.parse().is_ok_and(|it: Ipv4Addr| it.is_loopback()),
     }
 }
 
@@ -210,6 +243,36 @@ mod tests {
             dns.addresses = [("x".parse().unwrap(), "192.0.2.1".parse().unwrap())].into();
         });
         assert_eq!(stray, ["dns.addresses[\"x\"]"]);
+    }
+
+    #[test]
+    fn an_api_is_asked_in_the_clear_on_the_host_itself_alone() {
+        let told =
+            |endpoint: &str| found(|_, _, zone, _| zone.endpoint = Some(endpoint.to_owned()));
+        for good in [
+            "https://route53.amazonaws.com.cn",
+            "http://127.0.0.1:5000",
+            "http://127.8.9.10/path",
+            "http://[::1]:5000/",
+            "http://[::1]",
+        ] {
+            assert_eq!(told(good), [""; 0], "{good}");
+        }
+        for bad in [
+            "http://route53.amazonaws.com",
+            "http://192.0.2.1:5000",
+            "http://127.0.0.1.example.org",
+            "http://127.0.0.1@example.org",
+            "http://127.0.0.1:5000@example.org",
+            "http://localhost:5000",
+            "http://[::2]",
+            "http://[::1",
+            "http://",
+            "ftp://127.0.0.1",
+            "https://me:pw@a/",
+        ] {
+            assert_eq!(told(bad), ["route53.endpoint"], "{bad}");
+        }
     }
 
     #[test]

@@ -337,9 +337,18 @@ fn released() {
         world.lease_ended(2500).await;
         assert!(world.alive().contains(&pid));
         assert!(world.is_silent());
-        // The next guard leaves it alone.
+        let log = world.program().log;
+        let found = |world: &World| world.client.let_go(&log).unwrap();
+        assert_eq!(
+            found(&world).first().map(hanse_guard::LetGo::pid),
+            Some(pid)
+        );
+        // The next guard leaves it alone, until somebody wants its end.
         world.start_guard();
         world.answers().await;
         assert!(world.alive().contains(&pid));
+        found(&world)[0].end().await.unwrap();
+        assert_eq!(found(&world), []);
+        world.dead().await;
     });
 }

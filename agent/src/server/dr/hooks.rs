@@ -1,6 +1,9 @@
 //! Tells others of DR plans. Every voter keeps a queue for each hook on its own disk and sends what is
 //! in it; only the one that leads adds to it. A new leader adds again what happened lately, under the
-//! same ids: receivers get each event at least once, and tell doubles by its id.
+//! same ids: receivers get each event at least once, and tell doubles by its id. What the disk does not take is
+//! kept in memory, tried again and told of.
+
+mod unwritten;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,6 +23,7 @@ use hanse_redirect::Clock;
 use hanse_redirect::hook::{Backoff, Bounds, Event, Hook, HookConfig, HookSecret, Queue};
 use tokio::task::JoinHandle;
 
+use self::unwritten::Unwritten;
 use super::super::voter::Voter;
 use super::ways;
 
@@ -42,14 +46,18 @@ pub(super) struct Refused {
 /// One hook's queue on this voter.
 pub(super) struct Line {
     declared: dr_redirect::Hook,
-    queue: Queue,
+    /// None: it can't be opened.
+    queue: Option<Queue>,
     /// Who sends, or why nobody does.
     sender: Result<JoinHandle<()>, String>,
+    /// What is to get into the queue.
+    unwritten: Unwritten,
 }
 
 impl std::fmt::Debug for Line {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Line({:?})", self.queue.tally())
+        let tally = self.queue.as_ref().map(Queue::tally);
+        write!(f, "Line({tally:?}, {:?})", self.unwritten)
     }
 }
 
@@ -83,6 +91,7 @@ pub(in super::super) async fn tell(voter: Arc<Voter>, folder: PathBuf) {
         } else {
             told_until = None;
         }
+        write_down(&voter).await;
         tokio::select! {
             () = voter.stop.cancelled() => {
                 voter.desk.lines().clear();
@@ -103,13 +112,17 @@ pub(in super::super) async fn tell(voter: Arc<Voter>, folder: PathBuf) {
 pub(super) fn show(lines: &Lines, plan: &PlanName) -> Vec<proto::HookView> {
     let own = lines.iter().filter(|((of, _), _)| of == plan);
     own.map(|((_, name), line)| {
-        let tally = line.queue.tally();
+        let tally = line.queue.as_ref().map(Queue::tally).unwrap_or_default();
+        let unwritten = &line.unwritten;
+        let oldest_unix_s = tally.oldest_unix_s.or(unwritten.oldest_unix_s());
+        let given_up = tally.refused + tally.expired + tally.dropped + tally.damaged;
+        let trouble = unwritten.trouble().or(line.sender.as_ref().err().cloned());
         proto::HookView {
             name: name.to_string(),
-            waiting: tally.waiting as u64,
-            oldest_unix_s: tally.oldest_unix_s.unwrap_or_default(),
-            given_up: tally.refused + tally.expired + tally.dropped + tally.damaged,
-            trouble: line.sender.as_ref().err().cloned().unwrap_or_default(),
+            waiting: (tally.waiting + unwritten.len()) as u64,
+            oldest_unix_s: oldest_unix_s.unwrap_or_default(),
+            given_up: given_up + unwritten.given_up(),
+            trouble: trouble.unwrap_or_default(),
         }
     })
     .collect()
@@ -139,46 +152,49 @@ async fn settle(voter: &Arc<Voter>, state: &FederationState, folder: &std::path:
             let (queue, is_settled) = match voter.desk.lines().get(&key) {
                 Some(line) => {
                     let is_sent = line.sender.is_ok() && line.declared == *hook;
-                    (Some(line.queue.clone()), is_sent)
+                    (line.queue.clone(), is_sent)
                 }
                 None => (None, false),
             };
             if is_settled {
                 continue;
             }
-            let queue = match queue {
-                Some(queue) => queue,
-                None => {
-                    let path = folder.join(plan.as_str()).join(name.as_str());
-                    let opened = fs::create_dir_all(&path).map_err(|error| error.to_string());
-                    let opened = match opened {
-                        Ok(()) => Queue::open(&path, Bounds::default(), clock(voter)).await,
-                        Err(error) => {
-                            tracing::error!(%plan, hook = %name, error, "unable to keep events of a hook");
-                            continue;
-                        }
-                    };
-                    match opened {
-                        Ok(queue) => queue,
-                        Err(error) => {
-                            tracing::error!(%plan, hook = %name, %error, "unable to keep events of a hook");
-                            continue;
-                        }
+            let opened = match queue {
+                Some(queue) => Ok(queue),
+                None => open(voter, &folder.join(plan.as_str()).join(name.as_str())).await,
+            };
+            let (queue, sender) = match opened {
+                Ok(queue) => {
+                    let sender = sender(voter, state, (plan, name, hook), &queue);
+                    if let Err(reason) = &sender {
+                        tracing::debug!(%plan, hook = %name, reason, "nobody is told by this hook");
                     }
+                    (Some(queue), sender)
+                }
+                Err(reason) => {
+                    tracing::error!(%plan, hook = %name, reason, "unable to keep events of a hook");
+                    (None, Err(reason))
                 }
             };
-            let sender = sender(voter, state, (plan, name, hook), &queue);
-            if let Err(reason) = &sender {
-                tracing::debug!(%plan, hook = %name, reason, "nobody is told by this hook");
-            }
+            let mut lines = voter.desk.lines();
+            let earlier = lines.get_mut(&key);
+            let unwritten = earlier.map(|line| std::mem::take(&mut line.unwritten));
             let line = Line {
                 declared: hook.clone(),
                 queue,
                 sender,
+                unwritten: unwritten.unwrap_or_default(),
             };
-            voter.desk.lines().insert(key, line);
+            lines.insert(key, line);
         }
     }
+}
+
+async fn open(voter: &Voter, path: &std::path::Path) -> Result<Queue, String> {
+    let made = fs::create_dir_all(path);
+    made.map_err(|error| format!("unable to make {}: {error}", path.display()))?;
+    let opened = Queue::open(path, Bounds::default(), clock(voter)).await;
+    opened.map_err(|error| error.to_string())
 }
 
 fn sender(
@@ -229,24 +245,51 @@ async fn tell_since(voter: &Voter, state: &FederationState, from: u64) -> u64 {
         (refused.plan, HookEvent::Refused, event)
     }));
     for (plan, kind, event) in events {
-        let lines: Vec<_> = {
-            let lines = voter.desk.lines();
-            let own = lines
-                .iter()
-                .filter(|((of, _), line)| *of == plan && line.declared.hears(kind));
-            own.map(|(_, line)| line.queue.clone()).collect()
-        };
-        for queue in lines {
+        let mut lines = voter.desk.lines();
+        let own = lines
+            .iter_mut()
+            .filter(|((of, _), line)| *of == plan && line.declared.hears(kind));
+        for (_, line) in own {
             let mut event = event.clone();
             if let Some(data) = event.data.as_object_mut() {
                 data.insert("federation".into(), voter.federation().to_string().into());
             }
-            if let Err(error) = queue.push(event).await {
-                tracing::error!(%plan, %error, "an event was not kept for a hook");
-            }
+            line.unwritten.add(event);
         }
     }
     state.revision() + 1
+}
+
+/// Has what is to be told on the disk, in order; what does not get there now does later.
+async fn write_down(voter: &Voter) {
+    let keys: Vec<_> = voter.desk.lines().keys().cloned().collect();
+    for key in keys {
+        loop {
+            let next = voter.desk.lines().get(&key).and_then(|line| {
+                let event = line.unwritten.first()?.clone();
+                Some((line.queue.clone(), event))
+            });
+            let Some((queue, event)) = next else {
+                break;
+            };
+            let id = event.id.clone();
+            let written = match queue {
+                Some(queue) => queue.push(event).await.map_err(|error| error.to_string()),
+                None => Err("its queue can't be opened".to_owned()),
+            };
+            if let Err(reason) = &written {
+                let (plan, hook) = &key;
+                tracing::error!(%plan, %hook, reason, "events of a hook are kept in memory alone");
+            }
+            let is_written = written.is_ok();
+            if let Some(line) = voter.desk.lines().get_mut(&key) {
+                line.unwritten.tried(&id, written.map(|_| ()));
+            }
+            if !is_written {
+                break;
+            }
+        }
+    }
 }
 
 /// What others are told of something that happened; none: nothing.

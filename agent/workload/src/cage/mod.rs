@@ -115,7 +115,9 @@ impl Cage {
     pub(crate) fn program(&self, user: &User, program: &Path) -> Command {
         let mut command = self.inside();
         command
-            .args(as_user(user))
+            // Without a way back.
+            .args(["setpriv", "--no-new-privs", "--"])
+            .args(user.words())
             .args(GENTLY.iter().filter(|_| self.is_gentle))
             .arg(program)
             .env("HOME", &user.home);
@@ -128,11 +130,6 @@ impl Cage {
         let words = ["nsenter", "--target", &first, "--pid", "--"];
         let words = words.iter().chain(&GENTLY);
         words.map(|word| (*word).to_owned()).collect()
-    }
-
-    /// The same for a program of a user's.
-    pub(crate) fn starter_as(&self, user: &User) -> Vec<String> {
-        [self.starter(), as_user(user)].concat()
     }
 
     /// Covers a folder with an empty one: nothing inside gets to what is in there any more. `open`:
@@ -198,17 +195,4 @@ impl Cage {
             ))),
         }
     }
-}
-
-/// What makes a program a user's, without a way back; it ends with whoever started it.
-fn as_user(user: &User) -> Vec<String> {
-    vec![
-        "setpriv".to_owned(),
-        "--no-new-privs".to_owned(),
-        format!("--reuid={}", user.id),
-        format!("--regid={}", user.group_id),
-        "--init-groups".to_owned(),
-        "--pdeathsig=KILL".to_owned(),
-        "--".to_owned(),
-    ]
 }

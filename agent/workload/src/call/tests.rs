@@ -8,11 +8,12 @@ async fn call(script: &str, limit: Duration) -> Result<Vec<u8>, Trouble> {
         command: &command,
         limit,
         user: None,
+        cage: None,
         environment: BTreeMap::new(),
         folder: None,
         install: None,
     };
-    calling.call().await
+    calling.ask(OUTPUT_MAX).await
 }
 
 const LONG: Duration = Duration::from_secs(60);
@@ -72,7 +73,7 @@ async fn a_flood_takes_neither_the_memory_nor_the_time_of_others() {
     let complaint = "head -c 50000000 /dev/zero >&2; echo; echo last >&2; exit 1";
     let words = call(complaint, LONG).await.unwrap_err().0;
     assert!(
-        words.ends_with("last") && words.len() < 2000,
+        words.ends_with(": […] last") && words.len() < 2000,
         "{} bytes",
         words.len()
     );
@@ -93,11 +94,12 @@ async fn what_is_missing_is_named_with_what_installs_it() {
         command: &command,
         limit: LONG,
         user: None,
+        cage: None,
         environment: BTreeMap::new(),
         folder: None,
         install: Some("restic"),
     };
-    let trouble = calling.call().await.unwrap_err().0;
+    let trouble = calling.ask(OUTPUT_MAX).await.unwrap_err().0;
     assert!(
         trouble.contains("run `apt-get install restic`"),
         "{trouble}"

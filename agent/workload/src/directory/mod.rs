@@ -22,8 +22,11 @@ use hanse_core::dr::duty::CopyPlan;
 use hanse_core::object::dr_plan::{Directory, Workload};
 
 pub(crate) use self::practise::practise;
-use crate::plain::{Received, Situation, Works, Writer, user};
+use crate::file::Owner;
+use crate::folder;
+use crate::plain::{Of, Received, Situation, Works, Writer, user};
 use crate::setup::Setup;
+use crate::space::check_space;
 use crate::trouble::Trouble;
 
 use self::place::Place;
@@ -59,11 +62,20 @@ impl Works for Folder {
             directory: directory.clone(),
             place: Place {
                 path: PathBuf::from(&directory.path),
+                owner: owner(writer.as_ref()),
+                of: format!("{} {}", plan.plan, directory.repository),
                 beside: setup.folder.clone(),
             },
             restic: Restic::find(setup, &plan.plan, directory)?,
             writer,
         })
+    }
+
+    fn of(&self) -> Of {
+        Of {
+            path: self.directory.path.clone(),
+            repository: self.directory.repository.clone(),
+        }
     }
 
     fn writer(&self) -> Option<&Writer> {
@@ -119,7 +131,9 @@ impl Works for Folder {
         let earlier = self.restic.snapshots().await?;
         let own = earlier.into_iter().filter(|it| it.epoch == at.memory.epoch);
         let latest = own.max_by_key(|it| it.offset_bytes);
-        let begun = self.restic.back_up(&self.place.path).await?;
+        let held = self.place.open()?;
+        let path = &self.place.path;
+        let begun = self.restic.back_up(path, &folder::held(&held)).await?;
         let known = latest.as_ref().map_or(0, |it| it.offset_bytes);
         let known = known.max(at.memory.offset_bytes);
         let offset_bytes = match latest.is_some_and(|it| it.tree == begun.tree) {
@@ -159,26 +173,32 @@ impl Works for Folder {
     }
 }
 
+/// Whose a folder is that is made here: that of what writes to it. Others get there, as to any.
+fn owner(writer: Option<&Writer>) -> Owner {
+    let mut owner = Owner::own(0o755);
+    if let Some(writer) = writer {
+        (owner.user_id, owner.group_id) = (writer.user.id, writer.user.group_id);
+    }
+    owner
+}
+
 impl Folder {
     /// Restores a snapshot beside the folder: restic compares each file with what the repository has,
     /// and then all names, kinds and sizes are compared with the snapshot's list.
     async fn restore(&self, snapshot: &Snapshot) -> Result<(), Trouble> {
-        let new = self.place.make_room().await?;
-        let wanted = match snapshot.is_empty() {
-            true => tree::Tree::new(),
-            false => {
-                self.restic.restore(snapshot, &new).await?;
-                tree::listed(&self.restic.list(snapshot).await?)?
-            }
-        };
-        let found = tree::walked(&new).await?;
-        if let Some(difference) = tree::difference(&wanted, &found) {
+        let room = self.place.make_room().await?;
+        let new = folder::held(&room.new);
+        if !snapshot.is_empty() {
+            check_space(&new, self.restic.size_of(snapshot).await?)?;
+            self.restic.restore(snapshot, &new).await?;
+        }
+        if let Some(difference) = tree::difference(&self.restic, snapshot, &new).await? {
             return Err(Trouble(format!(
                 "what was restored into {} is not snapshot {}: {difference}; run `restic check`",
-                new.display(),
+                room.path.display(),
                 snapshot.id
             )));
         }
-        self.place.finish(&new, &snapshot.root).await
+        self.place.finish(room, &snapshot.root).await
     }
 }

@@ -1,23 +1,42 @@
 //! The folder on this node, and what lies beside it: what is being restored, and what a former primary
 //! had alone.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _, chown};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use rustix::fs::{CWD, Mode, OFlags, RenameFlags, open, renameat_with, syncfs};
+use rustix::fs::{AtFlags, RenameFlags, fsync, renameat, renameat_with, statat, syncfs};
 
 use crate::file::{self, Owner};
+use crate::folder;
 use crate::trouble::Trouble;
+
+/// What is being restored, beside the folder.
+const NEW: &str = "new";
+/// Begins the name of what a former primary had alone.
+const KEPT: &str = "kept-";
 
 /// Where a folder is.
 #[derive(Debug, Clone)]
 pub(super) struct Place {
     pub(super) path: PathBuf,
+    /// Whose one is that is made here.
+    pub(super) owner: Owner,
+    /// What copies of it are told from others by.
+    pub(super) of: String,
     /// What is of it and not in it, on the same file system.
     pub(super) beside: PathBuf,
+}
+
+/// A folder to restore into.
+#[derive(Debug)]
+pub(super) struct Room {
+    pub(super) path: PathBuf,
+    pub(super) new: OwnedFd,
 }
 
 /// Whose a folder is, and who may what: restic keeps that of what is in it alone.
@@ -32,12 +51,17 @@ impl Place {
     /// Makes an empty one, where there is none.
     pub(super) fn make(&self) -> Result<(), Trouble> {
         self.check(true)?;
-        match fs::create_dir(&self.path) {
+        match folder::make_new(&self.path, self.owner) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
                 Err(Trouble::io("make", &self.path, &error))
             }
-            Ok(()) | Err(_) => Ok(()),
+            Ok(_) | Err(_) => Ok(()),
         }
+    }
+
+    /// The folder itself, whatever becomes of its path.
+    pub(super) fn open(&self) -> Result<OwnedFd, Trouble> {
+        folder::open(&self.path).map_err(|error| Trouble::io("open", &self.path, &error))
     }
 
     /// Checks that it can be replaced; `is_own`: what is there is a copy of the plan's.
@@ -73,7 +97,7 @@ impl Place {
     }
 
     pub(super) fn root(&self) -> Result<Root, Trouble> {
-        let metadata = fs::metadata(&self.path);
+        let metadata = fs::metadata(folder::held(&self.open()?));
         let metadata = metadata.map_err(|error| Trouble::io("read", &self.path, &error))?;
         Ok(Root {
             mode: metadata.mode() & 0o7777,
@@ -83,90 +107,95 @@ impl Place {
     }
 
     /// An empty folder beside it, to restore into.
-    pub(super) async fn make_room(&self) -> Result<PathBuf, Trouble> {
-        let new = self.beside.join("new");
-        remove(&new).await?;
-        let made = fs::create_dir_all(&self.beside)
-            .and_then(|()| fs::DirBuilder::new().mode(0o700).create(&new));
-        made.map_err(|error| Trouble::io("make", &new, &error))?;
-        Ok(new)
+    pub(super) async fn make_room(&self) -> Result<Room, Trouble> {
+        let path = self.beside.join(NEW);
+        let failed = |error: io::Error| Trouble::io("make", &path, &error);
+        let beside = folder::make(&self.beside, Owner::own(0o755)).map_err(failed)?;
+        remove(&folder::held(&beside).join(NEW)).await?;
+        let new = folder::make_new(&path, Owner::own(0o700)).map_err(failed)?;
+        Ok(Room { path, new })
     }
 
     /// Has all that was restored on the disk.
-    pub(super) async fn finish(&self, new: &Path, root: &Root) -> Result<(), Trouble> {
-        let (new, root) = (new.to_owned(), *root);
-        let note_path = self.note_path();
+    pub(super) async fn finish(&self, room: Room, root: &Root) -> Result<(), Trouble> {
+        let owner = Owner {
+            user_id: root.user_id,
+            group_id: root.group_id,
+            mode: root.mode,
+        };
+        let (note_path, of) = (self.note_path(), self.of.clone());
         away(move || {
             let finish = || -> io::Result<()> {
-                chown(&new, Some(root.user_id), Some(root.group_id))?;
-                fs::set_permissions(&new, fs::Permissions::from_mode(root.mode))?;
-                let folder = open(&new, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
-                syncfs(folder)?;
-                let note = restored_note(&fs::metadata(&new)?);
+                folder::give(&room.new, owner)?;
+                syncfs(&room.new)?;
+                let note = restored_note(&of, &fs::metadata(folder::held(&room.new))?);
                 file::write_atomically(&note_path, Owner::own(0o600), note.as_bytes())
             };
-            finish().map_err(|error| Trouble::io("finish", &new, &error))
+            finish().map_err(|error| Trouble::io("finish", &room.path, &error))
         })
         .await
     }
 
     /// Puts what was restored in its place. `keeps`: what is there is of that lease, and kept.
     pub(super) async fn replace(&self, keeps: Option<u64>) -> Result<(), Trouble> {
-        let new = self.beside.join("new");
-        let trouble = |error: io::Error| Trouble::io("replace", &self.path, &error);
+        let failed = |error: io::Error| Trouble::io("replace", &self.path, &error);
+        let (parent, name) = folder::parted(&self.path).map_err(failed)?;
+        let parent = folder::open(parent).map_err(failed)?;
+        let beside = folder::open(&self.beside).map_err(failed)?;
+        let is_there = |folder: &OwnedFd, name: &OsStr| {
+            statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
+        };
         if let Some(epoch) = keeps
-            && self.path.is_dir()
+            && is_there(&parent, name)
         {
-            let kept = self.beside.join(format!("kept-{epoch}"));
+            let kept = format!("{KEPT}{epoch}");
             // What is there was restored since, if an earlier attempt kept it.
-            if !kept.exists() {
-                self.remove_kept().await?;
-                tracing::warn!(kept = %kept.display(), "what only this copy had is kept");
-                fs::rename(&self.path, &kept).map_err(trouble)?;
+            if !is_there(&beside, kept.as_ref()) {
+                remove_kept(&folder::held(&beside)).await?;
+                let path = self.beside.join(&kept);
+                tracing::warn!(kept = %path.display(), "what only this copy had is kept");
+                renameat(&parent, name, &beside, &kept).map_err(|error| failed(error.into()))?;
             }
         }
-        match self.path.exists() {
-            true => {
-                renameat_with(CWD, &new, CWD, &self.path, RenameFlags::EXCHANGE)
-                    .map_err(|error| trouble(error.into()))?;
-            }
-            false => fs::rename(&new, &self.path).map_err(trouble)?,
-        }
-        for folder in [self.path.parent(), Some(self.beside.as_path())] {
-            let synced = folder.map_or(Ok(()), |folder| fs::File::open(folder)?.sync_all());
-            synced.map_err(trouble)?;
-        }
-        remove(&new).await
+        let flags = match is_there(&parent, name) {
+            true => RenameFlags::EXCHANGE,
+            false => RenameFlags::empty(),
+        };
+        renameat_with(&beside, NEW, &parent, name, flags)
+            .and_then(|()| fsync(&parent))
+            .and_then(|()| fsync(&beside))
+            .map_err(|error| failed(error.into()))?;
+        remove(&folder::held(&beside).join(NEW)).await
     }
 
     /// Whether this folder was restored here, even if that was cut off before anybody remembered it.
-    fn is_restored(&self, folder: &fs::Metadata) -> bool {
-        let note = fs::read_to_string(self.note_path());
-        note.is_ok_and(|note| note == restored_note(folder))
+    fn is_restored(&self, metadata: &fs::Metadata) -> bool {
+        let note = folder::read(&self.note_path());
+        note.is_ok_and(|note| note == restored_note(&self.of, metadata).into_bytes())
     }
 
     fn note_path(&self) -> PathBuf {
         self.beside.join("restored")
     }
+}
 
-    async fn remove_kept(&self) -> Result<(), Trouble> {
-        let entries = fs::read_dir(&self.beside);
-        let entries = entries.map_err(|error| Trouble::io("read", &self.beside, &error))?;
-        for entry in entries.flatten() {
-            if entry.file_name().to_string_lossy().starts_with("kept-") {
-                remove(&entry.path()).await?;
-            }
+async fn remove_kept(beside: &Path) -> Result<(), Trouble> {
+    let entries = fs::read_dir(beside);
+    let entries = entries.map_err(|error| Trouble::io("read", beside, &error))?;
+    for entry in entries.flatten() {
+        if entry.file_name().to_string_lossy().starts_with(KEPT) {
+            remove(&entry.path()).await?;
         }
-        Ok(())
     }
+    Ok(())
 }
 
 /// Names a folder wherever it is moved to, and no later one that gets its number.
-fn restored_note(folder: &fs::Metadata) -> String {
+fn restored_note(of: &str, folder: &fs::Metadata) -> String {
     let began = folder.created().ok();
     let began = began.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     let began_ns = began.unwrap_or_default().as_nanos();
-    format!("{} {} {began_ns}\n", folder.dev(), folder.ino())
+    format!("{} {} {began_ns} {of}\n", folder.dev(), folder.ino())
 }
 
 fn is_empty(path: &Path) -> Result<bool, Trouble> {

@@ -12,10 +12,10 @@ use hanse_core::object::dr_plan::Directory;
 use super::restic::{Restic, Snapshot};
 use super::tree;
 use crate::cage::Cage;
-use crate::call::Calling;
-use crate::drill::Findings;
+use crate::drill::{self, Findings};
 use crate::plain::user;
 use crate::setup::Setup;
+use crate::space::check_space;
 use crate::trouble::Trouble;
 
 /// Holds a drill.
@@ -53,8 +53,6 @@ pub(crate) async fn practise(
     if order.command.is_empty() {
         return Ok(());
     }
-    let (program, since) = (order.command[0].clone(), Instant::now());
-    findings.say(&format!("{program} verifies it"));
     let user = user(directory.user.as_deref().unwrap_or("root"))?;
     // Whoever that is has to get in.
     chown(cage.folder(), Some(user.id), Some(user.group_id))
@@ -65,21 +63,8 @@ pub(crate) async fn practise(
         ("HANSE_DRILL", order.number.to_string()),
         ("HANSE_DRILL_COPY", folder.display().to_string()),
     ];
-    let command = [cage.starter_as(&user), order.command.clone()].concat();
-    let calling = Calling {
-        what: "have the copy verified",
-        command: &command,
-        limit: order.timeout,
-        user: None,
-        environment: environment
-            .map(|(name, value)| (name.to_owned(), value))
-            .into(),
-        folder: None,
-        install: None,
-    };
-    let verified = calling.call().await.map(|_| ());
-    findings.checked(&program, since, verified);
-    Ok(())
+    let environment = environment.map(|(name, value)| (name.to_owned(), value));
+    drill::verify(cage, (order, &user), environment.into(), findings).await
 }
 
 /// Restores a snapshot; yields how many bytes it has.
@@ -87,17 +72,13 @@ async fn restore(restic: &Restic, snapshot: &Snapshot, into: &Path) -> Result<u6
     if snapshot.is_empty() {
         return Ok(0);
     }
+    check_space(into, restic.size_of(snapshot).await?)?;
     restic.restore(snapshot, into).await?;
-    let found = tree::walked(into).await?;
-    Ok(found.values().map(|(_, size)| size).sum())
+    tree::size_of(into).await
 }
 
 async fn compare(restic: &Restic, snapshot: &Snapshot, folder: &Path) -> Result<(), Trouble> {
-    let wanted = match snapshot.is_empty() {
-        true => tree::Tree::new(),
-        false => tree::listed(&restic.list(snapshot).await?)?,
-    };
-    match tree::difference(&wanted, &tree::walked(folder).await?) {
+    match tree::difference(restic, snapshot, folder).await? {
         None => Ok(()),
         Some(difference) => Err(Trouble(format!(
             "what was restored is not snapshot {}: {difference}; run `restic check`",

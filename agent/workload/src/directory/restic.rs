@@ -11,9 +11,10 @@ use std::time::{Duration, SystemTime};
 use hanse_core::name::PlanName;
 use hanse_core::object::dr_plan::{Directory, Keep};
 use serde::Deserialize;
+use tokio::sync::mpsc;
 
 use super::place::Root;
-use crate::call::{Called, Calling};
+use crate::call::{Called, Calling, OUTPUT_MAX};
 use crate::environment::variables;
 use crate::setup::Setup;
 use crate::trouble::Trouble;
@@ -69,6 +70,11 @@ struct Summary {
     snapshot_id: String,
     #[serde(default)]
     data_added: u64,
+}
+
+#[derive(Deserialize)]
+struct Size {
+    total_size: u64,
 }
 
 #[derive(Deserialize)]
@@ -157,7 +163,8 @@ impl Restic {
     }
 
     /// Puts a folder into the repository, as a snapshot that nobody restores yet.
-    pub(super) async fn back_up(&self, folder: &Path) -> Result<Begun, Trouble> {
+    /// `held`: where it is, whatever becomes of its path.
+    pub(super) async fn back_up(&self, folder: &Path, held: &Path) -> Result<Begun, Trouble> {
         // One that was killed on this node left a lock, which would keep this one out.
         self.ask("clear old locks", &["unlock"]).await?;
         let tag = self.data_tag();
@@ -167,7 +174,7 @@ impl Restic {
         }
         arguments.push(".");
         let what = format!("back up {}", folder.display());
-        let printed = match self.call(&what, &arguments, COPY_MAX, folder).await {
+        let printed = match self.call(&what, &arguments, COPY_MAX, held).await {
             Ok(printed) => printed,
             // restic keeps no folder in which there is nothing, so what says that it is whole says that.
             Err(trouble) if trouble.0.contains("snapshot is empty") => {
@@ -241,11 +248,33 @@ impl Restic {
         restored.await.map(|_| ())
     }
 
-    /// What is in a snapshot, a line of JSON for each entry.
-    pub(super) async fn list(&self, snapshot: &Snapshot) -> Result<Vec<u8>, Trouble> {
+    /// Sends what is in a snapshot, a line of JSON for each entry.
+    pub(super) async fn list(
+        &self,
+        snapshot: &Snapshot,
+        sender: mpsc::Sender<Vec<u8>>,
+    ) -> Result<(), Trouble> {
         let what = format!("list snapshot {}", snapshot.id);
-        let arguments = ["ls", "--no-lock", "--json", &snapshot.id];
-        self.call(&what, &arguments, COPY_MAX, Path::new("/")).await
+        let command = self.command(&["ls", "--no-lock", "--json", &snapshot.id]);
+        let calling = self.calling(&what, &command, COPY_MAX, Path::new("/"));
+        calling.call_into(sender).await
+    }
+
+    /// How many bytes a snapshot has once it is restored.
+    pub(super) async fn size_of(&self, snapshot: &Snapshot) -> Result<u64, Trouble> {
+        let what = format!("measure snapshot {}", snapshot.id);
+        let mode = "--mode=restore-size";
+        let arguments = ["stats", "--no-lock", "--json", mode, &snapshot.id];
+        let printed = self
+            .call(&what, &arguments, COPY_MAX, Path::new("/"))
+            .await?;
+        let size: Size = serde_json::from_slice(&printed).map_err(|error| {
+            Trouble(format!(
+                "unable to {what} of {}: restic answers in words that are not known ({error})",
+                self.repository
+            ))
+        })?;
+        Ok(size.total_size)
     }
 
     /// Takes out what is not to stay.
@@ -308,7 +337,8 @@ impl Restic {
         folder: &Path,
     ) -> Result<Vec<u8>, Trouble> {
         let command = self.command(arguments);
-        self.calling(what, &command, limit, folder).call().await
+        let calling = self.calling(what, &command, limit, folder);
+        calling.ask(OUTPUT_MAX).await
     }
 
     fn command(&self, arguments: &[&str]) -> Vec<String> {
@@ -329,6 +359,7 @@ impl Restic {
             command,
             limit,
             user: None,
+            cage: None,
             environment: self.environment.clone(),
             folder: Some(folder),
             install: Some("restic"),

@@ -6,6 +6,7 @@ use hanse_core::dr::drill::{
     CheckOutcome, CheckResult, DrillOutcome, DrillReport, MeasuredRpo, MeasuredRto,
 };
 use hanse_core::dr::duty::{CopyPlan, DrillOrder};
+use hanse_core::name::{ClusterName, PlanName};
 use hanse_core::object::dr_plan::Workload;
 use tokio::sync::watch;
 
@@ -35,11 +36,21 @@ impl Findings {
             Workload::Directory(_) => "directory",
             Workload::Command(_) => "command",
         };
+        let mut findings = Self::of((&plan.plan, &plan.cluster, workload), order, news);
+        findings.say("it begins");
+        findings
+    }
+
+    fn of(
+        (plan, cluster, workload): (&PlanName, &ClusterName, &str),
+        order: &DrillOrder,
+        news: watch::Sender<Option<DrillNews>>,
+    ) -> Self {
         let report = DrillReport {
             federation: order.federation.clone(),
-            plan: plan.plan.clone(),
+            plan: plan.clone(),
             number: order.number,
-            cluster: plan.cluster.clone(),
+            cluster: cluster.clone(),
             node: order.node.clone(),
             workload: workload.to_owned(),
             began_unix_s: order.began_unix_s,
@@ -55,13 +66,11 @@ impl Findings {
             rto: None,
             checks: Vec::new(),
         };
-        let mut findings = Self {
+        Self {
             report,
             progress: String::new(),
             news,
-        };
-        findings.say("it begins");
-        findings
+        }
     }
 
     /// Says how far it is.
@@ -186,30 +195,10 @@ mod tests {
                 redirect: Duration::MAX,
             },
         };
-        let report = DrillReport {
-            federation: order.federation.clone(),
-            plan: "p".parse().unwrap(),
-            number: order.number,
-            cluster: "c".parse().unwrap(),
-            node: order.node.clone(),
-            workload: "postgresql".to_owned(),
-            began_unix_s: order.began_unix_s,
-            took_ms: 0,
-            outcome: DrillOutcome::Failed,
-            trouble: String::new(),
-            copied_bytes: None,
-            copied_ms: None,
-            rpo: MeasuredRpo::default(),
-            rto: None,
-            checks: Vec::new(),
-        };
+        let (plan, cluster) = ("p".parse().unwrap(), "c".parse().unwrap());
         for char in ["\u{1}", "\"", "\\", "ü", "\u{10ffff}"] {
             let (news, _) = watch::channel(None);
-            let mut findings = Findings {
-                report: report.clone(),
-                progress: String::new(),
-                news,
-            };
+            let mut findings = Findings::of((&plan, &cluster, "postgresql"), &order, news);
             findings.promoted(&order, Duration::MAX);
             for _ in 0..34 {
                 let why = Trouble(char.repeat(10_000));

@@ -5,10 +5,10 @@
 //! touches the copy's own duty. A drill that was begun once is never begun again.
 
 mod findings;
+mod verify;
 
-use std::fs::{self, Permissions};
+use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -19,12 +19,15 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::cage::{self, Cage, Caging};
+use crate::file::Owner;
+use crate::folder;
 use crate::memory::Kept;
 use crate::postgresql;
 use crate::setup::Setup;
 use crate::trouble::Trouble;
 
 pub(crate) use self::findings::Findings;
+pub(crate) use self::verify::verify;
 
 /// How soon something that failed is tried again.
 const RETRY: Duration = Duration::from_secs(5);
@@ -235,14 +238,14 @@ async fn practise(
 /// Makes the drill's folder, which only root enters until somebody is let in. Others pass its parent,
 /// however private this process's files are.
 fn make(root: &Path, folder: &Path) -> Result<(), Trouble> {
-    fs::create_dir_all(root)
-        .and_then(|()| fs::set_permissions(root, Permissions::from_mode(0o755)))
-        .and_then(|()| match fs::create_dir(folder) {
+    let private = Owner::own(0o700);
+    folder::make(root, Owner::own(0o755))
+        .and_then(|_| match folder::make_new(folder, private) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                fs::remove_dir_all(folder).and_then(|()| fs::create_dir(folder))
+                fs::remove_dir_all(folder).and_then(|()| folder::make_new(folder, private))
             }
             made => made,
         })
-        .and_then(|()| fs::set_permissions(folder, Permissions::from_mode(0o700)))
+        .map(|_| ())
         .map_err(|error| Trouble::io("make", folder, &error))
 }

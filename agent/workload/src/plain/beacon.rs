@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
@@ -10,6 +11,7 @@ use hanse_guard::{Observation, Unanswered, Watch};
 use serde::{Deserialize, Serialize};
 
 use crate::file::{self, Owner};
+use crate::folder;
 use crate::setup::Setup;
 use crate::trouble::Trouble;
 
@@ -71,9 +73,13 @@ pub(super) fn read(path: &Path) -> Option<Beacon> {
     serde_json::from_slice(&fs::read(path).ok()?).ok()
 }
 
+/// Has the folder of what is Hanse's be there. What is in it may be the workload's user's, who gets to it.
+pub(super) fn own_folder(path: &Path) -> Result<OwnedFd, Trouble> {
+    folder::make(path, Owner::own(0o755)).map_err(|error| Trouble::io("make", path, &error))
+}
+
 pub(super) fn light(path: &Path, beacon: &Beacon) -> Result<(), Trouble> {
-    let folder = path.parent().unwrap_or(path);
-    fs::create_dir_all(folder).map_err(|error| Trouble::io("make", folder, &error))?;
+    own_folder(path.parent().unwrap_or(path))?;
     let content = serde_json::to_vec(beacon)
         .map_err(|error| Trouble(format!("unable to write down who is primary: {error}")))?;
     file::write_atomically(path, Owner::own(0o644), &content)
@@ -81,10 +87,5 @@ pub(super) fn light(path: &Path, beacon: &Beacon) -> Result<(), Trouble> {
 }
 
 pub(super) fn put_out(path: &Path) -> Result<(), Trouble> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(Trouble::io("remove", path, &error))
-        }
-        Ok(()) | Err(_) => Ok(()),
-    }
+    folder::remove(path).map_err(|error| Trouble::io("remove", path, &error))
 }

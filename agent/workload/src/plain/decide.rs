@@ -32,6 +32,16 @@ pub(super) struct Scene<'a> {
     pub(super) is_measured: bool,
     /// For which run it tried to get the last.
     pub(super) last_for: u64,
+    pub(super) runs_on: RunsOn,
+}
+
+/// What wrote here under an earlier plan, and was let go when that ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum RunsOn {
+    Nothing,
+    Process(u32),
+    /// Nobody can tell, and why.
+    Unknown(String),
 }
 
 /// What is ordered of the guard.
@@ -62,6 +72,8 @@ pub(super) enum Step {
         epoch: u64,
         fences_itself: bool,
     },
+    /// End in good order what runs on from an earlier plan: two never write.
+    EndEarlier,
     Promote,
     /// Say that it is written to.
     Announce,
@@ -124,6 +136,9 @@ fn lead(scene: &Scene<'_>, epoch: u64, fences_itself: bool) -> Step {
     if !memory.is_whole {
         return Step::Trouble("this copy is to lead and is not whole".to_owned());
     }
+    if let Some(step) = end_earlier(scene) {
+        return step;
+    }
     let is_new = memory.epoch != epoch || !memory.may_write;
     if scene.is_lost && !is_new {
         return match scene.is_announced {
@@ -166,6 +181,17 @@ fn lead(scene: &Scene<'_>, epoch: u64, fences_itself: bool) -> Step {
 }
 
 fn follow(scene: &Scene<'_>, primary: &NodeName, epoch: u64) -> Step {
+    match &scene.runs_on {
+        RunsOn::Nothing => {}
+        // It has clients, maybe, and what they wrote is to be given up: that is for somebody to say.
+        RunsOn::Process(pid) => {
+            return Step::Trouble(format!(
+                "process {pid} wrote here under an earlier plan and runs on, so nothing is received: end \
+                 it by `kill {pid}`"
+            ));
+        }
+        RunsOn::Unknown(why) => return Step::Trouble(why.clone()),
+    }
     if let Some(step) = end_writer(scene) {
         return step;
     }
@@ -183,6 +209,9 @@ fn follow(scene: &Scene<'_>, primary: &NodeName, epoch: u64) -> Step {
 
 fn detach(scene: &Scene<'_>, barrier: u64) -> Step {
     let was_writer = scene.memory.may_write;
+    if let Some(step) = end_earlier(scene) {
+        return step;
+    }
     if let Some(step) = end_writer(scene) {
         return step;
     }
@@ -201,6 +230,9 @@ fn detach(scene: &Scene<'_>, barrier: u64) -> Step {
 
 fn stop(scene: &Scene<'_>, barrier: u64) -> Step {
     let memory = scene.memory;
+    if let Some(step) = end_earlier(scene) {
+        return step;
+    }
     if scene.is_announced {
         return Step::Withdraw;
     }
@@ -239,6 +271,15 @@ fn stop(scene: &Scene<'_>, barrier: u64) -> Step {
     match scene.is_measured || !memory.is_whole {
         true => Step::Rest,
         false => Step::Measure,
+    }
+}
+
+/// What runs on from an earlier plan ends before anything is done with its data.
+fn end_earlier(scene: &Scene<'_>) -> Option<Step> {
+    match &scene.runs_on {
+        RunsOn::Nothing => None,
+        RunsOn::Process(_) => Some(Step::EndEarlier),
+        RunsOn::Unknown(why) => Some(Step::Trouble(why.clone())),
     }
 }
 

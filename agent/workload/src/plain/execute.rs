@@ -1,18 +1,21 @@
 //! Takes the steps. Nothing is decided here.
 
-use std::fs;
-use std::os::unix::fs::{OpenOptionsExt as _, chown};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use hanse_core::dr::duty::Duty;
 use hanse_guard::{Order, Program, StopSignal};
+use rustix::fs::{Mode, OFlags, openat};
 
 use super::beacon::{self, Beacon};
 use super::decide::{Ordered, Step};
 use super::keeper::{Here, Keeper};
+use super::look::Look;
 use super::memory::Memory;
 use super::works::{Situation, Works, Writer};
+use crate::file::Owner;
+use crate::folder;
 use crate::seams;
 use crate::terms::{lease, milliseconds, service};
 use crate::trouble::Trouble;
@@ -24,7 +27,12 @@ const RETRY_MAX: Duration = Duration::from_secs(10);
 const HOLDER: [&str; 2] = ["/bin/sleep", "infinity"];
 
 impl<W: Works> Keeper<W> {
-    pub(super) async fn execute(&mut self, at: &mut Here<W>, step: &Step) -> Result<(), Trouble> {
+    pub(super) async fn execute(
+        &mut self,
+        at: &mut Here<W>,
+        look: &Look,
+        step: &Step,
+    ) -> Result<(), Trouble> {
         match step {
             Step::Rest | Step::Wait(_) | Step::Trouble(_) => Ok(()),
             Step::Prepare => {
@@ -45,6 +53,7 @@ impl<W: Works> Keeper<W> {
                 memory.fences_itself = *fences_itself;
                 (memory.may_write, memory.may_diverge) = (true, true);
             }),
+            Step::EndEarlier => end_earlier(look).await,
             Step::Promote => self.promote(at).await,
             Step::Announce => self.announce(at),
             Step::Withdraw => beacon::put_out(&beacon::path(&self.setup)),
@@ -240,6 +249,20 @@ impl<W: Works> Keeper<W> {
     }
 }
 
+/// Ends what an earlier plan's guard let go.
+async fn end_earlier(look: &Look) -> Result<(), Trouble> {
+    for found in look.runs_on.iter().flatten() {
+        let pid = found.pid();
+        tracing::warn!(
+            pid,
+            "what runs on from an earlier plan is ended in good order"
+        );
+        let ended = found.end().await;
+        ended.map_err(|error| Trouble(error.sentence()))?;
+    }
+    Ok(())
+}
+
 fn situation<'a>(plan: &'a hanse_core::dr::duty::CopyPlan, memory: &'a Memory) -> Situation<'a> {
     Situation { plan, memory }
 }
@@ -261,16 +284,16 @@ async fn changes(desk: &crate::keeper::Desk, was: &Duty) {
 
 /// A log that what writes can write to.
 fn make_log(log: &Path, user: Option<&User>) -> Result<(), Trouble> {
-    let folder = log.parent().unwrap_or(log);
-    fs::create_dir_all(folder).map_err(|error| Trouble::io("make", folder, &error))?;
-    let file = fs::OpenOptions::new()
-        .create(true)
-        .append(true)
-        .mode(0o640)
-        .open(log);
-    file.and_then(|_| match user {
-        Some(user) => chown(log, Some(user.id), Some(user.group_id)),
-        None => Ok(()),
-    })
-    .map_err(|error| Trouble::io("make", log, &error))
+    let folder = beacon::own_folder(log.parent().unwrap_or(log))?;
+    let mut owner = Owner::own(0o640);
+    if let Some(user) = user {
+        (owner.user_id, owner.group_id) = (user.id, user.group_id);
+    }
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let made = log
+        .file_name()
+        .ok_or_else(|| io::ErrorKind::InvalidFilename.into())
+        .and_then(|name| Ok(openat(folder, name, flags, Mode::RUSR | Mode::WUSR)?))
+        .and_then(|log| folder::give(&log, owner));
+    made.map_err(|error| Trouble::io("make", log, &error))
 }

@@ -67,7 +67,7 @@ impl<W: Works> Keeper<W> {
             Step::Rest => Pace::Calm,
             Step::Wait(_) => Pace::Soon,
             Step::Trouble(_) => Pace::Retry,
-            step => match self.execute(at, step).await {
+            step => match self.execute(at, &look, step).await {
                 Ok(()) => {
                     self.failed.take_if(|(failed, _)| is_alike(failed, step));
                     Pace::Now
@@ -103,6 +103,11 @@ impl<W: Works> keeper::Keeper for Keeper<W> {
         }
         let noted = kept.change(|memory| memory.heard = revision);
         let works = noted.and_then(|()| W::find(&self.setup, &plan));
+        let works = works.and_then(|works| {
+            let mut verdict = Ok(());
+            kept.change(|memory| verdict = memory.take_for(&works.of()))?;
+            verdict.map(|()| works).map_err(Trouble)
+        });
         let works = match works {
             Ok(works) => works,
             Err(trouble) => {

@@ -6,13 +6,15 @@ use hanse_core::dr::choose::SyncSet;
 use hanse_core::dr::duty::Duty;
 use hanse_core::dr::position::Position;
 use hanse_core::dr::sight::CopyRole;
+use hanse_guard::LetGo;
 
 use super::beacon;
-use super::decide::{Ordered, Scene, Step};
+use super::decide::{Ordered, RunsOn, Scene, Step};
 use super::keeper::{Here, Keeper};
 use super::works::Works;
 use crate::process::Run;
 use crate::report::CopyReport;
+use crate::seams::GuardError;
 
 /// What is seen in one turn.
 pub(super) struct Look {
@@ -24,6 +26,8 @@ pub(super) struct Look {
     is_due: bool,
     is_measured: bool,
     last_for: u64,
+    /// What runs on from earlier plans, or why nobody can tell.
+    pub(super) runs_on: Result<Vec<LetGo>, GuardError>,
 }
 
 impl Look {
@@ -41,6 +45,12 @@ impl Look {
             is_due: self.is_due,
             is_measured: self.is_measured,
             last_for: self.last_for,
+            runs_on: match &self.runs_on {
+                Ok(all) => all
+                    .first()
+                    .map_or(RunsOn::Nothing, |first| RunsOn::Process(first.pid())),
+                Err(error) => RunsOn::Unknown(error.to_string()),
+            },
         }
     }
 }
@@ -68,6 +78,7 @@ impl<W: Works> Keeper<W> {
             is_due: Instant::now() >= self.due,
             is_measured: self.is_measured,
             last_for: self.last_for,
+            runs_on: self.desk.guard.let_go(&self.setup.log),
         }
     }
 

@@ -15,5 +15,5 @@ mod works;
 
 pub use beacon::BeaconWatch;
 pub(crate) use keeper::Keeper;
-pub(crate) use memory::Memory;
+pub(crate) use memory::{Memory, Of};
 pub(crate) use works::{Received, Situation, Works, Writer, user};

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use hanse_core::dr::duty::{CopyPlan, Duty};
 
-use super::memory::Memory;
+use super::memory::{Memory, Of};
 use crate::call::PATH;
 use crate::setup::Setup;
 use crate::trouble::Trouble;
@@ -18,6 +18,9 @@ use crate::user::User;
 pub(crate) trait Works: Send + Sync + Sized + 'static {
     /// Finds it as the plan has it.
     fn find(setup: &Setup, plan: &CopyPlan) -> Result<Self, Trouble>;
+
+    /// What this is a copy of.
+    fn of(&self) -> Of;
 
     /// What writes, where the plan names it: it runs under the guard.
     fn writer(&self) -> Option<&Writer>;

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 
 use tokio::process::Command;
@@ -11,7 +10,8 @@ use super::command::run;
 use super::holder::Holder;
 use super::layout::Server;
 use super::settings;
-use crate::file;
+use crate::file::{self, Owner};
+use crate::folder;
 use crate::trouble::Trouble;
 
 impl Server {
@@ -144,16 +144,19 @@ impl Server {
 
 /// Makes an empty folder that the server's user alone enters.
 pub(crate) fn make_for(server: &Server, folder: &Path) -> Result<(), Trouble> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    fs::DirBuilder::new()
-        .mode(0o700)
-        .create(folder)
-        .and_then(|()| chown(folder, Some(server.user.id), Some(server.user.group_id)))
+    let private = Owner {
+        mode: 0o700,
+        ..server.own()
+    };
+    folder::make_new(folder, private)
+        .map(|_| ())
         .map_err(|error| Trouble::io("make", folder, &error))
 }
 
 pub(crate) fn read(path: &Path) -> Result<String, Trouble> {
-    fs::read_to_string(path).map_err(|error| Trouble::io("read", path, &error))
+    let text =
+        folder::read(path).and_then(|content| String::from_utf8(content).map_err(io::Error::other));
+    text.map_err(|error| Trouble::io("read", path, &error))
 }
 
 /// The unit of systemd that a server belongs to.

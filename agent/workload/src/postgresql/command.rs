@@ -6,11 +6,8 @@ use std::process::Stdio;
 use tokio::process::Command;
 
 use super::layout::Server;
-use crate::call::{OUTPUT_MAX, first, last};
+use crate::call::{Complaints, OUTPUT_MAX, first, in_one_line, last};
 use crate::trouble::Trouble;
-
-/// What of a program's words is told; the last ones say why it failed.
-const WORDS_MAX: usize = 600;
 
 impl Server {
     /// A program of the server's, as its user, in English; it dies with whoever started it.
@@ -19,11 +16,8 @@ impl Server {
     }
 
     pub(crate) fn as_user(&self, program: &Path) -> Command {
-        let mut command = Command::new("setpriv");
+        let mut command = self.user.starts();
         command
-            .arg(format!("--reuid={}", self.user.id))
-            .arg(format!("--regid={}", self.user.group_id))
-            .args(["--init-groups", "--pdeathsig=KILL", "--"])
             .arg(program)
             .env_clear()
             .envs([("LC_ALL", "C"), ("PATH", "/usr/bin:/bin"), ("TZ", "UTC")])
@@ -54,7 +48,7 @@ pub(crate) async fn check(what: &str, command: &mut Command) -> Result<(), Troub
 /// The same, and yields the last of what it told of its work.
 pub(crate) async fn words_of(what: &str, command: &mut Command) -> Result<String, Trouble> {
     let said = ended_well(what, command).await?;
-    Ok(String::from_utf8_lossy(&said.complained).into_owned())
+    Ok(said.complaints.text())
 }
 
 /// What a program said.
@@ -62,8 +56,7 @@ struct Said {
     /// The first of what it printed, and whether that is all.
     printed: Vec<u8>,
     is_whole: bool,
-    /// The last of what it complained.
-    complained: Vec<u8>,
+    complaints: Complaints,
 }
 
 async fn ended_well(what: &str, command: &mut Command) -> Result<Said, Trouble> {
@@ -75,38 +68,27 @@ async fn ended_well(what: &str, command: &mut Command) -> Result<Said, Trouble> 
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(unable)?;
     let (printed, complained) = (child.stdout.take(), child.stderr.take());
-    let ((printed, is_whole), complained, status) =
-        tokio::join!(first(printed), last(complained), child.wait());
+    let ((printed, is_whole), complaints, status) =
+        tokio::join!(first(printed, OUTPUT_MAX), last(complained), child.wait());
     let status = status.map_err(unable)?;
     if status.success() {
         return Ok(Said {
             printed,
             is_whole,
-            complained,
+            complaints,
         });
     }
     // Some print what is wrong.
-    let words = match complained.is_empty() {
-        true => &printed,
-        false => &complained,
+    let words = match complaints.words() {
+        none if none.is_empty() => last_of(&String::from_utf8_lossy(&printed)),
+        words => words,
     };
-    Err(Trouble(format!(
-        "unable to {what}: {} ({status})",
-        last_of(&String::from_utf8_lossy(words)),
-    )))
+    Err(Trouble(format!("unable to {what}: {words} ({status})")))
 }
 
 /// The last of many words, in one line; what was cut off before them is marked.
 pub(crate) fn last_of(words: &str) -> String {
-    // A word may be long; what is far from the end is of no interest.
-    let from = words.floor_char_boundary(words.len().saturating_sub(WORDS_MAX * 8));
-    let line = words[from..]
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ");
-    let skip = line.chars().count().saturating_sub(WORDS_MAX);
-    let mark = if skip > 0 || from > 0 { "…" } else { "" };
-    format!("{mark}{}", line.chars().skip(skip).collect::<String>())
+    in_one_line(words, false)
 }
 
 #[cfg(test)]
@@ -127,7 +109,7 @@ mod tests {
         let mut loud = shell(&format!("({much}; echo; echo the end) >&2; exit 1"));
         let told = run("ask", &mut loud).await.unwrap_err().0;
         assert!(told.contains("x the end"), "{told}");
-        assert!(told.contains("ask: …"), "{told}");
+        assert!(told.contains("ask: […]"), "{told}");
         let printed = run("ask", &mut shell("echo what is wrong; exit 1")).await;
         assert!(printed.unwrap_err().0.contains("what is wrong"));
     }

@@ -2,13 +2,14 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, chown};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use hanse_core::object::dr_plan::Postgresql;
 
 use crate::file::Owner;
+use crate::folder;
 use crate::setup::Setup;
 use crate::trouble::Trouble;
 use crate::user::User;
@@ -95,17 +96,11 @@ impl Server {
     /// The folder of what is Hanse's and the server reads.
     pub(crate) fn folder(&self) -> Result<&Path, Trouble> {
         let folder = &self.setup.folder;
-        let made = fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o755)
-            .create(folder.parent().unwrap_or(folder))
-            .and_then(
-                |()| match fs::DirBuilder::new().mode(0o700).create(folder) {
-                    Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-                    Ok(()) | Err(_) => chown(folder, Some(self.user.id), Some(self.user.group_id)),
-                },
-            );
-        made.map_err(|error| Trouble::io("make", folder, &error))?;
+        let private = Owner {
+            mode: 0o700,
+            ..self.own()
+        };
+        folder::make(folder, private).map_err(|error| Trouble::io("make", folder, &error))?;
         Ok(folder)
     }
 

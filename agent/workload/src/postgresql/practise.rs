@@ -24,7 +24,6 @@ use super::basebackup::attend;
 use super::command::last_of;
 use super::layout::Server;
 use super::rehearsal::settings;
-use super::seed::check_space;
 use super::session::Session;
 use super::settings::connection_value;
 use super::tablespaces::Tablespaces;
@@ -32,6 +31,7 @@ use crate::cage::Cage;
 use crate::drill::Findings;
 use crate::file;
 use crate::setup::Setup;
+use crate::space::check_space;
 use crate::trouble::Trouble;
 
 /// How long a copy that starts may take to answer.

@@ -9,10 +9,8 @@ use super::basebackup::attend;
 use super::layout::Server;
 use super::source::Primary;
 use crate::file;
+use crate::space::check_space;
 use crate::trouble::Trouble;
-
-/// What is left free beside the data itself, for the log that comes meanwhile.
-pub(super) const RESERVE_BYTES: u64 = 64 << 20;
 
 impl Server {
     /// Copies the primary's data, which takes the place of whatever is here. `before`: is called once
@@ -67,26 +65,4 @@ impl Server {
             .and_then(|_| File::open(data)?.sync_all())
             .map_err(|error| Trouble::io("write", &path, &error))
     }
-}
-
-/// How much can be written there still.
-pub(super) fn free_bytes(folder: &Path) -> Result<u64, Trouble> {
-    let disk = rustix::fs::statvfs(folder)
-        .map_err(|error| Trouble::io("measure", folder, &error.into()))?;
-    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
-}
-
-/// Refuses to copy so much where there is no room for it.
-pub(super) fn check_space(folder: &Path, size_bytes: u64) -> Result<(), Trouble> {
-    let free_bytes = free_bytes(folder)?;
-    let needed_bytes = size_bytes + size_bytes / 20 + RESERVE_BYTES;
-    if free_bytes >= needed_bytes {
-        return Ok(());
-    }
-    Err(Trouble(format!(
-        "{} has {} MB free, and a copy of the data needs {}: make room",
-        folder.display(),
-        free_bytes >> 20,
-        needed_bytes >> 20
-    )))
 }

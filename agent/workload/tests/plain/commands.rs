@@ -121,6 +121,42 @@ async fn what_writes_runs_from_after_the_promotion_until_before_the_demotion() {
 }
 
 #[tokio::test]
+async fn what_runs_on_from_an_earlier_plan_is_ended_before_another_begins() {
+    let run = "trap 'echo ended >> $ME/calls; exit 0' INT TERM; echo \"runs $HANSE_EPOCH\" >> $ME/calls; \
+               while :; do sleep 0.05; done";
+    let mut sites = laboratory(|root, folder, commands| {
+        commands.run = Some(call(root, folder, "run", run));
+    });
+    sites.begin().await;
+    let runs = |copy: &Copy| calls(copy).len() == 2;
+    sites.copies[0].until_seen("it runs", runs).await;
+    // Its plan is destroyed, and declared again.
+    sites.copies[0].end();
+    let pid = sites.copies[0].guard.release().await;
+    sites.copies[0].begin();
+    sites.follow(0, 1, 4);
+    let named = |told: &hanse_workload::CopyReport| {
+        let trouble = told.trouble.as_deref().unwrap_or_default();
+        trouble.contains(&format!("end it by `kill {pid}`"))
+    };
+    sites.until(0, "it is named", named).await;
+    assert!(Path::new(&format!("/proc/{pid}")).exists());
+    sites.lead(0, 5);
+    let runs_again = |copy: &Copy| calls(copy).last().is_some_and(|last| last == "runs 5");
+    sites.copies[0]
+        .until_seen("it runs again", runs_again)
+        .await;
+    let expected = [
+        "promote primary 1",
+        "runs 1",
+        "ended",
+        "promote primary 5",
+        "runs 5",
+    ];
+    assert_eq!(calls(&sites.copies[0]), expected);
+}
+
+#[tokio::test]
 async fn nothing_is_promoted_before_the_lease_is_here() {
     let mut sites = laboratory(|_, _, _| ());
     sites.tell(0, Duty::Wait);

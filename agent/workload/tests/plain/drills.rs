@@ -1,46 +1,15 @@
 //! Drills of what is copied now and then: a folder is restored beside the copy, users' programs are asked.
 
 use std::fs;
-use std::path::Path;
-use std::time::Duration;
 
 use hanse_core::dr::drill::{CheckOutcome, DrillOutcome, DrillReport};
 use hanse_core::dr::duty::DrillOrder;
-use hanse_core::dr::timings::Prediction;
-use hanse_workload::{Driller, run_cage, run_first};
+use hanse_workload::Driller;
 use tokio::task::JoinSet;
 
-use crate::laboratory::{Laboratory, PATIENCE, at, follows};
-use crate::{commands, folders};
-
-/// Tells this program that it is to be a cage's keeper.
-const KEEPER: &str = "HANSE_TEST_CAGE";
-
-/// No test: this program as a cage's keeper.
-#[test]
-#[expect(clippy::disallowed_methods, reason = "it is a program of its own here")]
-fn a_cage() {
-    if std::env::var_os(KEEPER).is_some() {
-        let folder = std::env::args().next_back().unwrap();
-        let first = [&me(), "drills::a_first_process", "--exact", "--nocapture"].map(str::to_owned);
-        let _ = run_cage(Path::new(&folder), &[], false, &first);
-        std::process::exit(0);
-    }
-}
-
-/// No test: this program as a cage's first process.
-#[test]
-#[expect(clippy::disallowed_methods, reason = "it is a program of its own here")]
-fn a_first_process() {
-    if std::env::var_os(KEEPER).is_some() {
-        let _ = run_first();
-        std::process::exit(0);
-    }
-}
-
-fn me() -> String {
-    std::env::current_exe().unwrap().display().to_string()
-}
+use crate::laboratory::{Laboratory, at, follows};
+use crate::patience::PATIENCE;
+use crate::{commands, folders, practice};
 
 /// Holds a drill beside the standby, with a program of the plan's, and yields what it found.
 async fn drill(sites: &mut Laboratory, script: &str) -> DrillReport {
@@ -49,34 +18,14 @@ async fn drill(sites: &mut Laboratory, script: &str) -> DrillReport {
         script => ["/bin/sh", "-c", script].map(str::to_owned).into(),
     };
     sites.drill = Some(DrillOrder {
-        federation: "baltic".parse().unwrap(),
-        node: "b".parse().unwrap(),
-        number: 1,
-        began_unix_s: 1_795_262_400,
         lag_bytes: Some(7),
-        timeout: PATIENCE,
-        checks: Vec::new(),
         command,
-        predicted: Prediction {
-            detection: Duration::from_secs(6),
-            fencing: Duration::from_secs(5),
-            promotion: Duration::from_secs(2),
-            redirect: Duration::from_secs(1),
-        },
+        ..practice::order(1, PATIENCE)
     });
     sites.follow(1, 0, 1);
     let copy = &sites.copies[1];
-    let own = format!("{KEEPER}=1");
-    let cage = [
-        "env",
-        &own,
-        &me(),
-        "drills::a_cage",
-        "--exact",
-        "--nocapture",
-    ]
-    .map(str::to_owned);
-    let (driller, mut news) = Driller::new(copy.setup.clone(), cage.into(), copy.plans.subscribe());
+    let plans = copy.plans.subscribe();
+    let (driller, mut news) = Driller::new(copy.setup.clone(), practice::cage(), plans);
     let mut life = JoinSet::new();
     life.spawn(driller.run());
     let ended = news.wait_for(|news| news.as_ref().is_some_and(|news| news.report.is_some()));
@@ -112,6 +61,21 @@ async fn a_folder_is_restored_where_nobody_else_is_and_compared_with_its_reposit
         .until(1, "it follows", |told| at(told) >= Some(position))
         .await;
     assert_eq!(folders::got(&sites.copies[1], "file").unwrap(), "content");
+}
+
+#[tokio::test]
+async fn the_program_that_verifies_reaches_nobody() {
+    let mut sites = folders::laboratory();
+    sites.begin().await;
+    folders::put(&sites.copies[0], "file", "content");
+    let position = folders::published(&mut sites, 0, 1, 1).await;
+    sites.follow(1, 0, 1);
+    sites.until(1, "it follows", follows(position)).await;
+    let script = "test $(wc -l < /proc/net/dev) -eq 3 && ! grep -q up /sys/class/net/lo/operstate && \
+                  ip -o link | grep -q 'lo: <LOOPBACK>' && test -z \"$(ls /run)\" && \
+                  test -z \"$HOSTNAME$PGHOST\" && head -c 50000000 /dev/zero";
+    let report = drill(&mut sites, script).await;
+    assert_eq!(report.outcome, DrillOutcome::Passed, "{report:#?}");
 }
 
 #[tokio::test]

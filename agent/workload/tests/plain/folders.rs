@@ -1,7 +1,7 @@
 //! Folders, with a real restic and a repository on this host.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, lchown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -11,12 +11,17 @@ use hanse_core::duration::Span;
 use hanse_core::object::dr_plan::{Directory, Keep, Workload};
 use hanse_workload::CopyReport;
 
+use crate::commands;
 use crate::laboratory::{Copy, Laboratory, at, follows, leads};
 
 pub(crate) fn laboratory() -> Laboratory {
+    laboratory_of(|_, _, _| ())
+}
+
+fn laboratory_of(change: impl Fn(&Path, &Path, &mut Directory)) -> Laboratory {
     Laboratory::new(|root, folder| {
         fs::write(root.join("password"), "secret\n").unwrap();
-        Workload::Directory(Directory {
+        let mut directory = Directory {
             path: folder.join("data").display().to_string(),
             repository: root.join("repository").display().to_string(),
             password_file: root.join("password").display().to_string(),
@@ -29,7 +34,9 @@ pub(crate) fn laboratory() -> Laboratory {
             exclude: vec!["*.tmp".to_owned()],
             run: None,
             user: None,
-        })
+        };
+        change(root, folder, &mut directory);
+        Workload::Directory(directory)
     })
 }
 
@@ -170,6 +177,70 @@ async fn each_change_moves_the_position_and_no_change_does_not() {
 }
 
 #[tokio::test]
+async fn what_writes_reaches_the_folder_that_was_made_for_its_user() {
+    let mut sites = laboratory_of(|root, folder, directory| {
+        // By its path, as the guard opens it for that user.
+        let script = "echo said >> $ME/data.hanse/log && umask > $ME/data/file; exec sleep 1000";
+        directory.run = Some(commands::call(root, folder, "run", script));
+        directory.user = Some("nobody".to_owned());
+    });
+    // As packaging/hanse-guard@.service and hanse-agent.service have it, these folders are not there yet.
+    sites.begin().await;
+    let copy = &sites.copies[0];
+    let wrote = |copy: &Copy| got(copy, "file").is_some_and(|text| text.ends_with('\n'));
+    copy.until_seen("it writes", wrote).await;
+    let log = fs::read_to_string(&copy.setup.log).unwrap();
+    assert_eq!(log, "said\n");
+    let position = published(&mut sites, 0, 1, 1).await;
+    sites.follow(1, 0, 1);
+    sites.until(1, "it follows", follows(position)).await;
+    let metadata = fs::metadata(data(&sites.copies[1])).unwrap();
+    assert_eq!((metadata.uid(), metadata.mode() & 0o777), (65534, 0o755));
+}
+
+/// The units of systemd have this umask for the agent and the guard.
+#[test]
+fn what_writes_reaches_the_folder_if_nothing_else_is_anybodys() {
+    let me = std::env::current_exe().unwrap();
+    let test = "folders::what_writes_reaches_the_folder_that_was_made_for_its_user";
+    let output = Command::new("sh")
+        .args(["-c", "umask 0077; exec \"$0\" --exact \"$1\""])
+        .arg(me)
+        .arg(test)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("1 passed"), "{said}");
+}
+
+#[tokio::test]
+async fn a_link_that_the_datas_user_made_leads_nothing_elsewhere() {
+    let mut sites = laboratory();
+    let aim = sites.root.path().join("etc");
+    fs::create_dir(&aim).unwrap();
+    let link = sites.copies[0].folder.join("data.hanse");
+    symlink(&aim, &link).unwrap();
+    lchown(&link, Some(65534), Some(65534)).unwrap();
+    sites.tell(0, Duty::Wait);
+    sites
+        .until(0, "it is whole", |told| told.position.is_some())
+        .await;
+    sites.lead(0, 1);
+    let told = sites
+        .until(0, "it is told", |told| told.trouble.is_some())
+        .await;
+    let trouble = told.trouble.unwrap();
+    assert!(
+        trouble.contains("`data.hanse` is a link that user 65534 made"),
+        "{trouble}"
+    );
+    assert_eq!(fs::read_dir(&aim).unwrap().count(), 0);
+    fs::remove_file(&link).unwrap();
+    sites.until(0, "it leads", leads(1)).await;
+}
+
+#[tokio::test]
 async fn a_folder_that_is_somebody_elses_is_not_replaced() {
     let mut sites = laboratory();
     sites.begin().await;
@@ -189,6 +260,47 @@ async fn a_folder_that_is_somebody_elses_is_not_replaced() {
     sites
         .until(1, "it follows", |told| told.role == CopyRole::Following)
         .await;
+}
+
+#[tokio::test]
+async fn a_folder_that_is_another_plans_copy_is_not_replaced() {
+    let mut sites = laboratory();
+    sites.begin().await;
+    put(&sites.copies[0], "file", "first");
+    sites.follow(1, 0, 1);
+    sites
+        .until(1, "it follows", |told| told.role == CopyRole::Following)
+        .await;
+    let Workload::Directory(mut other) = sites.copies[1].workload.clone() else {
+        unreachable!()
+    };
+    // The plan is declared for another folder, which has something in it.
+    other.path = sites.copies[1].folder.join("mine").display().to_string();
+    fs::create_dir(&other.path).unwrap();
+    let was = std::mem::replace(&mut sites.copies[1].workload, Workload::Directory(other));
+    sites.follow(1, 0, 1);
+    let other = |told: &CopyReport| {
+        let trouble = told.trouble.as_deref().unwrap_or_default();
+        trouble.contains("declare a plan of another name")
+    };
+    sites.until(1, "it is told", other).await;
+    // And another plan, with another repository, for the same folder.
+    sites.copies[1].workload = was;
+    sites.copies[1].forget();
+    let root = sites.root.path().to_owned();
+    fs::rename(root.join("repository"), root.join("repository-2")).unwrap();
+    for copy in &mut sites.copies {
+        if let Workload::Directory(directory) = &mut copy.workload {
+            directory.repository = root.join("repository-2").display().to_string();
+        }
+    }
+    sites.follow(1, 0, 1);
+    let refused = |told: &CopyReport| {
+        let trouble = told.trouble.as_deref().unwrap_or_default();
+        trouble.contains("no copy of this plan's: move it away")
+    };
+    sites.until(1, "it is refused", refused).await;
+    assert_eq!(got(&sites.copies[1], "file").as_deref(), Some("first"));
 }
 
 #[tokio::test]
@@ -232,7 +344,8 @@ async fn what_can_not_be_verified_replaces_nothing() {
         .until(1, "it is told", |told| told.trouble.is_some())
         .await;
     let trouble = told.trouble.unwrap();
-    assert!(trouble.contains("unable to restore snapshot"), "{trouble}");
+    let whats = ["unable to measure snapshot", "unable to restore snapshot"];
+    assert!(whats.iter().any(|it| trouble.contains(it)), "{trouble}");
     assert_eq!(got(&sites.copies[1], "file").as_deref(), Some("first"));
 }
 

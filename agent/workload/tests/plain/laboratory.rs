@@ -19,9 +19,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::guard::TestGuard;
-
-/// Nothing here takes as long; it ends a test that would wait for ever.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
+use crate::patience::{self, PATIENCE};
 
 /// All copies of one plan.
 pub(crate) struct Laboratory {
@@ -59,6 +57,7 @@ impl Laboratory {
             for inner in ["memory", "seal"] {
                 fs::create_dir_all(folder.join(inner)).unwrap();
             }
+            fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
             let addresses = root.path().join("addresses");
             fs::create_dir_all(&addresses).unwrap();
             let link = addresses.join(address(number).to_string());
@@ -180,6 +179,15 @@ impl Copy {
         self.restart();
     }
 
+    /// Nobody keeps it any more.
+    pub(crate) fn end(&mut self) {
+        self.steward = JoinSet::new();
+    }
+
+    pub(crate) fn begin(&mut self) {
+        self.restart();
+    }
+
     /// Another steward takes over; the one that was there is gone at once, wherever it was.
     pub(crate) fn restart(&mut self) {
         let told = self.plans.subscribe();
@@ -195,15 +203,8 @@ impl Copy {
         what: &str,
         is_so: impl Fn(&CopyReport) -> bool,
     ) -> CopyReport {
-        let waited = tokio::time::timeout(PATIENCE, self.reports.wait_for(|told| is_so(told)));
-        let told = match waited.await {
-            Ok(Ok(told)) => Some(told.clone()),
-            Ok(Err(_)) | Err(_) => None,
-        };
-        told.unwrap_or_else(|| {
-            let last = self.reports.borrow().clone();
-            panic!("{}: {what}: never came true\n{last:#?}", self.name)
-        })
+        let named = (self.name, what);
+        patience::until(&mut self.reports, named, is_so, String::new).await
     }
 
     /// Waits until something is so that no report tells.

@@ -11,6 +11,10 @@
 mod commands;
 mod drills;
 mod folders;
-#[path = "../postgresql/guard.rs"]
+#[path = "../shared/guard.rs"]
 mod guard;
 mod laboratory;
+#[path = "../shared/patience.rs"]
+mod patience;
+#[path = "../shared/drills.rs"]
+mod practice;

@@ -124,7 +124,7 @@ impl Laboratory {
         let (postgresql, plan) = (self.postgresql(number), self.heard(number));
         let restoring = Restoring {
             copy: self.backed(number, &postgresql, &plan),
-            cage: &crate::drills::cage(),
+            cage: &crate::practice::cage(),
             is_remote: false,
             into,
             at,

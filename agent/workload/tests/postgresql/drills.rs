@@ -1,7 +1,6 @@
 //! Drills beside a standby of real PostgreSQL: what they find, and that nothing of them is left.
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -10,64 +9,15 @@ use hanse_core::dr::choose::SyncSet;
 use hanse_core::dr::drill::{CheckOutcome, DrillOutcome, DrillReport};
 use hanse_core::dr::duty::{DrillOrder, Duty};
 use hanse_core::dr::sight::CopyRole;
-use hanse_core::dr::timings::Prediction;
 use hanse_core::object::dr_plan::DrillCheck;
-use hanse_workload::{CopyReport, DrillNews, Driller, run_cage, run_first};
+use hanse_workload::{CopyReport, DrillNews, Driller};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::laboratory::{Laboratory, PATIENCE, node};
+use crate::laboratory::{Laboratory, PATIENCE};
 use crate::moves::{follows, leads};
-
-/// Tells this program that it is to be a cage's keeper, and of which folder.
-const KEEPER: &str = "HANSE_TEST_CAGE";
-
-/// What comes after it is the cage's, and for libtest some more filters.
-const LAST_WORD: &str = "--nocapture";
-
-/// What makes this program a cage's keeper.
-pub(crate) fn cage() -> Vec<String> {
-    let own = format!("{KEEPER}=1");
-    words(&["env", &own, &me(), "drills::a_cage", "--exact", LAST_WORD])
-}
-
-/// No test: this program as a cage's keeper.
-#[test]
-#[expect(clippy::disallowed_methods, reason = "it is a program of its own here")]
-fn a_cage() {
-    if std::env::var_os(KEEPER).is_some() {
-        let told: Vec<PathBuf> = std::env::args().map(PathBuf::from).collect();
-        let at = told.iter().position(|word| word == Path::new(LAST_WORD));
-        let [folder, others @ ..] = &told[at.unwrap() + 1..] else {
-            panic!("no folder in {told:?}");
-        };
-        let first = words(&[
-            "sh",
-            "-c",
-            "exec \"$0\" \"$@\"",
-            &me(),
-            "drills::a_first_process",
-        ]);
-        let first = [first, words(&["--exact", "--nocapture"])].concat();
-        let ended = run_cage(folder, others, false, &first);
-        std::process::exit(i32::from(ended != ExitCode::SUCCESS));
-    }
-}
-
-/// No test: this program as a cage's first process.
-#[test]
-#[expect(clippy::disallowed_methods, reason = "it is a program of its own here")]
-fn a_first_process() {
-    if std::env::var_os(KEEPER).is_some() {
-        let _ = run_first();
-        std::process::exit(0);
-    }
-}
-
-fn me() -> String {
-    std::env::current_exe().unwrap().display().to_string()
-}
+use crate::practice;
 
 pub(crate) fn words(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
@@ -83,20 +33,8 @@ pub(crate) fn check(name: &str, sql: &str) -> DrillCheck {
 
 pub(crate) fn order(number: u64, checks: Vec<DrillCheck>) -> DrillOrder {
     DrillOrder {
-        federation: "baltic".parse().unwrap(),
-        node: node("b"),
-        number,
-        began_unix_s: 1_795_262_400,
-        lag_bytes: None,
-        timeout: PATIENCE,
         checks,
-        command: Vec::new(),
-        predicted: Prediction {
-            detection: Duration::from_secs(6),
-            fencing: Duration::from_secs(5),
-            promotion: Duration::from_secs(2),
-            redirect: Duration::from_secs(1),
-        },
+        ..practice::order(number, PATIENCE)
     }
 }
 
@@ -145,7 +83,8 @@ impl Stage {
     pub(crate) fn start(&mut self) {
         self.driller = JoinSet::new();
         let copy = &self.lab.copies[1];
-        let (driller, news) = Driller::new(copy.setup.clone(), cage(), copy.plans.subscribe());
+        let plans = copy.plans.subscribe();
+        let (driller, news) = Driller::new(copy.setup.clone(), practice::cage(), plans);
         self.news = news;
         self.driller.spawn(driller.run());
     }

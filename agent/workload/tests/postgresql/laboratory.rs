@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::time::Duration;
 
 use hanse_core::dr::choose::SyncSet;
 use hanse_core::dr::duty::{CopyBackup, CopyPlace, CopyPlan, DrillOrder, Duty};
@@ -22,9 +21,8 @@ use tracing::Instrument as _;
 
 use crate::guard::TestGuard;
 use crate::interruption::Killer;
-
-/// Nothing here takes as long; it ends a test that would wait for ever.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
+use crate::patience;
+pub(crate) use crate::patience::PATIENCE;
 
 static PORTS: AtomicU16 = AtomicU16::new(0);
 
@@ -281,20 +279,13 @@ impl Copy {
         what: &str,
         is_so: impl Fn(&CopyReport) -> bool,
     ) -> CopyReport {
-        let waited = tokio::time::timeout(PATIENCE, self.reports.wait_for(|told| is_so(told)));
-        let told = match waited.await {
-            Ok(Ok(told)) => Some(told.clone()),
-            Ok(Err(_)) | Err(_) => None,
-        };
-        told.unwrap_or_else(|| {
-            let log = fs::read_to_string(&self.setup.log).unwrap_or_default();
+        let log = self.setup.log.clone();
+        let last = || {
+            let log = fs::read_to_string(log).unwrap_or_default();
             let log: Vec<&str> = log.lines().rev().take(30).collect();
-            let last = self.reports.borrow().clone();
-            panic!(
-                "{}: {what}: never came true\n{last:#?}\n{log:#?}",
-                self.name
-            )
-        })
+            format!("{log:#?}")
+        };
+        patience::until(&mut self.reports, (self.name, what), is_so, last).await
     }
 
     /// What the server answers.

@@ -12,9 +12,14 @@ mod backup_trouble;
 mod backups;
 mod drill_bounds;
 mod drills;
+#[path = "../shared/guard.rs"]
 mod guard;
 mod interruption;
 mod laboratory;
 mod moves;
+#[path = "../shared/patience.rs"]
+mod patience;
+#[path = "../shared/drills.rs"]
+mod practice;
 mod refusals;
 mod restores;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::check::dr_redirect::{is_url, is_version};
+use crate::check::dr_redirect::{is_endpoint, is_url, is_version};
 use crate::duration::Span;
 use crate::finding::{Finding, Path};
 use crate::inventory::Inventory;
@@ -193,7 +193,7 @@ fn ec2(path: &Path, instance: &Ec2, findings: &mut Vec<Finding>) {
         ));
     }
     if let Some(endpoint) = &instance.endpoint {
-        is_url(endpoint, at("endpoint"), findings);
+        is_endpoint(endpoint, at("endpoint"), findings);
     }
     name(instance.name.as_ref(), at("name"), findings);
     let version = instance.secret_access_key_version;

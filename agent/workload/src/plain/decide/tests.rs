@@ -34,7 +34,38 @@ fn scene<'a>(duty: &'a Duty, memory: &'a Memory) -> Scene<'a> {
         is_due: false,
         is_measured: true,
         last_for: 0,
+        runs_on: RunsOn::Nothing,
     }
+}
+
+#[test]
+fn what_runs_on_from_an_earlier_plan_ends_before_anything_is_begun_beside_it() {
+    let memory = memory();
+    let with = |duty: &Duty, runs_on: RunsOn| {
+        decide(&Scene {
+            runs_on,
+            ..scene(duty, &memory)
+        })
+    };
+    let (runs, unknown) = (RunsOn::Process(7), RunsOn::Unknown("why".to_owned()));
+    let lead = Duty::Lead {
+        epoch: 1,
+        fences_itself: true,
+        set: SyncSet::default(),
+        followers: Vec::new(),
+    };
+    let (detach, stop) = (Duty::Detach { barrier: 1 }, Duty::Stop { barrier: 1 });
+    for duty in [&lead, &detach, &stop] {
+        assert_eq!(with(duty, runs.clone()), Step::EndEarlier);
+        assert_eq!(with(duty, unknown.clone()), Step::Trouble("why".to_owned()));
+    }
+    let follow = Duty::Follow {
+        primary: "a".parse().unwrap(),
+        epoch: 1,
+    };
+    let told = format!("{:?}", with(&follow, runs.clone()));
+    assert!(told.contains("end it by `kill 7`"), "{told}");
+    assert_eq!(with(&Duty::Wait, runs), Step::Rest);
 }
 
 fn running<'a>(duty: &'a Duty, memory: &'a Memory, ordered: Ordered) -> Scene<'a> {

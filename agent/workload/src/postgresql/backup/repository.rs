@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::super::lsn;
 use super::super::session::Postmaster;
 use super::place::{PROGRAM, Place};
-use crate::call::Calling;
+use crate::call::{Calling, OUTPUT_MAX};
 use crate::trouble::Trouble;
 
 /// How long a look may take, and how long a backup.
@@ -184,12 +184,13 @@ impl Repository<'_> {
             command: &words,
             limit,
             user: Some(&self.0.user),
+            cage: None,
             environment: BTreeMap::new(),
             folder: None,
             install: Some(PROGRAM),
         };
         calling
-            .call()
+            .ask(OUTPUT_MAX)
             .await
             .map_err(|Trouble(why)| Trouble(explained(&why)))
     }

@@ -10,7 +10,6 @@ use std::process::Stdio;
 
 use tokio::io::AsyncRead;
 
-use super::super::command::last_of;
 use super::super::layout::Server;
 use super::BackedCopy;
 use super::finish;
@@ -222,7 +221,7 @@ impl Work<'_> {
             .map_err(|error| unable(&format!("how pgBackRest ended can't be told ({error})")))?;
         match status.success() {
             true => Ok(()),
-            false => Err(unable(&last_of(&String::from_utf8_lossy(&complaints)))),
+            false => Err(unable(&complaints.words())),
         }
     }
 }

@@ -16,7 +16,7 @@ use super::super::source::read_history;
 use super::BackedCopy;
 use super::place::{PROGRAM, Place};
 use super::repository::{Made, explained};
-use crate::call::Calling;
+use crate::call::{Calling, OUTPUT_MAX};
 use crate::memory::Kept;
 use crate::trouble::Trouble;
 
@@ -266,12 +266,13 @@ async fn ask(
         command: &words,
         limit: LOOK_MAX,
         user: Some(&place.user),
+        cage: None,
         environment: BTreeMap::new(),
         folder: None,
         install: Some(PROGRAM),
     };
     calling
-        .call()
+        .ask(OUTPUT_MAX)
         .await
         .map_err(|Trouble(why)| Trouble(explained(&why)))
 }

@@ -5,7 +5,7 @@ use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 use std::time::Duration;
 
-use super::super::seed::RESERVE_BYTES;
+use crate::space::RESERVE_BYTES;
 use crate::trouble::Trouble;
 
 /// How often the room on the disk is looked at.

@@ -128,8 +128,12 @@ fn each_fault_of_an_instance_is_found_at_its_own_attribute() {
     assert_eq!(none, at("ec2.", "access_key_id"));
     let none = by_ec2(|it| it.secret_access_key_version = 0);
     assert_eq!(none, at("ec2.", "secret_access_key_wo_version"));
-    let none = by_ec2(|it| it.endpoint = Some("ec2".to_owned()));
-    assert_eq!(none, at("ec2.", "endpoint"));
+    for endpoint in ["ec2", "http://ec2.eu-central-1.amazonaws.com"] {
+        let one = by_ec2(|it| it.endpoint = Some(endpoint.to_owned()));
+        assert_eq!(one, at("ec2.", "endpoint"), "{endpoint}");
+    }
+    let own = by_ec2(|it| it.endpoint = Some("http://127.0.0.1:5000".to_owned()));
+    assert!(own.is_empty(), "{own:?}");
     let zero = by_ec2(|it| it.timeout = Some(Span::from_secs(0)));
     assert_eq!(zero, at("", "timeout"));
 }

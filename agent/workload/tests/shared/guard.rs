@@ -1,28 +1,39 @@
 //! A guard for tests: it runs what it is told to as a child in a mount namespace with the seal, under
 //! leases that the test grants. It never lets a server write without one.
 
+use std::path::Path;
 use std::process::Stdio;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hanse_guard::{Order, Process, Program, Status};
+use hanse_guard::{LetGo, Order, Process, Program, Status, StopSignal};
 use hanse_workload::{Guard, GuardError};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 const STARTS_MAX: u64 = 5;
 
 pub(crate) struct TestGuard {
-    orders: mpsc::UnboundedSender<Order>,
+    orders: mpsc::UnboundedSender<Asked>,
     serial: AtomicU64,
     status: watch::Receiver<Option<Status>>,
     pub(crate) lease: watch::Sender<Option<u64>>,
+    let_go: Mutex<Vec<LetGo>>,
+}
+
+/// What is asked of it.
+enum Asked {
+    Order(Box<Order>),
+    #[allow(dead_code, reason = "tests of servers do without")]
+    Release(oneshot::Sender<Option<LetGo>>),
 }
 
 struct Keeper {
+    /// Programs that run on.
+    released: Vec<Child>,
     order: Option<Order>,
     child: Option<(Program, Child)>,
     starts: u64,
@@ -34,10 +45,11 @@ struct Keeper {
 
 impl TestGuard {
     pub(crate) fn new() -> Arc<Self> {
-        let (orders, mut ordered) = mpsc::unbounded_channel::<Order>();
+        let (orders, mut ordered) = mpsc::unbounded_channel();
         let (lease, leases) = watch::channel(None);
         let (told, status) = watch::channel(None);
         let mut keeper = Keeper {
+            released: Vec::new(),
             order: None,
             child: None,
             starts: 0,
@@ -57,9 +69,12 @@ impl TestGuard {
                 };
                 tokio::select! {
                     order = ordered.recv() => match order {
-                        Some(order) => {
+                        Some(Asked::Order(order)) => {
                             keeper.failures = 0;
-                            keeper.order = Some(order);
+                            keeper.order = Some(*order);
+                        }
+                        Some(Asked::Release(answer)) => {
+                            let _ = answer.send(keeper.release());
                         }
                         None => return,
                     },
@@ -75,6 +90,7 @@ impl TestGuard {
             }
         });
         Arc::new(Self {
+            let_go: Mutex::new(Vec::new()),
             orders,
             serial: AtomicU64::new(0),
             status,
@@ -83,7 +99,28 @@ impl TestGuard {
     }
 }
 
+impl TestGuard {
+    #[allow(dead_code, reason = "tests of servers do without")]
+    /// Lets what runs run on, as when its plan ended; yields its process.
+    pub(crate) async fn release(&self) -> u32 {
+        let (answer, released) = oneshot::channel();
+        assert!(self.orders.send(Asked::Release(answer)).is_ok());
+        let released = released.await.unwrap().expect("nothing runs");
+        self.let_go.lock().unwrap().push(released.clone());
+        released.pid()
+    }
+}
+
 impl Keeper {
+    fn release(&mut self) -> Option<LetGo> {
+        self.order = None;
+        let (program, child) = self.child.take()?;
+        let released = LetGo::of(child.id()?, program);
+        self.released.push(child);
+        self.tell(0);
+        released
+    }
+
     fn may_write(&self) -> bool {
         let lease = self.order.as_ref().and_then(|order| order.lease.as_ref());
         lease.is_some_and(|lease| *self.lease.borrow() == Some(lease.epoch))
@@ -98,9 +135,9 @@ impl Keeper {
         let is_lost = order.lease.is_some() && self.lease.borrow().is_none();
         let other = |(program, _): &(Program, Child)| order.program.as_ref() != Some(program);
         if self.child.as_ref().is_some_and(other) {
-            self.end(Signal::INT).await;
+            self.stop().await;
         } else if is_lost {
-            self.end(Signal::KILL).await;
+            self.kill().await;
         }
         if let (None, Some(program), true) = (&self.child, &order.program, may_run)
             && self.failures < STARTS_MAX
@@ -111,12 +148,31 @@ impl Keeper {
         self.tell(order.serial);
     }
 
-    async fn end(&mut self, signal: Signal) {
+    /// Asks the program to end by the signal of its own: whoever starts tests in the background has all
+    /// that they start ignore SIGINT. What does not end in its time is killed, as by a real guard.
+    async fn stop(&mut self) {
+        let Some((program, child)) = &mut self.child else {
+            return;
+        };
+        let signal = match program.stop_signal {
+            StopSignal::Terminate => Signal::TERM,
+            StopSignal::Interrupt => Signal::INT,
+        };
+        let pid = child.id().and_then(|pid| i32::try_from(pid).ok());
+        if let Some(pid) = pid.and_then(Pid::from_raw) {
+            let _ = kill_process(pid, signal);
+        }
+        let limit = Duration::from_millis(program.stop_max_ms);
+        if let Ok(ended) = tokio::time::timeout(limit, child.wait()).await {
+            self.ended = Some(format!("{ended:?}"));
+            self.child = None;
+        }
+        self.kill().await;
+    }
+
+    async fn kill(&mut self) {
         if let Some((_, mut child)) = self.child.take() {
-            if let Some(pid) = child.id() {
-                let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
-                let _ = kill_process(pid, signal);
-            }
+            let _ = child.start_kill();
             self.ended = Some(format!("{:?}", child.wait().await));
         }
     }
@@ -152,13 +208,18 @@ impl Guard for TestGuard {
     async fn order(&self, mut order: Order) -> Result<u64, GuardError> {
         order.serial = self.serial.fetch_add(1, Ordering::SeqCst) + 1;
         let serial = order.serial;
-        let sent = self.orders.send(order);
+        let sent = self.orders.send(Asked::Order(Box::new(order)));
         sent.map_err(|_| GuardError("it is gone".to_owned()))?;
         Ok(serial)
     }
 
     fn status(&self) -> watch::Receiver<Option<Status>> {
         self.status.clone()
+    }
+
+    fn let_go(&self, _: &Path) -> Result<Vec<LetGo>, GuardError> {
+        let all = self.let_go.lock().unwrap();
+        Ok(all.iter().filter(|it| it.is_there()).cloned().collect())
     }
 }
 
