@@ -278,6 +278,7 @@ mod tests {
             ended_unix_s: 1_772_377_140,
             size_bytes: 5 << 30,
             stored_bytes: 1 << 30,
+            is_damaged: false,
         }];
         let shown = text(&plan, &made);
         assert!(shown.contains("20260301-145900F"), "{shown}");

@@ -1,7 +1,7 @@
 //! What is wrong with backups is told, and never stops the primary.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -10,12 +10,12 @@ use hanse_core::dr::duty::Duty;
 use hanse_core::dr::sight::CopyRole;
 use hanse_workload::CopyReport;
 
-use crate::backups::{PASSWORD, backup, is_backed_up};
+use crate::backups::{Away, PASSWORD, backup, is_backed_up};
 use crate::laboratory::{Laboratory, postgres_id};
 use crate::moves::{leads, pair};
 
 /// The backups are in such a trouble, and the copy is not.
-fn is_wrong(why: &'static str) -> impl Fn(&CopyReport) -> bool {
+pub(crate) fn is_wrong(why: &'static str) -> impl Fn(&CopyReport) -> bool {
     move |told| {
         let backup = told.backup.as_ref();
         let trouble = backup.and_then(|backup| backup.trouble.as_deref());
@@ -26,7 +26,7 @@ fn is_wrong(why: &'static str) -> impl Fn(&CopyReport) -> bool {
 }
 
 /// A database that nothing runs on yet.
-async fn made() -> Laboratory {
+pub(crate) async fn made() -> Laboratory {
     let mut lab = Laboratory::new(&["a", "b"]);
     lab.tell(0, Duty::Wait);
     let made = |told: &CopyReport| told.role == CopyRole::Stopped;
@@ -35,10 +35,10 @@ async fn made() -> Laboratory {
 }
 
 /// A small disk, as long as the test runs.
-struct Disk(PathBuf);
+pub(crate) struct Disk(PathBuf);
 
 impl Disk {
-    fn mount(path: PathBuf, size: &str) -> Self {
+    pub(crate) fn mount(path: PathBuf, size: &str) -> Self {
         let (user, _) = postgres_id();
         let mounted = Command::new("mount")
             .args([
@@ -83,10 +83,7 @@ async fn a_repository_that_is_away_stops_nothing_and_is_told_until_it_is_back() 
     lab.backup = Some(backup(&lab, PASSWORD));
     lab.lead(0, 5, SyncSet::default());
     lab.copies[0].until("a backup is made", is_backed_up).await;
-    let repository = lab.root.path().join("repository");
-    let away = lab.root.path().join("away");
-    fs::rename(&repository, &away).unwrap();
-    fs::write(&repository, "no folder").unwrap();
+    let repository = Away::take(&lab);
     lab.copies[0].sql("insert into orders values (2)");
     lab.copies[0].sql("select pg_switch_wal()");
     let waits = |told: &CopyReport| {
@@ -99,8 +96,7 @@ async fn a_repository_that_is_away_stops_nothing_and_is_told_until_it_is_back() 
     lab.copies[0].until("it is told", waits).await;
     lab.copies[0].sql("insert into orders values (3)");
 
-    fs::remove_file(&repository).unwrap();
-    fs::rename(&away, &repository).unwrap();
+    repository.bring_back();
     // The server tries again once a minute, or with the next part of its log.
     lab.copies[0].sql("select pg_switch_wal()");
     let is_back = |told: &CopyReport| {
@@ -178,4 +174,40 @@ async fn what_is_lacking_on_the_node_is_told() {
         .await;
     fs::write(&keys, "").unwrap();
     lab.copies[0].until("a backup is made", is_backed_up).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_of_damaged_pages_is_told_and_does_not_count() {
+    let mut lab = pair().await;
+    lab.backup = Some(backup(&lab, PASSWORD));
+    lab.lead(0, 5, SyncSet::default());
+    lab.copies[0].until("a backup is made", is_backed_up).await;
+    lab.copies[0].sql("create table damaged as select generate_series(1, 1000) id");
+    lab.copies[0].sql("checkpoint");
+    let file = lab.copies[0].sql("select pg_relation_filepath('damaged')");
+    let file = fs::OpenOptions::new()
+        .write(true)
+        .open(lab.copies[0].data().join(file))
+        .unwrap();
+    file.write_all_at(b"not what was written", 4000).unwrap();
+    // The next one is due at once.
+    let mut often = backup(&lab, PASSWORD);
+    often.declared.interval = "1s".parse().unwrap();
+    lab.backup = Some(often);
+    lab.lead(0, 5, SyncSet::default());
+    let wrong = is_wrong("does not count, since pages of the primary are damaged");
+    let told = lab.copies[0].until("it is told", wrong).await;
+    assert_eq!(told.backup.unwrap().count, 1, "the one before counts");
+    assert_eq!(
+        lab.backups(0).await.unwrap().len(),
+        1,
+        "and is restored from"
+    );
+
+    lab.copies[0].sql("drop table damaged");
+    let is_well = |told: &CopyReport| {
+        let count = told.backup.as_ref().map_or(0, |backup| backup.count);
+        count > 1 && is_backed_up(told)
+    };
+    lab.copies[0].until("the next one is well", is_well).await;
 }

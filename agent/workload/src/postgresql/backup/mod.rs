@@ -7,12 +7,16 @@ mod archive;
 mod config;
 mod decide;
 mod finish;
+mod gap;
+mod inherit;
 mod place;
+mod push;
 mod repository;
 mod restore;
 mod worker;
 
 pub(crate) use archive::{archiving, let_go};
+pub(crate) use inherit::inherit;
 pub(crate) use worker::Backups;
 
 pub use repository::{Kind, Made};

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::super::session::Postmaster;
+use super::decide::to_restore_from;
 use super::place::{PROGRAM, Place};
 use crate::call::Calling;
 use crate::trouble::Trouble;
@@ -43,6 +44,8 @@ pub struct Made {
     pub size_bytes: u64,
     /// How much it added to the repository.
     pub stored_bytes: u64,
+    /// Pages of it were damaged already when it was made.
+    pub is_damaged: bool,
 }
 
 impl Made {
@@ -115,8 +118,13 @@ impl Repository<'_> {
             .map(|_| ())
     }
 
-    /// The backups that there are, by the time when they ended.
+    /// The backups to restore from, the earliest first.
     pub(super) async fn backups(&self) -> Result<Vec<Made>, Trouble> {
+        self.all().await.map(to_restore_from)
+    }
+
+    /// All backups, in the order in which they were made.
+    pub(super) async fn all(&self) -> Result<Vec<Made>, Trouble> {
         let what = "read the repository of the backups";
         let options = ["--output=json".to_owned()];
         let told = self.ask(what, "info", &options, LOOK_MAX).await?;
@@ -231,8 +239,6 @@ fn read(told: &[u8]) -> Result<Vec<Made>, String> {
                 "incr" | "diff" => Kind::Incremental,
                 _ => return None,
             };
-            // Pages whose checksums were wrong already: it is kept, and can be restored from.
-            let _ = told.error;
             Some(Made {
                 label: told.label,
                 kind,
@@ -240,10 +246,12 @@ fn read(told: &[u8]) -> Result<Vec<Made>, String> {
                 ended_unix_s: told.timestamp.stop,
                 size_bytes: told.info.size,
                 stored_bytes: told.info.repository.delta,
+                is_damaged: told.error == Some(true),
             })
         })
         .collect();
-    made.sort_by_key(|made| made.ended_unix_s);
+    // As pgBackRest itself orders them, whatever a clock said.
+    made.sort_by(|one, other| one.label.cmp(&other.label));
     Ok(made)
 }
 
@@ -260,6 +268,9 @@ mod tests {
         let made = read(told).unwrap();
         assert_eq!((made[0].label.as_str(), made[0].kind), ("F", Kind::Full));
         assert_eq!((made[0].ended_unix_s, made[0].size_bytes), (20, 42));
+        assert!(!made[0].is_damaged);
+        let damaged = String::from_utf8_lossy(told).replace("\"error\":false", "\"error\":true");
+        assert!(read(damaged.as_bytes()).unwrap()[0].is_damaged);
         let nothing = br#"[{"backup":[],"status":{"code":1,"message":"missing stanza path"}}]"#;
         assert_eq!(read(nothing).unwrap(), []);
         assert_eq!(read(b"[]").unwrap(), []);

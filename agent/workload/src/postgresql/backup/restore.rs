@@ -297,6 +297,7 @@ mod tests {
             ended_unix_s,
             size_bytes: 1,
             stored_bytes: 1,
+            is_damaged: false,
         };
         let made = [made(10), made(20)];
         let set = |at: Option<u64>| {
