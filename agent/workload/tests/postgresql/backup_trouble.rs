@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
 use hanse_core::dr::choose::SyncSet;
 use hanse_core::dr::duty::Duty;
@@ -11,7 +12,7 @@ use hanse_core::dr::sight::CopyRole;
 use hanse_workload::CopyReport;
 
 use crate::backups::{Away, PASSWORD, backup, is_backed_up};
-use crate::laboratory::{Laboratory, postgres_id};
+use crate::laboratory::{Laboratory, PATIENCE, postgres_id};
 use crate::moves::{leads, pair};
 
 /// The backups are in such a trouble, and the copy is not.
@@ -210,4 +211,67 @@ async fn a_backup_of_damaged_pages_is_told_and_does_not_count() {
         count > 1 && is_backed_up(told)
     };
     lab.copies[0].until("the next one is well", is_well).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_that_is_being_made_goes_on_when_its_plan_changes() {
+    let mut lab = pair().await;
+    lab.backup = Some(backup(&lab, PASSWORD));
+    lab.lead(0, 5, SyncSet::default());
+    lab.copies[0].until("a backup is made", is_backed_up).await;
+    // The next one is due, and waits for its part of the log, which the repository does not take.
+    let mut folder = lab.root.path().join("repository/archive/shop");
+    for _ in 0..2 {
+        let entries = fs::read_dir(&folder).unwrap().flatten();
+        let folders = entries.filter(|entry| entry.file_type().unwrap().is_dir());
+        folder = folders.map(|entry| entry.path()).max().unwrap();
+    }
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o500)).unwrap();
+    let mut changed = backup(&lab, PASSWORD);
+    changed.declared.interval = "1s".parse().unwrap();
+    lab.backup = Some(changed.clone());
+    lab.lead(0, 5, SyncSet::default());
+    let is_made = |told: &CopyReport| {
+        let backup = told.backup.as_ref();
+        backup.is_some_and(|backup| backup.progress.is_some())
+    };
+    lab.copies[0].until("a backup is being made", is_made).await;
+    let making = making(&lab).await;
+
+    changed.declared.retention = "24h".parse().unwrap();
+    let keys = lab.root.path().join("keys");
+    fs::write(&keys, "AWS_REGION=elsewhere\n").unwrap();
+    changed.declared.environment_file = Some(keys.display().to_string());
+    lab.backup = Some(changed);
+    let revision = lab.lead(0, 5, SyncSet::default());
+    let is_heard = move |told: &CopyReport| told.revision >= revision && is_made(told);
+    lab.copies[0].until("it goes on", is_heard).await;
+    let configuration = lab.copies[0].setup.folder.join("pgbackrest.conf");
+    let text = fs::read_to_string(configuration).unwrap();
+    assert!(text.contains("elsewhere"), "the next one goes by that");
+    assert_eq!(self::making(&lab).await, making);
+}
+
+/// The process that makes a backup, once there is one.
+async fn making(lab: &Laboratory) -> u32 {
+    let of = lab.root.path().display().to_string();
+    let found = async {
+        loop {
+            let processes = fs::read_dir("/proc").unwrap().flatten();
+            let ids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+            for id in ids {
+                let words = fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+                let words = String::from_utf8_lossy(&words).replace('\0', " ");
+                if words.contains("pgbackrest ")
+                    && words.contains(&of)
+                    && words.ends_with("backup ")
+                {
+                    return id;
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let found = tokio::time::timeout(PATIENCE, found).await;
+    found.expect("no backup is being made")
 }

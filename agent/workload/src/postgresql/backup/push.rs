@@ -117,6 +117,20 @@ mod tests {
     }
 
     #[test]
+    fn a_part_that_the_primary_before_archived_is_not_archived_again() {
+        let stage = Stage::new("#!/bin/sh\nexit 45\n");
+        assert!(
+            !stage.push().status.success(),
+            "two servers write one timeline"
+        );
+        stage.write("data/pg_wal/00000002.history", "");
+        assert!(stage.push().status.success());
+        stage.write("data/pg_wal/00000001.history", "");
+        fs::remove_file(stage.root.path().join("data/pg_wal/00000002.history")).unwrap();
+        assert!(!stage.push().status.success(), "it is the newest one");
+    }
+
+    #[test]
     fn a_program_that_vanished_is_told_by_its_path() {
         let stage = Stage::new("");
         fs::remove_file(stage.root.path().join("program")).unwrap();

@@ -3,6 +3,7 @@
 # Yields 0 once the part is in the repository, or let go since too much waits, and 1 otherwise. It ends soon,
 # whatever the repository does: a server that is to end waits for it.
 program=$1 configuration=$2 stanza=$3 folder=$4 part=$5
+name=${part##*/}
 hung=$folder/archive-hung
 
 complain() {
@@ -17,6 +18,11 @@ if [ "${limit:-0}" -gt 0 ] && [ "$#" -gt "$limit" ]; then
     : >>"$folder/archive-dropped" || complain "unable to note in $folder that a part of the log is let go"
     exit 0
 fi
+
+# Which timeline the server writes now; what is of another one was inherited.
+for history in pg_wal/????????.history; do :; done
+newest=${history##*/}
+newest=${newest%.history}
 
 # What could not be killed is not joined by another one.
 read -r before 2>/dev/null <"$hung"
@@ -40,6 +46,14 @@ case $? in
 0)
     [ ! -e "$hung" ] || rm -f "$hung"
     exit 0
+    ;;
+45)
+    # The repository has that part from the primary before, written otherwise behind its last record.
+    [ -e "$history" ] || exit 1
+    case $name in
+    "$newest"*) exit 1 ;;
+    *) exit 0 ;;
+    esac
     ;;
 124 | 137)
     echo "$child" >"$hung"
