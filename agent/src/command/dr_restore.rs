@@ -345,6 +345,7 @@ mod tests {
             stored_bytes: 1 << 30,
             timeline: 1,
             log_end: None,
+            is_damaged: false,
         };
         stock.others.push(Made {
             label: "20260301-155900F".to_owned(),

@@ -56,7 +56,7 @@ pub(crate) struct Aim {
 pub(crate) struct Configuration {
     files: Vec<(PathBuf, Owner, Vec<u8>)>,
     /// What there is to be no more.
-    stale: Option<PathBuf>,
+    stale: Vec<PathBuf>,
     /// What our settings are known by, once they are in effect.
     pub(crate) digest: String,
     /// Why the log is not archived, although it is to be.
@@ -130,7 +130,7 @@ impl Server {
             format!("{:016x}", hasher.finish())
         };
         list.push(("hanse.settings", digest.clone()));
-        let archive = archiving.file.into_iter();
+        let archive = archiving.files.into_iter();
         let archive = archive.map(|(path, text)| (path, self.own(), text.into_bytes()));
         let mut files: Vec<_> = archive.collect();
         files.extend([
@@ -253,7 +253,7 @@ impl Server {
 impl Configuration {
     /// Whether the files are so already.
     pub(crate) fn is_written(&self) -> bool {
-        let is_stale = self.stale.as_ref().is_some_and(|path| path.exists());
+        let is_stale = self.stale.iter().any(|path| path.exists());
         let mut files = self.files.iter();
         !is_stale
             && files.all(|(path, _, content)| fs::read(path).is_ok_and(|there| there == *content))
@@ -274,16 +274,15 @@ impl Configuration {
             file::write_changed(path, *owner, content)
                 .map_err(|error| Trouble::io("write", path, &error))?;
         }
-        match self
-            .stale
-            .as_ref()
-            .map(|path| (path, fs::remove_file(path)))
-        {
-            Some((path, Err(error))) if error.kind() != io::ErrorKind::NotFound => {
-                Err(Trouble::io("remove", path, &error))
+        for path in &self.stale {
+            match fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(Trouble::io("remove", path, &error));
+                }
+                Ok(()) | Err(_) => {}
             }
-            Some(_) | None => Ok(()),
         }
+        Ok(())
     }
 }
 

@@ -158,14 +158,8 @@ fn follow(scene: &Scene<'_>, primary: &str, epoch: u64) -> Step {
             },
         });
     }
-    if !scene.is_configured {
-        return Step::Configure;
-    }
-    if scene.ordered != Some(Ordered::Standby) {
-        return Step::Order(Ordered::Standby);
-    }
-    if let Run::GaveUp(reason) = &scene.process {
-        return Step::Trouble(format!("the server does not stay up: {reason}"));
+    if let Some(step) = run_standby(scene) {
+        return step;
     }
     match scene.seen {
         None => Step::Wait("the server does not answer yet".to_owned()),
@@ -247,16 +241,10 @@ fn detach(scene: &Scene<'_>, barrier: u64) -> Step {
             false => Step::Recover,
         };
     }
-    if !scene.is_configured {
-        return Step::Configure;
-    }
     // A server that stands still can't tell how far it is: what it received may lie behind what it
     // went through.
-    if scene.ordered != Some(Ordered::Standby) {
-        return Step::Order(Ordered::Standby);
-    }
-    if let Run::GaveUp(reason) = &scene.process {
-        return Step::Trouble(format!("the server does not stay up: {reason}"));
+    if let Some(step) = run_standby(scene) {
+        return step;
     }
     match scene.seen {
         Some(seen) if seen.is_settled => settle(scene.memory, &seen),
@@ -306,6 +294,22 @@ fn stop(scene: &Scene<'_>, barrier: u64) -> Step {
         true => Step::NoteBarrier { barrier },
         false => Step::Rest,
     }
+}
+
+/// A standby runs as it is to; none: it does.
+fn run_standby(scene: &Scene<'_>) -> Option<Step> {
+    if !scene.is_configured {
+        return Some(Step::Configure);
+    }
+    if scene.ordered != Some(Ordered::Standby) {
+        return Some(Step::Order(Ordered::Standby));
+    }
+    if let Run::GaveUp(reason) = &scene.process {
+        return Some(Step::Trouble(format!(
+            "the server does not stay up: {reason}"
+        )));
+    }
+    None
 }
 
 /// Whatever writes, or could, ends first: a standby too whose promotion may be under way still.

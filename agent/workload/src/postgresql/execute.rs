@@ -6,6 +6,7 @@ use hanse_core::dr::duty::Duty;
 use hanse_core::dr::sight::CopyRole;
 use hanse_guard::{Order, Program, StopSignal};
 
+use super::backup::inherit;
 use super::decide::{Ordered, Step};
 use super::keeper::{Here, Keeper};
 use super::look::{Look, followed, followers};
@@ -130,6 +131,9 @@ impl Keeper {
     /// The connection is there before the lease is looked at for the last time: what is between that
     /// and the promotion is one message on this host.
     async fn promote(&mut self, at: &mut Here) -> Result<(), Trouble> {
+        if at.plan.backup.is_some() {
+            inherit_log(at).await;
+        }
         let session = &mut at.observer.session;
         session.ask("select 1", ANSWER_MAX).await?;
         let epoch = at.kept.get().epoch;
@@ -254,6 +258,17 @@ fn checkpoint(at: &Here) {
             tracing::warn!(%trouble, "unable to ask for a checkpoint");
         }
     });
+}
+
+/// Has what the primary before may not have archived be archived. No promotion fails by it: a backup
+/// follows anyway.
+async fn inherit_log(at: &Here) {
+    let data = at.server.data.clone();
+    match tokio::task::spawn_blocking(move || inherit(&data)).await {
+        Ok(Ok(parts)) => tracing::debug!(parts, "what the primary before wrote is archived again"),
+        Ok(Err(trouble)) => tracing::warn!(%trouble, "the log of before can't be archived"),
+        Err(error) => tracing::warn!(%error, "the log of before can't be archived"),
+    }
 }
 
 fn write_configuration(at: &Here, look: &Look) -> Result<(), Trouble> {

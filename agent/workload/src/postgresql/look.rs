@@ -250,13 +250,21 @@ impl Keeper {
             Duty::Lead { epoch, .. } => Some(*epoch),
             Duty::Wait | Duty::Follow { .. } | Duty::Detach { .. } | Duty::Stop { .. } => None,
         };
-        let writes = look.seen.is_some_and(|seen| seen.writes) && !look.runs_outside;
         let wanted = at.plan.backup.as_ref().zip(leads);
-        let wanted = wanted.zip(look.configuration.as_ref()).filter(|_| writes);
-        let Some(((backup, epoch), configuration)) = wanted else {
+        let wanted = wanted.zip(look.configuration.as_ref());
+        let Some(((backup, epoch), configuration)) = wanted.filter(|_| !look.runs_outside) else {
             self.backups.rest();
             return None;
         };
+        match look.seen {
+            // A server that is slow to answer is no reason to give up a backup.
+            None if look.process == Run::Running => return Some(self.backups.sight()),
+            Some(seen) if seen.writes => {}
+            Some(_) | None => {
+                self.backups.rest();
+                return None;
+            }
+        }
         if let Some(trouble) = &configuration.archive_trouble {
             self.backups.rest();
             return Some(BackupSight {
@@ -264,11 +272,13 @@ impl Keeper {
                 ..BackupSight::default()
             });
         }
-        let declared = &backup.declared;
-        let spans = (&declared.interval, &declared.retention);
         let under = (epoch, configuration.archive_digest());
-        self.backups
-            .make(&at.server, &at.plan.plan, spans, (under.0, &under.1));
+        self.backups.make(
+            &at.server,
+            &at.plan.plan,
+            &backup.declared,
+            (under.0, &under.1),
+        );
         Some(self.backups.sight())
     }
 

@@ -1,21 +1,22 @@
 //! What is wrong with backups is told, and never stops the primary.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
 use hanse_core::dr::choose::SyncSet;
 use hanse_core::dr::duty::Duty;
 use hanse_core::dr::sight::CopyRole;
 use hanse_workload::CopyReport;
 
-use crate::backups::{PASSWORD, backup, is_backed_up};
-use crate::laboratory::{Laboratory, postgres_id};
+use crate::backups::{Away, PASSWORD, backup, is_backed_up};
+use crate::laboratory::{Laboratory, PATIENCE, postgres_id};
 use crate::moves::{leads, pair};
 
 /// The backups are in such a trouble, and the copy is not.
-fn is_wrong(why: &'static str) -> impl Fn(&CopyReport) -> bool {
+pub(crate) fn is_wrong(why: &'static str) -> impl Fn(&CopyReport) -> bool {
     move |told| {
         let backup = told.backup.as_ref();
         let trouble = backup.and_then(|backup| backup.trouble.as_deref());
@@ -26,7 +27,7 @@ fn is_wrong(why: &'static str) -> impl Fn(&CopyReport) -> bool {
 }
 
 /// A database that nothing runs on yet.
-async fn made() -> Laboratory {
+pub(crate) async fn made() -> Laboratory {
     let mut lab = Laboratory::new(&["a", "b"]);
     lab.tell(0, Duty::Wait);
     let made = |told: &CopyReport| told.role == CopyRole::Stopped;
@@ -35,10 +36,10 @@ async fn made() -> Laboratory {
 }
 
 /// A small disk, as long as the test runs.
-struct Disk(PathBuf);
+pub(crate) struct Disk(PathBuf);
 
 impl Disk {
-    fn mount(path: PathBuf, size: &str) -> Self {
+    pub(crate) fn mount(path: PathBuf, size: &str) -> Self {
         let (user, _) = postgres_id();
         let mounted = Command::new("mount")
             .args([
@@ -83,10 +84,7 @@ async fn a_repository_that_is_away_stops_nothing_and_is_told_until_it_is_back() 
     lab.backup = Some(backup(&lab, PASSWORD));
     lab.lead(0, 5, SyncSet::default());
     lab.copies[0].until("a backup is made", is_backed_up).await;
-    let repository = lab.root.path().join("repository");
-    let away = lab.root.path().join("away");
-    fs::rename(&repository, &away).unwrap();
-    fs::write(&repository, "no folder").unwrap();
+    let repository = Away::take(&lab);
     lab.copies[0].sql("insert into orders values (2)");
     lab.copies[0].sql("select pg_switch_wal()");
     let waits = |told: &CopyReport| {
@@ -99,8 +97,7 @@ async fn a_repository_that_is_away_stops_nothing_and_is_told_until_it_is_back() 
     lab.copies[0].until("it is told", waits).await;
     lab.copies[0].sql("insert into orders values (3)");
 
-    fs::remove_file(&repository).unwrap();
-    fs::rename(&away, &repository).unwrap();
+    repository.bring_back();
     // The server tries again once a minute, or with the next part of its log.
     lab.copies[0].sql("select pg_switch_wal()");
     let is_back = |told: &CopyReport| {
@@ -178,4 +175,103 @@ async fn what_is_lacking_on_the_node_is_told() {
         .await;
     fs::write(&keys, "").unwrap();
     lab.copies[0].until("a backup is made", is_backed_up).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_of_damaged_pages_is_told_and_does_not_count() {
+    let mut lab = pair().await;
+    lab.backup = Some(backup(&lab, PASSWORD));
+    lab.lead(0, 5, SyncSet::default());
+    lab.copies[0].until("a backup is made", is_backed_up).await;
+    lab.copies[0].sql("create table damaged as select generate_series(1, 1000) id");
+    lab.copies[0].sql("checkpoint");
+    let file = lab.copies[0].sql("select pg_relation_filepath('damaged')");
+    let file = fs::OpenOptions::new()
+        .write(true)
+        .open(lab.copies[0].data().join(file))
+        .unwrap();
+    file.write_all_at(b"not what was written", 4000).unwrap();
+    // The next one is due at once.
+    let mut often = backup(&lab, PASSWORD);
+    often.declared.interval = "1s".parse().unwrap();
+    lab.backup = Some(often);
+    lab.lead(0, 5, SyncSet::default());
+    let wrong = is_wrong("does not count, since pages of the primary are damaged");
+    let told = lab.copies[0].until("it is told", wrong).await;
+    assert_eq!(told.backup.unwrap().count, 1, "the one before counts");
+    assert_eq!(
+        lab.backups(0).await.unwrap().len(),
+        1,
+        "and is restored from"
+    );
+
+    lab.copies[0].sql("drop table damaged");
+    let is_well = |told: &CopyReport| {
+        let count = told.backup.as_ref().map_or(0, |backup| backup.count);
+        count > 1 && is_backed_up(told)
+    };
+    lab.copies[0].until("the next one is well", is_well).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_that_is_being_made_goes_on_when_its_plan_changes() {
+    let mut lab = pair().await;
+    lab.backup = Some(backup(&lab, PASSWORD));
+    lab.lead(0, 5, SyncSet::default());
+    lab.copies[0].until("a backup is made", is_backed_up).await;
+    // The next one is due, and waits for its part of the log, which the repository does not take.
+    let mut folder = lab.root.path().join("repository/archive/shop");
+    for _ in 0..2 {
+        let entries = fs::read_dir(&folder).unwrap().flatten();
+        let folders = entries.filter(|entry| entry.file_type().unwrap().is_dir());
+        folder = folders.map(|entry| entry.path()).max().unwrap();
+    }
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o500)).unwrap();
+    let mut changed = backup(&lab, PASSWORD);
+    changed.declared.interval = "1s".parse().unwrap();
+    lab.backup = Some(changed.clone());
+    lab.lead(0, 5, SyncSet::default());
+    let is_made = |told: &CopyReport| {
+        let backup = told.backup.as_ref();
+        backup.is_some_and(|backup| backup.progress.is_some())
+    };
+    lab.copies[0].until("a backup is being made", is_made).await;
+    let making = making(&lab).await;
+
+    changed.declared.retention = "24h".parse().unwrap();
+    let keys = lab.root.path().join("keys");
+    fs::write(&keys, "AWS_REGION=elsewhere\n").unwrap();
+    changed.declared.environment_file = Some(keys.display().to_string());
+    lab.backup = Some(changed);
+    let revision = lab.lead(0, 5, SyncSet::default());
+    let is_heard = move |told: &CopyReport| told.revision >= revision && is_made(told);
+    lab.copies[0].until("it goes on", is_heard).await;
+    let configuration = lab.copies[0].setup.folder.join("pgbackrest.conf");
+    let text = fs::read_to_string(configuration).unwrap();
+    assert!(text.contains("elsewhere"), "the next one goes by that");
+    assert_eq!(self::making(&lab).await, making);
+}
+
+/// The process that makes a backup, once there is one.
+async fn making(lab: &Laboratory) -> u32 {
+    let of = lab.root.path().display().to_string();
+    let found = async {
+        loop {
+            let processes = fs::read_dir("/proc").unwrap().flatten();
+            let ids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+            for id in ids {
+                let words = fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+                let words = String::from_utf8_lossy(&words).replace('\0', " ");
+                if words.contains("pgbackrest ")
+                    && words.contains(&of)
+                    && words.ends_with("backup ")
+                {
+                    return id;
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let found = tokio::time::timeout(PATIENCE, found).await;
+    found.expect("no backup is being made")
 }

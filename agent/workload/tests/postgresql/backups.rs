@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use hanse_core::dr::choose::SyncSet;
 use hanse_core::dr::duty::{CopyBackup, CopyPlan};
+use hanse_core::dr::sight::CopyRole;
 use hanse_core::object::dr_backup::{Backup, Password};
 use hanse_core::object::dr_plan::Postgresql;
 use hanse_workload::{BackedCopy, CopyReport, Kind, Made, Restored, Restoring, Stock, Trouble};
 
+use crate::backup_trouble::is_wrong;
 use crate::laboratory::{Copy, Laboratory, PATIENCE, folder_of_postgres, program};
 use crate::moves::{leads, pair};
 
@@ -35,6 +37,29 @@ pub(crate) fn backup(lab: &Laboratory, password: &str) -> CopyBackup {
             password_version: 1,
         },
         password: Some(Password::try_new(password.as_bytes()).unwrap()),
+    }
+}
+
+/// A repository that is not there for now.
+pub(crate) struct Away {
+    repository: PathBuf,
+    away: PathBuf,
+}
+
+impl Away {
+    pub(crate) fn take(lab: &Laboratory) -> Self {
+        let (repository, away) = (
+            lab.root.path().join("repository"),
+            lab.root.path().join("away"),
+        );
+        fs::rename(&repository, &away).unwrap();
+        fs::write(&repository, "no folder").unwrap();
+        Self { repository, away }
+    }
+
+    pub(crate) fn bring_back(self) {
+        fs::remove_file(&self.repository).unwrap();
+        fs::rename(&self.away, &self.repository).unwrap();
     }
 }
 
@@ -291,13 +316,19 @@ async fn a_promoted_standby_goes_on_with_the_same_archive() {
     lab.copies[0].guard.lease.send_replace(None);
     lab.lead(1, 9, SyncSet::default());
     lab.copies[1].until("it leads", leads(9)).await;
+    let is_unproved = is_wrong("no backup was made since this copy leads");
     lab.copies[1]
-        .until("the backups are known", is_backed_up)
+        .until("what may be missing is told", is_unproved)
         .await;
+    lab.copies[1]
+        .until("and a backup follows", is_backed_up)
+        .await;
+    let made = lab.backups(1).await.unwrap();
+    let kinds: Vec<Kind> = made.iter().map(|made| made.kind).collect();
     assert_eq!(
-        lab.backups(1).await.unwrap().len(),
-        1,
-        "they are the old primary's"
+        kinds,
+        [Kind::Full, Kind::Incremental],
+        "upon the old primary's"
     );
 
     lab.copies[1].sql("insert into orders values (3)");
@@ -315,6 +346,40 @@ async fn a_promoted_standby_goes_on_with_the_same_archive() {
     let elsewhere = lab.root.path().join("elsewhere");
     lab.restore(0, &elsewhere, None).await.unwrap();
     assert_eq!(lab.rows_in(&elsewhere), "1 2 3 4");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_primary_before_never_archived_the_promoted_one_does() {
+    let mut lab = pair().await;
+    lab.backup = Some(backup(&lab, PASSWORD));
+    lab.lead(0, 5, SyncSet::default());
+    lab.follow(1, 0, 5);
+    lab.copies[0].until("a backup is made", is_backed_up).await;
+    let repository = Away::take(&lab);
+    lab.copies[0].sql("insert into orders values (2)");
+    let at = lab.copies[0].now();
+    for id in 3..6 {
+        lab.copies[0].sql("select pg_switch_wal()");
+        lab.copies[0].sql(&format!("insert into orders values ({id})"));
+    }
+    let end = lab.copies[0].sql("select pg_current_wal_flush_lsn()");
+    let has_all = format!("select pg_last_wal_replay_lsn() >= '{end}'");
+    lab.copies[1].until_sql(&has_all, "t").await;
+    lab.tell(1, hanse_core::dr::duty::Duty::Detach { barrier: 40 });
+    let cut = |told: &CopyReport| told.barrier == 40;
+    lab.copies[1].until("it has cut its connection", cut).await;
+    lab.copies[0].guard.lease.send_replace(None);
+    let has_ended = |told: &CopyReport| told.role == CopyRole::Stopped;
+    lab.copies[0].until("it has ended", has_ended).await;
+    repository.bring_back();
+
+    lab.lead(1, 9, SyncSet::default());
+    lab.copies[1].until("a backup is made", is_backed_up).await;
+    lab.copies[1].archive().await;
+    // Between the last backup of the one and the first of the other.
+    let restored = lab.root.path().join("restored");
+    lab.restore(1, &restored, Some(at)).await.unwrap();
+    assert_eq!(lab.rows_in(&restored), "1 2");
 }
 
 #[tokio::test(flavor = "multi_thread")]

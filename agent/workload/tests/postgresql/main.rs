@@ -8,6 +8,7 @@
 )]
 
 mod adoption;
+mod backup_hang;
 mod backup_trouble;
 mod backups;
 mod drill_bounds;

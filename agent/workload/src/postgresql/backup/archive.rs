@@ -11,8 +11,12 @@ use super::super::layout::Server;
 use super::super::session::Session;
 use super::super::settings::Setting;
 use super::config::{extras, text};
+use super::decide::{Disk, waiting_max_bytes};
+use super::gap::{self, Course, Gap};
 use super::place::Place;
+use super::push::SCRIPT;
 use super::repository::{explained, last_complaint};
+use crate::file;
 use crate::trouble::Trouble;
 
 const ANSWER_MAX: Duration = Duration::from_secs(5);
@@ -20,11 +24,8 @@ const ANSWER_MAX: Duration = Duration::from_secs(5);
 const NOTHING: &str = "/bin/true";
 /// So old what is not in the repository yet may be, unless the server's own configuration says less.
 const TIMEOUT_S: u64 = 60;
-/// A log that waits for its repository takes no more than this share of the disk.
-const WAITING_SHARE: u64 = 4;
-const WAITING_MIN_BYTES: u64 = 256 << 20;
-/// What pgBackRest says when it lets a part of the log go, so that the server goes on.
-const DROPPED: &str = "dropped WAL file";
+/// How long a part of the log is, unless the server says otherwise.
+const PART_BYTES: u64 = 16 << 20;
 /// Longer than that nobody needs to read.
 const COMPLAINTS_MAX_BYTES: u64 = 1 << 20;
 /// Where backups archive their log since PostgreSQL 15 instead of by a command.
@@ -34,10 +35,10 @@ const LIBRARY_SINCE: u32 = 15;
 #[derive(Debug, Default)]
 pub(crate) struct Archiving {
     pub(crate) settings: Vec<Setting>,
-    /// What pgBackRest is told, and where; none: it stays as it is.
-    pub(crate) file: Option<(PathBuf, String)>,
-    /// There is to be no such file.
-    pub(crate) stale: Option<PathBuf>,
+    /// What pgBackRest is told and what calls it, and where; what is not here stays as it is.
+    pub(crate) files: Vec<(PathBuf, String)>,
+    /// There are to be no such files.
+    pub(crate) stale: Vec<PathBuf>,
     /// Why the log is not archived; none: it is, or is not to be.
     pub(crate) trouble: Option<Trouble>,
 }
@@ -48,8 +49,8 @@ pub(super) struct Archive {
     /// When the latest part arrived.
     pub(super) archived_unix_s: Option<u64>,
     pub(super) waiting_bytes: u64,
-    /// Parts are missing: they were let go, so that the server goes on.
-    pub(super) has_gap: bool,
+    /// What is missing.
+    pub(super) gap: Option<Gap>,
     pub(super) trouble: Option<String>,
 }
 
@@ -76,7 +77,8 @@ pub(crate) async fn archiving(
         };
         return Ok(Archiving {
             settings,
-            stale: Some(place.configuration()),
+            // What is not archived from now on is missing.
+            stale: vec![place.known(), place.configuration()],
             ..Archiving::default()
         });
     };
@@ -87,6 +89,7 @@ pub(crate) async fn archiving(
             theirs.chars().take(80).collect::<String>()
         );
         return Ok(Archiving {
+            stale: vec![place.known()],
             trouble: Some(Trouble(trouble)),
             ..Archiving::default()
         });
@@ -98,20 +101,20 @@ pub(crate) async fn archiving(
     if own.get(server, "archive_timeout").await? == "0" {
         settings.push(("archive_timeout", format!("{TIMEOUT_S}s")));
     }
-    let drop_from = waiting_max_bytes(&server.data)?;
-    let (file, trouble) = match (extras(&backup.declared), &backup.password) {
-        (Err(trouble), _) => (None, Some(trouble)),
-        (Ok(_), None) => (None, None),
+    let mut files = vec![(place.push(), SCRIPT.to_owned())];
+    let trouble = match (extras(&backup.declared), &backup.password) {
+        (Err(trouble), _) => Some(trouble),
+        (Ok(_), None) => None,
         (Ok(extras), Some(password)) => {
-            let limits = (server.port, drop_from);
-            let text = text(&place, &backup.declared, password, limits, &extras);
-            (Some((place.configuration(), text)), None)
+            let text = text(&place, &backup.declared, password, server.port, &extras);
+            files.push((place.configuration(), text));
+            None
         }
     };
     Ok(Archiving {
         settings,
-        file,
-        stale: None,
+        files,
+        stale: Vec::new(),
         trouble,
     })
 }
@@ -124,89 +127,75 @@ pub(crate) async fn let_go(server: &Server) -> Result<Option<Setting>, Trouble> 
 }
 
 impl Archive {
-    /// Asks a server that writes, and looks at what waits.
-    pub(super) async fn look(place: &Place, session: &mut Session) -> Result<Self, Trouble> {
+    /// Asks a server that writes, looks at what waits, and says how much may.
+    pub(super) async fn look(
+        place: &Place,
+        course: &Course,
+        session: &mut Session,
+    ) -> Result<Self, Trouble> {
         let question = "
             select extract(epoch from last_archived_time)::bigint,
-              extract(epoch from last_failed_time)::bigint,
               coalesce(last_failed_time > coalesce(last_archived_time, '-infinity'), false),
-              current_setting('archive_mode')
+              current_setting('archive_mode'),
+              (select setting from pg_settings where name = 'wal_segment_size')
             from pg_stat_archiver";
         let rows = session.ask(question, ANSWER_MAX).await?;
         let row = rows.first();
         let text = |place: usize| row.and_then(|row| row.get(place)).map(str::to_owned);
         let number = |place: usize| text(place).and_then(|text| text.parse::<u64>().ok());
-        let (archived_unix_s, fails) = (number(0), text(2).as_deref() == Some("t"));
-        let is_off = text(3).as_deref() == Some("off");
-        let place = place.clone();
+        let (archived_unix_s, fails) = (number(0), text(1).as_deref() == Some("t"));
+        let is_off = text(2).as_deref() == Some("off");
+        let part_bytes = number(3).unwrap_or(PART_BYTES).max(1);
+        let (place, course) = (place.clone(), course.clone());
         let looked = tokio::task::spawn_blocking(move || {
+            shorten(&place.complaints());
             let waiting_bytes = waiting_bytes(&place.data);
-            let complaint = last_complaint(&place);
-            let limit = waiting_max_bytes(&place.data).unwrap_or(u64::MAX);
-            (
-                waiting_bytes,
-                complaint,
-                limit,
-                has_gap(&place.complaints()),
-            )
+            let limit_bytes = waiting_max_bytes(disk(&place.data)?, waiting_bytes);
+            let limit = format!("{}\n", (limit_bytes / part_bytes).max(1));
+            let path = place.limit();
+            file::write_changed(&path, place.own(), limit.as_bytes())
+                .map_err(|error| Trouble::io("write", &path, &error))?;
+            let gap = gap::look(&place, &course)?;
+            Ok((waiting_bytes, last_complaint(&place), limit_bytes, gap))
         });
-        let (waiting_bytes, complaint, limit, has_gap) = looked
+        let (waiting_bytes, complaint, limit_bytes, gap) = looked
             .await
-            .map_err(|error| Trouble(format!("unable to look at the log's archive: {error}")))?;
-        let trouble = match (is_off, fails, has_gap) {
-            (true, _, _) => Some(
+            .map_err(|error| Trouble(format!("unable to look at the log's archive: {error}")))??;
+        let trouble = match (is_off, fails) {
+            (true, _) => Some(
                 "archive_mode takes effect when the server starts again, and nothing is archived \
                  until then: a switchover there and back does it"
                     .to_owned(),
             ),
-            (false, true, _) => Some(format!(
+            (false, true) => Some(format!(
                 "the log can't be archived: {}. {} MiB of it wait on the primary's disk; beyond {} MiB \
                  they are let go, so that the primary goes on, and no restore is possible to what was \
                  written between then and the next backup",
                 explained(complaint.as_deref().unwrap_or("the server's log says why")),
                 waiting_bytes >> 20,
-                limit >> 20,
+                limit_bytes >> 20,
             )),
-            (false, false, true) => Some(
-                "parts of the log were let go, since the repository was away for too long: what was \
-                 written between the last backup and the next can't be restored"
-                    .to_owned(),
-            ),
-            (false, false, false) => None,
+            (false, false) => None,
         };
         Ok(Self {
             archived_unix_s,
             waiting_bytes,
-            has_gap,
+            gap,
             trouble,
         })
     }
 }
 
-/// Forgets a gap: a backup was made since.
-pub(super) fn forget_gap(place: &Place) -> Result<(), Trouble> {
-    clear(&place.complaints())
-}
-
-/// Empties a file that somebody else goes on appending to.
-fn clear(path: &Path) -> Result<(), Trouble> {
-    match fs::OpenOptions::new().write(true).truncate(true).open(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(Trouble::io("empty", path, &error))
-        }
-        Ok(_) | Err(_) => Ok(()),
+/// Empties what has grown long, to which somebody else goes on appending. It is of no use any more, and
+/// nothing is lost if it stays.
+fn shorten(complaints: &Path) {
+    let length = fs::metadata(complaints).map_or(0, |metadata| metadata.len());
+    if length > COMPLAINTS_MAX_BYTES {
+        let _ = fs::OpenOptions::new()
+            .write(true)
+            .truncate(true)
+            .open(complaints);
     }
-}
-
-fn has_gap(complaints: &Path) -> bool {
-    let text = fs::read(complaints).unwrap_or_default();
-    let has_gap = String::from_utf8_lossy(&text).contains(DROPPED);
-    let is_long = text.len() as u64 > COMPLAINTS_MAX_BYTES;
-    if is_long && !has_gap {
-        // It is of no use any more, and nothing is lost if it stays.
-        let _ = clear(complaints);
-    }
-    has_gap
 }
 
 /// How much of a log waits to be archived.
@@ -225,11 +214,15 @@ fn waiting_bytes(data: &Path) -> u64 {
     waiting.map(|metadata| metadata.len()).sum()
 }
 
-fn waiting_max_bytes(data: &Path) -> Result<u64, Trouble> {
+/// The disk that a log is on, which need not be the data's.
+fn disk(data: &Path) -> Result<Disk, Trouble> {
+    let log = data.join("pg_wal");
     let disk =
-        rustix::fs::statvfs(data).map_err(|error| Trouble::io("measure", data, &error.into()))?;
-    let disk_bytes = disk.f_blocks * disk.f_frsize;
-    Ok((disk_bytes / WAITING_SHARE).max(WAITING_MIN_BYTES))
+        rustix::fs::statvfs(&log).map_err(|error| Trouble::io("measure", &log, &error.into()))?;
+    Ok(Disk {
+        total_bytes: disk.f_blocks * disk.f_frsize,
+        free_bytes: disk.f_bavail * disk.f_frsize,
+    })
 }
 
 #[cfg(test)]
@@ -237,26 +230,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_part_of_the_log_that_was_let_go_is_known_until_a_backup_was_made() {
+    fn what_nobody_needs_to_read_takes_no_room() {
         let folder = tempfile::tempdir().unwrap();
         let complaints = folder.path().join("complaints");
-        assert!(!has_gap(&complaints));
-        fs::write(&complaints, "ERROR: [103]: unable to find a repository\n").unwrap();
-        assert!(!has_gap(&complaints));
-        let dropped = "WARN: dropped WAL file '000000010000000000000001' because archive queue \
-                       exceeded 38.1MB\nERROR: [103]: x\n";
-        fs::write(&complaints, dropped).unwrap();
-        assert!(has_gap(&complaints));
-        clear(&complaints).unwrap();
-        assert!(!has_gap(&complaints));
-        let long = "x".repeat(usize::try_from(COMPLAINTS_MAX_BYTES).unwrap() + 1);
-        fs::write(&complaints, long).unwrap();
-        assert!(!has_gap(&complaints));
-        assert_eq!(
-            fs::metadata(&complaints).unwrap().len(),
-            0,
-            "it takes no more room"
-        );
+        shorten(&complaints);
+        for (length, left) in [
+            (COMPLAINTS_MAX_BYTES, COMPLAINTS_MAX_BYTES),
+            (COMPLAINTS_MAX_BYTES + 1, 0),
+        ] {
+            fs::write(&complaints, "x".repeat(usize::try_from(length).unwrap())).unwrap();
+            shorten(&complaints);
+            assert_eq!(fs::metadata(&complaints).unwrap().len(), left);
+        }
     }
 
     #[test]

@@ -20,6 +20,10 @@ const KNOWN: [(&str, &str); 6] = [
     ("AWS_CA_BUNDLE", "repo1-storage-ca-file"),
 ];
 const REGION_DEFAULT: &str = "us-east-1";
+/// How long the repository may say nothing while a part of the log is archived.
+const ARCHIVE_IO_MAX_S: &str = "10";
+/// How long a backup waits for its part of the log to be archived.
+const LOG_OF_BACKUP_MAX_S: &str = "300";
 /// Only so does AWS itself find a bucket everywhere.
 const AWS: &str = ".amazonaws.com";
 
@@ -41,12 +45,12 @@ pub(super) fn extras(backup: &Backup) -> Result<BTreeMap<&'static str, String>, 
     Ok(extras)
 }
 
-/// The whole file. `drop_from_bytes`: so much of the log may wait for a repository that is away.
+/// The whole file. Nothing in it changes with what the disks have.
 pub(super) fn text(
     place: &Place,
     backup: &Backup,
     password: &Password,
-    (port, drop_from_bytes): (u16, u64),
+    port: u16,
     extras: &BTreeMap<&'static str, String>,
 ) -> String {
     let mut text = "# Written anew by the federation's agent.\n[global]\n".to_owned();
@@ -91,10 +95,10 @@ pub(super) fn text(
     line("log-level-stderr", "warn");
     line("compress-type", "zst");
     line("start-fast", "y");
-    line(
-        "\n[global:archive-push]\narchive-push-queue-max",
-        &drop_from_bytes.to_string(),
-    );
+    // It is killed soon after that, and could not say why.
+    line("\n[global:archive-push]\nio-timeout", ARCHIVE_IO_MAX_S);
+    // A promoted standby archives first what the primary before may not have.
+    line("\n[global:backup]\narchive-timeout", LOG_OF_BACKUP_MAX_S);
     line(
         &format!("\n[{}]\npg1-path", place.plan),
         &place.data.display().to_string(),
@@ -149,17 +153,11 @@ mod tests {
             password_version: 1,
         };
         let place = place();
-        let text = text(
-            &place,
-            &backup,
-            &password,
-            (5433, 1 << 30),
-            &BTreeMap::new(),
-        );
+        let text = text(&place, &backup, &password, 5433, &BTreeMap::new());
         for line in [
             "repo1-path=/backups\n",
             "repo1-cipher-pass=correct-horse-battery\n",
-            "[global:archive-push]\narchive-push-queue-max=1073741824\n",
+            "[global:archive-push]\nio-timeout=10\n",
             "[orders]\npg1-path=/srv/data\npg1-port=5433\n",
         ] {
             assert!(text.contains(line), "{line}: {text}");
@@ -192,7 +190,7 @@ mod tests {
         std::fs::write(&file, "AWS_ACCESS_KEY_ID=me\nAWS_SECRET_ACCESS_KEY=s\n").unwrap();
         let extras_read = extras(&backup).unwrap();
         let password = Password::try_new(b"correct-horse-battery").unwrap();
-        let text = text(&place(), &backup, &password, (5432, 1), &extras_read);
+        let text = text(&place(), &backup, &password, 5432, &extras_read);
         for line in [
             "repo1-s3-endpoint=s3.example.org\n",
             "repo1-storage-port=9000\n",

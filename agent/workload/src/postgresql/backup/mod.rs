@@ -8,8 +8,11 @@ mod config;
 mod decide;
 mod finish;
 mod folder;
+mod gap;
+mod inherit;
 mod passing;
 mod place;
+mod push;
 mod recover;
 mod repository;
 mod restore;
@@ -23,6 +26,7 @@ use hanse_core::object::dr_plan::Postgresql;
 use crate::setup::Setup;
 
 pub(crate) use archive::{archiving, let_go};
+pub(crate) use inherit::inherit;
 pub(crate) use worker::Backups;
 
 pub use repository::{Kind, Made};

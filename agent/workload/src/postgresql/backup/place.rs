@@ -6,6 +6,7 @@ use hanse_core::name::PlanName;
 
 use super::super::layout::Server;
 use crate::call::PATH;
+use crate::file::Owner;
 use crate::trouble::Trouble;
 use crate::user::User;
 
@@ -16,11 +17,13 @@ pub(super) const PROGRAM: &str = "pgbackrest";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Place {
     /// The server's own folder of what is Hanse's.
-    folder: PathBuf,
+    pub(super) folder: PathBuf,
     /// The data directory.
     pub(super) data: PathBuf,
     pub(super) user: User,
     pub(super) plan: PlanName,
+    /// Where pgBackRest is; none: nowhere.
+    pub(super) program: Option<PathBuf>,
 }
 
 impl Place {
@@ -30,6 +33,7 @@ impl Place {
             data: server.data.clone(),
             user: server.user.clone(),
             plan: plan.clone(),
+            program: program(),
         }
     }
 
@@ -43,30 +47,45 @@ impl Place {
         self.folder.join("pgbackrest-lock")
     }
 
+    /// A file that the server's user alone reads.
+    pub(super) fn own(&self) -> Owner {
+        Owner {
+            user_id: self.user.id,
+            group_id: self.user.group_id,
+            mode: 0o600,
+        }
+    }
+
     /// What was wrong whenever a part of the log could not be archived.
     pub(super) fn complaints(&self) -> PathBuf {
         self.folder.join("archive-push.log")
     }
 
-    /// What the server runs for each part of its log.
-    pub(super) fn archive_command(&self) -> String {
-        let word = |path: &Path| {
-            let text = path.display().to_string();
-            // For the shell, and for the server, which replaces what follows a percent sign.
-            format!("'{}'", text.replace('\'', "'\"'\"'").replace('%', "%%"))
-        };
-        format!(
-            "{PROGRAM} --config={} --stanza={} archive-push \"%p\" 2>> {}",
-            word(&self.configuration()),
-            self.plan,
-            word(&self.complaints())
-        )
+    /// How many parts of the log may wait for the repository.
+    pub(super) fn limit(&self) -> PathBuf {
+        self.folder.join("archive-limit")
+    }
+
+    /// It is there since a part of the log was let go.
+    pub(super) fn dropped(&self) -> PathBuf {
+        self.folder.join("archive-dropped")
+    }
+
+    /// What is known of gaps.
+    pub(super) fn known(&self) -> PathBuf {
+        self.folder.join("archive-known.json")
+    }
+
+    /// What the server runs for each part of its log, as a file.
+    pub(super) fn push(&self) -> PathBuf {
+        self.folder.join("archive-push.sh")
     }
 
     /// Words of a call of pgBackRest's. No secret is among them.
     pub(super) fn call(&self, command: &str, options: &[String]) -> Vec<String> {
+        let program = self.program.as_deref().unwrap_or(Path::new(PROGRAM));
         let mut words = vec![
-            PROGRAM.to_owned(),
+            program.display().to_string(),
             format!("--config={}", self.configuration().display()),
             format!("--stanza={}", self.plan),
         ];
@@ -77,8 +96,11 @@ impl Place {
 
     /// Whether backups can be thought of at all.
     pub(super) fn check(&self) -> Result<(), Trouble> {
-        let mut folders = PATH.split(':').map(Path::new);
-        if !folders.any(|folder| folder.join(PROGRAM).is_file()) {
+        if !self
+            .program
+            .as_ref()
+            .is_some_and(|program| program.is_file())
+        {
             return Err(Trouble(format!(
                 "backups need {PROGRAM}, which this node lacks: run `apt-get install pgbackrest`"
             )));
@@ -92,4 +114,10 @@ impl Place {
             )),
         }
     }
+}
+
+fn program() -> Option<PathBuf> {
+    let folders = PATH.split(':').map(Path::new);
+    let mut programs = folders.map(|folder| folder.join(PROGRAM));
+    programs.find(|program| program.is_file())
 }

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::super::lsn;
 use super::super::session::Postmaster;
+use super::decide::to_restore_from;
 use super::place::{PROGRAM, Place};
 use crate::call::{Calling, OUTPUT_MAX};
 use crate::trouble::Trouble;
@@ -48,6 +49,8 @@ pub struct Made {
     pub timeline: u32,
     /// How far the log is that it needs; none: an old pgBackRest does not tell.
     pub log_end: Option<u64>,
+    /// Pages of it were damaged already when it was made.
+    pub is_damaged: bool,
 }
 
 impl Made {
@@ -135,8 +138,13 @@ impl Repository<'_> {
             .map(|_| ())
     }
 
-    /// The backups that there are, by the time when they ended.
+    /// The backups to restore from, the earliest first.
     pub(super) async fn backups(&self) -> Result<Vec<Made>, Trouble> {
+        self.all().await.map(to_restore_from)
+    }
+
+    /// All backups, in the order in which they were made.
+    pub(super) async fn all(&self) -> Result<Vec<Made>, Trouble> {
         let what = "read the repository of the backups";
         let options = ["--output=json".to_owned()];
         let told = self.ask(what, "info", &options, LOOK_MAX).await?;
@@ -252,8 +260,6 @@ fn read(told: &[u8]) -> Result<Vec<Made>, String> {
                 "incr" | "diff" => Kind::Incremental,
                 _ => return None,
             };
-            // Pages whose checksums were wrong already: it is kept, and can be restored from.
-            let _ = told.error;
             Some(Made {
                 label: told.label,
                 kind,
@@ -263,10 +269,12 @@ fn read(told: &[u8]) -> Result<Vec<Made>, String> {
                 stored_bytes: told.info.repository.delta,
                 timeline: u32::from_str_radix(told.archive.stop?.get(..8)?, 16).ok()?,
                 log_end: told.lsn.stop.as_deref().and_then(lsn::parse),
+                is_damaged: told.error == Some(true),
             })
         })
         .collect();
-    made.sort_by_key(|made| made.ended_unix_s);
+    // As pgBackRest itself orders them, whatever a clock said.
+    made.sort_by(|one, other| one.label.cmp(&other.label));
     Ok(made)
 }
 
@@ -285,6 +293,9 @@ mod tests {
         assert_eq!((made[0].label.as_str(), made[0].kind), ("F", Kind::Full));
         assert_eq!((made[0].ended_unix_s, made[0].size_bytes), (20, 42));
         assert_eq!((made[0].timeline, made[0].log_end), (2, Some(0x0300_0100)));
+        assert!(!made[0].is_damaged);
+        let damaged = String::from_utf8_lossy(told).replace("\"error\":false", "\"error\":true");
+        assert!(read(damaged.as_bytes()).unwrap()[0].is_damaged);
         let nothing = br#"[{"backup":[],"status":{"code":1,"message":"missing stanza path"}}]"#;
         assert_eq!(read(nothing).unwrap(), []);
         assert_eq!(read(b"[]").unwrap(), []);

@@ -304,6 +304,7 @@ mod tests {
             stored_bytes: 1,
             timeline: 1,
             log_end: None,
+            is_damaged: false,
         };
         let made = [made(10), made(20)];
         let descent = Descent::first();

@@ -290,6 +290,7 @@ mod tests {
             ended_unix_s: 0,
             size_bytes: 0,
             stored_bytes: 0,
+            is_damaged: false,
             timeline,
             log_end,
         }

@@ -3,16 +3,17 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hanse_core::dr::backup::BackupSight;
-use hanse_core::duration::Span;
 use hanse_core::name::PlanName;
+use hanse_core::object::dr_backup::Backup;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::super::layout::Server;
 use super::super::session::Session;
-use super::archive::{Archive, forget_gap};
-use super::decide::{Next, fulls_kept, next};
+use super::archive::Archive;
+use super::decide::{Next, ended, flaw, fulls_kept, next};
+use super::gap::{self, Course, Gap};
 use super::place::Place;
 use super::repository::{Kind, Made, Repository};
 use crate::trouble::Trouble;
@@ -34,13 +35,19 @@ pub(crate) struct Backups {
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Job {
-    place: Place,
-    interval: Span,
-    retention: Span,
-    /// The lease under which the copy leads.
-    epoch: u64,
-    /// What pgBackRest is told is known by this: another repository is looked at anew.
+    under: Under,
+    interval: Duration,
+    retention: Duration,
+    /// What pgBackRest is told is known by this: if that changes, it is looked anew.
     digest: String,
+}
+
+/// Whose log is archived, and to where. A backup that is being made of this is given up once it is another;
+/// whatever else changes holds for the next one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Under {
+    place: Place,
+    course: Course,
 }
 
 /// What is told of them.
@@ -49,6 +56,8 @@ struct Told {
     archive: Archive,
     made: Option<Summary>,
     trouble: Option<String>,
+    /// What is wrong with the latest backup.
+    flaw: Option<String>,
     progress: Option<String>,
 }
 
@@ -77,14 +86,17 @@ impl Backups {
         &self,
         server: &Server,
         plan: &PlanName,
-        (interval, retention): (&Span, &Span),
+        backup: &Backup,
         (epoch, digest): (u64, &str),
     ) {
+        let repository = format!("{} {}", backup.password_version, backup.repository);
         self.order(Some(Job {
-            place: Place::of(server, plan),
-            interval: interval.clone(),
-            retention: retention.clone(),
-            epoch,
+            under: Under {
+                place: Place::of(server, plan),
+                course: Course { epoch, repository },
+            },
+            interval: backup.interval.value(),
+            retention: backup.retention.value(),
             digest: digest.to_owned(),
         }));
     }
@@ -114,35 +126,56 @@ impl Told {
             archive,
             made,
             trouble,
+            flaw,
             progress,
         } = self;
+        // A backup fails too while the log it needs is not archived.
+        let troubles = [&archive.trouble, trouble, flaw];
+        let trouble = troubles.into_iter().find_map(Clone::clone);
+        let missing = archive
+            .gap
+            .filter(|_| made.as_ref().is_some_and(|made| made.count > 0));
         BackupSight {
             count: made.as_ref().map_or(0, |made| made.count),
             backed_up_unix_s: made.as_ref().map(|made| made.last_unix_s),
             restorable_from_unix_s: made.as_ref().map(|made| made.first_unix_s),
             archived_unix_s: archive.archived_unix_s,
             waiting_bytes: archive.waiting_bytes,
-            // A backup fails too while the log it needs is not archived.
-            trouble: archive.trouble.clone().or_else(|| trouble.clone()),
+            trouble: trouble.or_else(|| missing.map(words)),
             progress: progress.clone(),
         }
     }
+}
+
+/// What a gap means.
+fn words(gap: Gap) -> String {
+    let why = match gap {
+        Gap::Unproved => "no backup was made since this copy leads, or since backups are declared",
+        Gap::LetGo => "parts of the log were let go, since the repository was away for too long",
+        Gap::Damaged => {
+            "parts of the log are missing, and the backup that was made since is damaged"
+        }
+    };
+    format!("{why}: what was written between the last backup and the next may not be restored")
 }
 
 /// Does the latest job until there is another one.
 async fn run(mut jobs: watch::Receiver<Option<Job>>, told: watch::Sender<Told>) {
     loop {
         let job = jobs.borrow_and_update().clone();
+        let under = job.map(|job| job.under);
         told.send_replace(Told::default());
+        let orders = jobs.clone();
         let work = async {
-            match &job {
+            match &under {
                 None => std::future::pending().await,
-                Some(job) => tokio::join!(mind(job, &told), back_up(job, &told)),
+                Some(under) => tokio::join!(mind(under, &told), back_up(orders, &told)),
             }
         };
+        let is_other = |job: &Option<Job>| job.as_ref().map(|job| &job.under) != under.as_ref();
         tokio::select! {
             _ = work => return,
-            changed = jobs.changed() => if changed.is_err() {
+            other = jobs.wait_for(is_other) => if other.is_err() {
                 return;
             },
         }
@@ -150,10 +183,10 @@ async fn run(mut jobs: watch::Receiver<Option<Job>>, told: watch::Sender<Told>) 
 }
 
 /// Looks after the archive of the log, for ever.
-async fn mind(job: &Job, told: &watch::Sender<Told>) {
-    let mut session = Session::new(&job.place.data);
+async fn mind(Under { place, course }: &Under, told: &watch::Sender<Told>) {
+    let mut session = Session::new(&place.data);
     loop {
-        match Archive::look(&job.place, &mut session).await {
+        match Archive::look(place, course, &mut session).await {
             Ok(archive) => tell(told, |told| told.archive = archive),
             // The keeper tells of a server that doesn't answer.
             Err(trouble) => tracing::debug!(%trouble, "the archive can't be looked at"),
@@ -163,11 +196,18 @@ async fn mind(job: &Job, told: &watch::Sender<Told>) {
 }
 
 /// Makes backups, for ever.
-async fn back_up(job: &Job, told: &watch::Sender<Told>) {
-    let plan = &job.place.plan;
+async fn back_up(mut orders: watch::Receiver<Option<Job>>, told: &watch::Sender<Told>) {
     let mut is_prepared = false;
     loop {
-        let turned = turn(job, told, &mut is_prepared).await;
+        let job = orders.borrow_and_update().clone();
+        let Some(job) = job else {
+            match orders.changed().await {
+                Ok(()) => continue,
+                Err(_) => return,
+            }
+        };
+        let plan = &job.under.place.plan;
+        let turned = turn(&job, told, &mut is_prepared).await;
         let trouble = turned.as_ref().err().map(ToString::to_string);
         if let Some(trouble) = &trouble
             && told.borrow().trouble.as_ref() != Some(trouble)
@@ -178,7 +218,12 @@ async fn back_up(job: &Job, told: &watch::Sender<Told>) {
             told.trouble = trouble;
             told.progress = None;
         });
-        sleep(turned.unwrap_or(RETRY)).await;
+        tokio::select! {
+            () = sleep(turned.unwrap_or(RETRY)) => {}
+            changed = orders.changed() => if changed.is_err() {
+                return;
+            },
+        }
     }
 }
 
@@ -188,21 +233,20 @@ async fn turn(
     is_prepared: &mut bool,
 ) -> Result<Duration, Trouble> {
     let Job {
-        place,
+        under: Under { place, course },
         interval,
         retention,
         ..
     } = job;
     place.check()?;
+    let gap = look_for_gap(place, course, told).await?;
     let repository = Repository(place);
     if !*is_prepared {
         repository.prepare().await?;
         *is_prepared = true;
     }
     let made = look(&repository, told).await?;
-    let has_gap = told.borrow().archive.has_gap;
-    let spans = (interval.value(), retention.value());
-    let kind = match next(&made, now_unix_s(), spans, has_gap) {
+    let kind = match next(&made, now_unix_s(), (*interval, *retention), gap) {
         Next::Wait(pause) => return Ok(pause.min(LOOK_MAX)),
         Next::Make(kind) => kind,
     };
@@ -212,13 +256,20 @@ async fn turn(
             Kind::Incremental => "a backup of what changed is being made".to_owned(),
         });
     });
-    repository.make(kind).await?;
-    if has_gap {
-        forget_gap(place)?;
+    if gap.is_some() {
+        let place = place.clone();
+        blocking(move || gap::begin(&place)).await?;
     }
+    repository.make(kind).await?;
     let made = look(&repository, told).await?;
+    if gap.is_some() {
+        let is_damaged = made.last().is_some_and(|made| made.is_damaged);
+        let (of, on) = (place.clone(), course.clone());
+        blocking(move || gap::end(&of, &on, is_damaged)).await?;
+        look_for_gap(place, course, told).await?;
+    }
     let fulls = made.iter().filter(|made| made.kind == Kind::Full).count();
-    let kept = fulls_kept(&made, now_unix_s(), retention.value());
+    let kept = fulls_kept(&made, now_unix_s(), *retention);
     if kept < fulls {
         repository.expire(kept).await?;
         look(&repository, told).await?;
@@ -226,18 +277,40 @@ async fn turn(
     Ok(Duration::ZERO)
 }
 
+async fn look_for_gap(
+    place: &Place,
+    course: &Course,
+    told: &watch::Sender<Told>,
+) -> Result<Option<Gap>, Trouble> {
+    let (place, course) = (place.clone(), course.clone());
+    let gap = blocking(move || gap::look(&place, &course)).await?;
+    tell(told, |told| told.archive.gap = gap);
+    Ok(gap)
+}
+
 async fn look(
     repository: &Repository<'_>,
     told: &watch::Sender<Told>,
 ) -> Result<Vec<Made>, Trouble> {
-    let made = repository.backups().await?;
-    let summary = made.first().zip(made.last()).map(|(first, last)| Summary {
-        count: u32::try_from(made.len()).unwrap_or(u32::MAX),
+    let made = repository.all().await?;
+    let now_unix_s = now_unix_s();
+    let flaw = flaw(&made, now_unix_s);
+    // A damaged one doesn't count, although it is better than nothing.
+    let good: Vec<_> = made.iter().filter(|made| !made.is_damaged).collect();
+    let summary = good.first().zip(good.last()).map(|(first, last)| Summary {
+        count: u32::try_from(good.len()).unwrap_or(u32::MAX),
         first_unix_s: first.restorable_from_unix_s(),
-        last_unix_s: last.ended_unix_s,
+        last_unix_s: ended(last, now_unix_s),
     });
-    tell(told, |told| told.made = summary);
+    tell(told, |told| (told.made, told.flaw) = (summary, flaw));
     Ok(made)
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Trouble> + Send + 'static,
+) -> Result<T, Trouble> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| Trouble(format!("unable to look after the backups: {error}")))?
 }
 
 fn tell(told: &watch::Sender<Told>, change: impl FnOnce(&mut Told)) {
