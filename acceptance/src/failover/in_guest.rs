@@ -171,9 +171,9 @@ impl Cluster for InGuest<'_> {
             guards=()
             for pid in $(cd /proc && printf '%s\n' [0-9]*); do
                 words=$(tr '\0' ' ' 2>/dev/null </proc/$pid/cmdline) || continue
-                case $words in *" guard "* | *" guard-keeper "*) guards+=("$pid") ;; esac
+                case $words in */hanse" guard "* | *exe" guard-keeper "*) guards+=("$pid") ;; esac
             done
-            [ ${#guards[@]} -ge 2 ]
+            [ ${#guards[@]} = 2 ]
             kill -STOP "${guards[@]}""#;
         let told = self.guest.run(script);
         told.context("there is no guard with a keeper in the guest")?;

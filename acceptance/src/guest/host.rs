@@ -222,7 +222,9 @@ impl<'l> GuestHost<'l> {
             self.host.ipv4(),
             self.host.ipv6(),
         );
-        Invocation::new(kernel::EMULATOR)
+        // Others on this machine are not to look like faults of the guest. An ordinary user's has to share.
+        Invocation::new("nice")
+            .args(["-n", "-10", kernel::EMULATOR])
             .args(["-nodefaults", "-no-user-config", "-no-reboot"])
             .args(["-display", "none"])
             .args(kernel::accelerator())

@@ -1,11 +1,11 @@
 //! The emulator's own control, as it speaks it on a socket: one JSON object on a line each.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 
 /// How long the emulator may take for an answer. One that stands still still answers.
@@ -65,10 +65,12 @@ impl Qmp {
     /// What it says next; none: it ended.
     pub(super) fn next(&mut self) -> Result<Option<Value>> {
         let mut line = String::new();
-        let read = self.lines.read_line(&mut line);
-        if read.context("unable to read from the emulator")? == 0 {
-            return Ok(None);
-        }
+        match self.lines.read_line(&mut line) {
+            Ok(0) => return Ok(None),
+            // It ended before it had read all that it was told.
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => return Ok(None),
+            read => read.context("unable to read from the emulator")?,
+        };
         let said = serde_json::from_str(&line);
         Ok(Some(said.with_context(|| {
             format!("the emulator said something that is no JSON: {line}")
@@ -83,6 +85,11 @@ impl Qmp {
 ///
 /// When it can't be told, or is still there.
 pub fn power_off(socket: &Path) -> Result<()> {
+    ensure!(
+        socket.parent().is_some_and(Path::is_dir),
+        "there never was an emulator at {}",
+        socket.display()
+    );
     let mut qmp = match Qmp::connect(socket) {
         Ok(qmp) => qmp,
         Err(error) if is_gone(&error) => return Ok(()),
@@ -93,8 +100,12 @@ pub fn power_off(socket: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Nobody listens any more: the emulator ended.
+/// Nobody listens any more: the emulator ended, and removed its socket if it still could.
 fn is_gone(error: &anyhow::Error) -> bool {
     let cause = error.root_cause().downcast_ref::<std::io::Error>();
-    cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::ConnectionRefused)
+    let kind = cause.map(std::io::Error::kind);
+    matches!(
+        kind,
+        Some(ErrorKind::ConnectionRefused | ErrorKind::NotFound)
+    )
 }
