@@ -162,21 +162,12 @@ pub trait Cluster {
     }
 
     /// Has everything stand still that could end the server of a host, so that nothing but the host's
-    /// watchdog does.
+    /// watchdog does, and returns once that has reset it. The host stays off.
     ///
     /// # Errors
     ///
-    /// When it has none.
+    /// When it has none, or something else ended the host, or nothing did.
     fn starve_watchdog(&mut self, host: u8) -> Result<()> {
-        bail!("h{host} has no watchdog under {}", self.title())
-    }
-
-    /// Boots a host again that its watchdog has reset.
-    ///
-    /// # Errors
-    ///
-    /// When something else ended it, or nothing did.
-    fn boot_after_reset(&mut self, host: u8) -> Result<()> {
         bail!("h{host} has no watchdog under {}", self.title())
     }
 

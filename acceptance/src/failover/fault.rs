@@ -277,7 +277,7 @@ impl Blow {
                 host.thaw()
             }
             Fault::PauseGuest => cluster.resume(self.primary),
-            Fault::StarveWatchdog => cluster.boot_after_reset(self.primary),
+            Fault::StarveWatchdog => cluster.boot(self.primary),
             Fault::PowerOff | Fault::PowerOffWithDecider | Fault::KillDeciderDuringFailover => {
                 host.power_on()?;
                 cluster.boot(self.primary)

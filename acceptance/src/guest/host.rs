@@ -31,6 +31,8 @@ const DISK: &str = "4G";
 const BOOT_TIMEOUT: Duration = Duration::from_secs(180);
 /// What its first process says once it does what it is told.
 const READY: &str = "the guest takes orders";
+/// What is noted of all that the emulator tells.
+const TOLD: [&str; 4] = ["STOP", "RESUME", "RESET", "SHUTDOWN"];
 /// What makes a disk, and the Debian package of it.
 const PROGRAMS: [(&str, &str); 1] = [("mke2fs", "e2fsprogs")];
 
@@ -283,7 +285,7 @@ fn listen(mut qmp: Qmp, heard: &Mutex<Vec<Event>>) {
     while let Ok(Some(said)) = qmp.next() {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let name = text(&said["event"]);
-        if !name.is_empty() {
+        if TOLD.contains(&name.as_str()) {
             let event = Event {
                 at_ns: now_ns(),
                 name,
