@@ -113,6 +113,8 @@ impl Fault {
             | Self::FreezeGuard
             | Self::FreezeHost => Hold::For(FROST),
             Self::PauseGuest => Hold::UntilServed(PAUSE),
+            // The starved one writes until it is reset.
+            Self::StarveWatchdog => Hold::UntilServed(FROST),
             Self::Cut
             | Self::CutWithDecider
             | Self::CutFromStandby
@@ -125,7 +127,6 @@ impl Fault {
             | Self::PowerOffWithDecider
             | Self::KillDeciderDuringFailover
             | Self::RestartDeciders
-            | Self::StarveWatchdog
             | Self::Switchover => Hold::UntilServed(WATCH),
         }
     }

@@ -109,3 +109,54 @@ fn is_gone(error: &anyhow::Error) -> bool {
         Some(ErrorKind::ConnectionRefused | ErrorKind::NotFound)
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener;
+    use std::thread;
+
+    use super::*;
+
+    /// An emulator that says these lines, one for each that it is told, and ends.
+    fn emulator(socket: &Path, answers: &'static [&'static str]) -> thread::JoinHandle<Result<()>> {
+        let listener = UnixListener::bind(socket).unwrap();
+        thread::spawn(move || {
+            let (mut stream, _) = listener.accept()?;
+            let mut told = BufReader::new(stream.try_clone()?);
+            stream.write_all(b"{\"QMP\":{}}\n")?;
+            for answer in answers {
+                told.read_line(&mut String::new())?;
+                stream.write_all(answer.as_bytes())?;
+            }
+            Ok(())
+        })
+    }
+
+    #[test]
+    fn a_machine_is_off_once_its_emulator_has_ended() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("control");
+        let answers = &[
+            "{\"return\":{}}\n",
+            "{\"return\":{}}\n{\"event\":\"SHUTDOWN\"}\n",
+        ];
+        let emulator = emulator(&socket, answers);
+        power_off(&socket).unwrap();
+        emulator.join().unwrap().unwrap();
+        // Its socket is there, and nobody behind it; then not even that.
+        power_off(&socket).unwrap();
+        std::fs::remove_file(&socket).unwrap();
+        power_off(&socket).unwrap();
+    }
+
+    #[test]
+    fn a_refusal_or_a_place_where_none_ever_was_is_no_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("control");
+        let answers = &["{\"return\":{}}\n", "{\"error\":{\"desc\":\"no\"}}\n"];
+        let emulator = emulator(&socket, answers);
+        assert!(power_off(&socket).is_err());
+        emulator.join().unwrap().unwrap();
+        assert!(power_off(&folder.path().join("elsewhere/control")).is_err());
+    }
+}
