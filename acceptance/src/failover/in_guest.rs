@@ -181,8 +181,9 @@ impl Cluster for InGuest<'_> {
             kill -STOP "${guards[@]}""#;
         let told = self.guest.run(script);
         told.context("there is no guard with a keeper in the guest")?;
-        self.guest.wait_until_off(RESET_TIMEOUT)?;
+        let off = self.guest.wait_until_off(RESET_TIMEOUT);
         let said = self.guest.kernel_log_text();
+        off.with_context(|| format!("the guest's watchdog did not reset it:\n{said}"))?;
         let events = self.guest.events();
         let was_reset = events.iter().any(|event| event.reason == "guest-reset");
         ensure!(
