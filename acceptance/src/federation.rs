@@ -132,6 +132,11 @@ impl<'l> Federation<'l> {
         Ok(federation)
     }
 
+    /// Counts the member cluster of the next host in, whose node joins by itself.
+    pub fn add_site(&mut self, site: &str) {
+        self.sites.push(site.to_owned());
+    }
+
     /// Makes a voter of a host's node, and waits until it votes.
     ///
     /// # Errors

@@ -5,7 +5,8 @@
 //!   freeze them and take their power away.
 //! * [`Agent`] and [`Operator`] run the binary `hanse`; [`Terraform`] runs the real Terraform with
 //!   our provider.
-//! * [`guest`] boots a machine whose kernel has WireGuard, when this one's may not.
+//! * [`guest`] boots a machine whose kernel has WireGuard, when this one's may not, or one that can be
+//!   paused.
 //! * [`Machine`] boots systemd as the first process of a machine in namespaces, with root.
 //! * [`failover`] measures what a writing client sees when the primary of a PostgreSQL dies.
 //! * [`wait_until`] is the one place that polls.

@@ -15,6 +15,7 @@ use hanse_acceptance::failover::observer::{self, Observed};
 use hanse_acceptance::failover::{
     Fault, Rehearsal, Replication, Row, System, Trial, Variant, load, peers, report,
 };
+use hanse_acceptance::guest;
 
 /// RTO, RPO and writers at once, beside the peers.
 #[derive(Parser)]
@@ -28,9 +29,9 @@ struct Arguments {
     /// How they are set up, in turn; as they come unless given.
     #[arg(long, value_delimiter = ',', default_value = "default")]
     variant: Vec<Variant>,
-    /// Whether a commit waits for a standby.
-    #[arg(long, default_value = "default")]
-    replication: Replication,
+    /// Whether a commit waits for a standby, in turn.
+    #[arg(long, value_delimiter = ',', default_value = "default")]
+    replication: Vec<Replication>,
     /// What happens, in turn; everything unless given.
     #[arg(long, value_delimiter = ',')]
     fault: Vec<Fault>,
@@ -70,8 +71,14 @@ enum Command {
     /// Asks each server to take a write, until it is killed (the bench starts it).
     #[command(hide = true)]
     Observe {
-        /// `NUMBER:PORT:FOLDER` each.
+        /// `NUMBER:PORT:FOLDER` each, or an address in the folder's place.
         servers: Vec<String>,
+    },
+    /// Takes the power of a guest away and returns once it has none (a plan's fence calls it).
+    #[command(hide = true)]
+    PowerOff {
+        /// Where its emulator takes orders.
+        socket: PathBuf,
     },
 }
 
@@ -83,6 +90,7 @@ fn main() -> ExitCode {
         Some(Command::Drill { size_mb, rounds }) => drill(*size_mb, *rounds),
         Some(Command::Load { clients, endpoints }) => load::run(endpoints, *clients),
         Some(Command::Observe { servers }) => observe(servers),
+        Some(Command::PowerOff { socket }) => guest::power_off(socket),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -199,14 +207,16 @@ fn trials(arguments: &Arguments) -> Vec<Trial> {
     for fault in all_or(&arguments.fault) {
         for number in 1..=arguments.trials {
             for variant in &arguments.variant {
-                for system in systems.iter().filter(|system| system.can_suffer(fault)) {
-                    trials.push(Trial {
-                        system: *system,
-                        variant: *variant,
-                        replication: arguments.replication,
-                        fault,
-                        number,
-                    });
+                for replication in &arguments.replication {
+                    for system in systems.iter().filter(|system| system.can_suffer(fault)) {
+                        trials.push(Trial {
+                            system: *system,
+                            variant: *variant,
+                            replication: *replication,
+                            fault,
+                            number,
+                        });
+                    }
                 }
             }
         }

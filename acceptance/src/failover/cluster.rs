@@ -47,6 +47,15 @@ pub struct Front {
     pub explanation: &'static str,
 }
 
+/// Something that befell a machine.
+#[derive(Clone, Debug, Serialize)]
+pub struct Befell {
+    /// How long after the fault.
+    pub after_ms: f64,
+    /// What, and why, as its emulator says it.
+    pub what: String,
+}
+
 /// A system under test, raised on the hosts of a laboratory. Hosts are named by their numbers.
 pub trait Cluster {
     /// Its name, with the versions of what it is made of.
@@ -132,6 +141,39 @@ pub trait Cluster {
     /// When there is none.
     fn signal_guard(&self, host: u8, _signal: &str) -> Result<()> {
         bail!("{} has no guard on h{host}", self.title())
+    }
+
+    /// Has the machine of a host stand still, clocks and all, as a hypervisor does it.
+    ///
+    /// # Errors
+    ///
+    /// When it is no guest.
+    fn pause(&mut self, host: u8) -> Result<()> {
+        bail!("h{host} is no guest under {}", self.title())
+    }
+
+    /// Lets it go on where it stood. One that was powered off meanwhile boots.
+    ///
+    /// # Errors
+    ///
+    /// When it can't.
+    fn resume(&mut self, host: u8) -> Result<()> {
+        bail!("h{host} is no guest under {}", self.title())
+    }
+
+    /// Has everything stand still that could end the server of a host, so that nothing but the host's
+    /// watchdog does, and returns once that has reset it. The host stays off.
+    ///
+    /// # Errors
+    ///
+    /// When it has none, or something else ended the host, or nothing did.
+    fn starve_watchdog(&mut self, host: u8) -> Result<()> {
+        bail!("h{host} has no watchdog under {}", self.title())
+    }
+
+    /// What befell the machine of a primary that is in one of its own, since a moment.
+    fn befell(&self, _since_ns: u64) -> Vec<Befell> {
+        Vec::new()
     }
 
     /// Whether a failover is under way.

@@ -19,6 +19,8 @@ use crate::wait::wait_until_true;
 const FROST: Duration = Duration::from_secs(30);
 /// How long a cut stays at least: longer than any system here takes to decide.
 const CUT: Duration = Duration::from_secs(60);
+/// How long a machine is paused at least: longer than any lease.
+const PAUSE: Duration = Duration::from_secs(60);
 /// How long a system may take until it acts.
 const ACTS_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long whatever ends by itself is watched at least.
@@ -72,6 +74,10 @@ pub enum Fault {
     CutDecider,
     /// Everything that decides is stopped and started again, one after another.
     RestartDeciders,
+    /// The primary's machine, a guest, stands still for longer than its lease, clocks and all, and goes on.
+    PauseGuest,
+    /// Whatever could end the server stands still, so that its machine's watchdog alone can.
+    StarveWatchdog,
     /// Nothing is wrong: the primary is moved as planned.
     Switchover,
 }
@@ -109,6 +115,9 @@ impl Fault {
             | Self::FreezeAgent
             | Self::FreezeGuard
             | Self::FreezeHost => Hold::For(FROST),
+            Self::PauseGuest => Hold::UntilServed(PAUSE),
+            // The starved one writes until it is reset.
+            Self::StarveWatchdog => Hold::UntilServed(FROST),
             Self::Cut
             | Self::CutWithDecider
             | Self::CutFromStandby
@@ -141,6 +150,8 @@ impl Fault {
                 | Self::FreezeGuard
                 | Self::KillDeciderDuringFailover
                 | Self::RestartDeciders
+                | Self::PauseGuest
+                | Self::StarveWatchdog
         )
     }
 
@@ -148,6 +159,12 @@ impl Fault {
     #[must_use]
     pub fn disk_mb(self) -> Option<u32> {
         (self == Self::FillDisk).then_some(1024)
+    }
+
+    /// Whether the primary has to be in a machine of its own for it.
+    #[must_use]
+    pub fn is_of_guests(self) -> bool {
+        matches!(self, Self::PauseGuest | Self::StarveWatchdog)
     }
 
     /// Its name, as on the command line.
@@ -245,6 +262,8 @@ impl Blow {
                 Ok(())
             }
             Fault::CutDecider => laboratory.host(self.decider).cut_link(),
+            Fault::PauseGuest => cluster.pause(self.primary),
+            Fault::StarveWatchdog => cluster.starve_watchdog(self.primary),
             Fault::Switchover => cluster.switchover(),
         }
     }
@@ -269,6 +288,8 @@ impl Blow {
             Fault::FreezeServer | Fault::FreezeAgent | Fault::FreezeGuard | Fault::FreezeHost => {
                 host.thaw()
             }
+            Fault::PauseGuest => cluster.resume(self.primary),
+            Fault::StarveWatchdog => cluster.boot(self.primary),
             Fault::PowerOff | Fault::PowerOffWithDecider | Fault::KillDeciderDuringFailover => {
                 host.power_on()?;
                 cluster.boot(self.primary)

@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use super::cluster::{Cluster, Front, Replication, Variant, last_lines};
+use super::declared::{COPIES, PLAN, Roles, SERVICE, plan};
 use super::server::{self, Server};
 use crate::federation::Federation;
 use crate::laboratory::{Host, Invocation, Laboratory, Output};
@@ -18,12 +19,6 @@ use crate::wait::wait_until_true;
 
 /// How many hosts it stands on: the last one is the witness.
 pub const HOSTS: u8 = 4;
-const COPIES: u8 = 3;
-/// The address that follows the primary.
-const SERVICE: &str = "10.90.0.200";
-const PLAN: &str = "orders";
-/// Where each host has its copy.
-const DATA: &str = "/run/data/disk/pg";
 /// So often another voter is elected until it is the one that is wanted.
 const ELECTIONS_MAX: usize = 20;
 const ELECTION_TIMEOUT: Duration = Duration::from_secs(30);
@@ -35,6 +30,7 @@ const RAISE_TIMEOUT: Duration = Duration::from_secs(180);
 pub struct Hanse<'l> {
     laboratory: &'l Laboratory,
     title: String,
+    roles: Roles,
     federation: Federation<'l>,
     /// Where the plan is declared.
     pub terraform: Terraform<'l>,
@@ -51,23 +47,41 @@ impl<'l> Hanse<'l> {
         variant: Variant,
         replication: Replication,
     ) -> Result<Self> {
+        let roles = Roles {
+            copies: [1, 2, 3],
+            witness: HOSTS,
+            voters: HOSTS,
+            presets: ["standard", "fast"],
+        };
+        for number in roles.copies {
+            prepare(laboratory.host(number))?;
+        }
+        make_first(laboratory.host(1))?;
+        let federation = Federation::raise_voters(laboratory)?;
+        Self::plan(laboratory, federation, roles, (variant, replication), "")
+    }
+
+    /// Has a federation keep the plan, in which there is `more`, and waits until it does.
+    pub(super) fn plan(
+        laboratory: &'l Laboratory,
+        federation: Federation<'l>,
+        roles: Roles,
+        (variant, replication): (Variant, Replication),
+        more: &str,
+    ) -> Result<Self> {
         let title = format!(
             "Hanse {}, PostgreSQL {}",
             env!("CARGO_PKG_VERSION"),
             server::version(laboratory)?
         );
-        for number in 1..=COPIES {
-            prepare(laboratory.host(number))?;
-        }
-        make_first(laboratory.host(1))?;
-        let federation = Federation::raise_voters(laboratory)?;
         let mut configuration = federation.configuration();
-        configuration.tail = plan(variant, replication, "");
+        configuration.tail = plan(roles, variant, replication, more);
         let terraform = federation.terraform(&configuration)?;
         terraform.apply()?;
         let hanse = Self {
             laboratory,
             title,
+            roles,
             federation,
             terraform,
         };
@@ -97,7 +111,7 @@ impl<'l> Hanse<'l> {
         beside: &str,
     ) -> Result<()> {
         let mut configuration = self.federation.configuration();
-        configuration.tail = plan(variant, replication, more) + beside;
+        configuration.tail = plan(self.roles, variant, replication, more) + beside;
         self.terraform
             .write("main.tf", &configuration.to_string())?;
         self.terraform.apply()?;
@@ -154,7 +168,7 @@ impl Cluster for Hanse<'_> {
     }
 
     fn copies(&self) -> &[u8] {
-        &[1, 2, 3]
+        &self.roles.copies
     }
 
     fn agent_names(&self) -> &[&str] {
@@ -164,7 +178,7 @@ impl Cluster for Hanse<'_> {
     fn front(&self) -> Front {
         Front {
             endpoints: vec![format!("{SERVICE}:{}", server::PORT)],
-            from: Some(HOSTS),
+            from: Some(self.roles.witness),
             explanation: "the plan's service address in the mesh, from the witness",
         }
     }
@@ -197,10 +211,7 @@ impl Cluster for Hanse<'_> {
                 .is_some_and(|text| !text.is_empty())
         };
         let is_well = !copies.iter().any(trouble);
-        Ok(is_over
-            && is_well
-            && has_role("primary") == 1
-            && has_role("following") == usize::from(COPIES) - 1)
+        Ok(is_over && is_well && has_role("primary") == 1 && has_role("following") == COPIES - 1)
     }
 
     fn decider(&self) -> Result<u8> {
@@ -221,7 +232,7 @@ impl Cluster for Hanse<'_> {
                 Ok(self.federation.leader().is_ok_and(|other| other != leader))
             })?;
             self.federation.agents[leader].start()?;
-            let voters = usize::from(HOSTS);
+            let voters = usize::from(self.roles.voters);
             self.federation.wait_until_voting(voters)?;
             wait_until_true("every copy follows", RAISE_TIMEOUT, || self.is_whole())?;
         }
@@ -277,7 +288,8 @@ impl Cluster for Hanse<'_> {
         for number in 0..self.federation.agents.len() {
             self.federation.agents[number].stop()?;
             self.federation.agents[number].start()?;
-            self.federation.wait_until_voting(usize::from(HOSTS))?;
+            self.federation
+                .wait_until_voting(usize::from(self.roles.voters))?;
         }
         Ok(())
     }
@@ -296,7 +308,7 @@ impl Cluster for Hanse<'_> {
 
 /// What a boot does on a host with PostgreSQL: Debian's folder of sockets, here on the host's disk so
 /// that an observer gets to it past every network, and a path to the disk that is the same on all.
-fn prepare(host: &Host) -> Result<()> {
+pub(super) fn prepare(host: &Host) -> Result<()> {
     let server = Server::prepare(host)?;
     let script = r#"
         mkdir -p /run/postgresql /run/data
@@ -335,36 +347,4 @@ fn make_first(host: &Host) -> Result<()> {
     let allow = Invocation::script(r#"echo "host all all 10.90.0.0/24 trust" >>"$1/pg_hba.conf""#);
     host.exec(allow.arg("allow").arg(&server.data))?.success()?;
     Ok(())
-}
-
-fn plan(variant: Variant, replication: Replication, more: &str) -> String {
-    let preset = match variant {
-        Variant::Default => "standard",
-        Variant::Tuned => "fast",
-    };
-    let mode = match replication {
-        Replication::Default | Replication::Async => "async",
-        Replication::Sync => "sync",
-    };
-    format!(
-        r#"
-resource "hanse_dr_plan" "orders" {{
-  federation         = hanse_federation.this.name
-  name               = "{PLAN}"
-  home               = "site1"
-  standbys           = ["site2", "site3"]
-  preset             = "{preset}"
-  replication        = {{ mode = "{mode}", min_in_sync = 1 }}
-  automatic_failover = true
-  service_address    = "{SERVICE}"
-  {more}
-  workload = {{
-    postgresql = {{ data_directory = "{}", port = {} }}
-  }}
-  depends_on = [hanse_vpn_mesh.this]
-}}
-"#,
-        DATA,
-        server::PORT,
-    )
 }

