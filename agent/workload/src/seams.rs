@@ -10,8 +10,9 @@ use tokio::time::timeout;
 
 use crate::trouble::Trouble;
 
-/// How long a guard that took an order may take to tell of it, before the copy is told to have none.
-const TELLING_MAX: Duration = Duration::from_secs(2);
+/// How long a guard that took an order may take to tell of it, on a host that has much to do, before the
+/// copy is told to wait for it.
+const TELLING_MAX: Duration = Duration::from_secs(10);
 
 /// The guard is not there, or refuses.
 #[derive(Debug, thiserror::Error)]

@@ -107,8 +107,8 @@ pub(super) enum Step {
 
 /// What to do next.
 pub(super) fn decide(scene: &Scene<'_>) -> Step {
-    if scene.process == Run::Unknown {
-        return Step::Wait("the plan's guard is not there".to_owned());
+    if let Run::Unknown(why) = scene.process {
+        return Step::Wait(why.to_owned());
     }
     match scene.duty {
         Duty::Wait => wait(scene),
@@ -261,7 +261,7 @@ fn stop(scene: &Scene<'_>, barrier: u64) -> Step {
     }
     match &scene.process {
         Run::Stopped | Run::GaveUp(_) => {}
-        Run::Unknown | Run::Running | Run::Stopping => {
+        Run::Unknown(_) | Run::Running | Run::Stopping => {
             return Step::Wait("the lease is going back".to_owned());
         }
     }
@@ -295,7 +295,7 @@ fn end_writer(scene: &Scene<'_>) -> Option<Step> {
 fn quiet(scene: &Scene<'_>) -> Option<Step> {
     match (scene.ordered, &scene.process) {
         (Some(Ordered::Nothing { .. }), Run::Stopped | Run::GaveUp(_)) => None,
-        (Some(Ordered::Nothing { .. }), Run::Unknown | Run::Running | Run::Stopping) => {
+        (Some(Ordered::Nothing { .. }), Run::Unknown(_) | Run::Running | Run::Stopping) => {
             Some(Step::Wait("what writes is stopping".to_owned()))
         }
         (Some(Ordered::Hold { .. } | Ordered::Write { .. }) | None, _) => {

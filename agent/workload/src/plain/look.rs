@@ -101,7 +101,9 @@ impl<W: Works> Keeper<W> {
             barrier: memory.barrier,
             epoch: memory.epoch,
             // Without a program of its own it is the fence from outside, without which no plan has it.
-            fences_itself: memory.may_write && memory.fences_itself && look.process != Run::Unknown,
+            fences_itself: memory.may_write
+                && memory.fences_itself
+                && !matches!(look.process, Run::Unknown(_)),
             position,
             received_epoch: memory.branch.max(memory.follows),
             set: SyncSet::default(),

@@ -14,8 +14,8 @@ pub(crate) use scene::{Data, Ordered, Scene, Seen, Source, Step};
 
 /// What to do next.
 pub(crate) fn decide(scene: &Scene<'_>) -> Step {
-    if scene.process == Run::Unknown {
-        return Step::Wait("the plan's guard is not there".to_owned());
+    if let Run::Unknown(why) = scene.process {
+        return Step::Wait(why.to_owned());
     }
     match scene.duty {
         Duty::Wait => match scene.data {
@@ -278,7 +278,7 @@ fn stop(scene: &Scene<'_>, barrier: u64) -> Step {
     }
     match &scene.process {
         Run::Stopped | Run::GaveUp(_) => {}
-        Run::Unknown | Run::Running | Run::Stopping => {
+        Run::Unknown(_) | Run::Running | Run::Stopping => {
             return Step::Wait("the server is stopping".to_owned());
         }
     }
@@ -337,7 +337,7 @@ fn still(scene: &Scene<'_>) -> Step {
     match scene.ordered {
         Some(Ordered::Nothing { .. }) => match scene.process {
             Run::GaveUp(_) => Step::Trouble("the server ended and the guard gave up".to_owned()),
-            Run::Unknown | Run::Stopped | Run::Running | Run::Stopping => {
+            Run::Unknown(_) | Run::Stopped | Run::Running | Run::Stopping => {
                 Step::Wait("the server is stopping".to_owned())
             }
         },

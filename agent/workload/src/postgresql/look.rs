@@ -234,7 +234,7 @@ impl Keeper {
                 false => memory.epoch,
             },
             fences_itself: lease.is_some_and(|lease| lease.fences_itself)
-                && look.process != Run::Unknown,
+                && !matches!(look.process, Run::Unknown(_)),
             position,
             received_epoch: memory.received_epoch(),
             set: self.set.in_effect().clone(),
@@ -332,7 +332,7 @@ fn role(look: &Look, is_whole: bool) -> CopyRole {
         (Data::Whole { .. }, None) => match &look.process {
             Run::Stopped | Run::GaveUp(_) if !look.runs_outside => CopyRole::Stopped,
             // It doesn't tell; nothing that counts follows from this one.
-            Run::Unknown | Run::Stopped | Run::GaveUp(_) | Run::Running | Run::Stopping => {
+            Run::Unknown(_) | Run::Stopped | Run::GaveUp(_) | Run::Running | Run::Stopping => {
                 CopyRole::Following
             }
         },

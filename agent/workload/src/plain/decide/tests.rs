@@ -289,7 +289,7 @@ fn without_its_guard_nothing_is_done() {
     for duty in [Duty::Wait, lead(5), follow(6), DETACH, STOP] {
         let memory = leading(5);
         let alone = Scene {
-            process: Run::Unknown,
+            process: Run::Unknown("away"),
             ..scene(&duty, &memory)
         };
         assert!(matches!(decide(&alone), Step::Wait(_)));

@@ -19,7 +19,7 @@ fn nobody_is_primary_yet() {
         ("what is there stays", stopped("wait"), "Rest"),
         (
             "no guard",
-            nothing("wait").but(|s| s.process = Run::Unknown),
+            nothing("wait").but(|s| s.process = Run::Unknown("away")),
             "Wait",
         ),
     ]);
