@@ -107,6 +107,13 @@ impl Laboratory {
         hanse_workload::backups(&self.backed(number, &postgresql, &plan)).await
     }
 
+    /// Returns once it is later than the first time that can be restored.
+    async fn is_restorable(&self, number: usize) {
+        let from = self.backups(number).await.unwrap()[0].restorable_from_unix_s();
+        let is_later = format!("select extract(epoch from now()) > {from}");
+        self.copies[number].until_sql(&is_later, "t").await;
+    }
+
     /// The plan of a copy, as it heard it last.
     fn heard(&self, number: usize) -> CopyPlan {
         let heard = self.copies[number].plans.borrow();
@@ -254,9 +261,7 @@ async fn a_restore_has_what_was_written_before_its_time_and_nothing_after() {
     assert_eq!(lab.copies[0].sql(started), since, "it needs no restart");
 
     lab.copies[0].sql("insert into orders values (2)");
-    let from = lab.backups(0).await.unwrap()[0].restorable_from_unix_s();
-    let is_later = format!("select extract(epoch from now()) > {from}");
-    lab.copies[0].until_sql(&is_later, "t").await;
+    lab.is_restorable(0).await;
     let at = lab.copies[0].now();
     lab.copies[0].sql("insert into orders values (3)");
     lab.copies[0].archive().await;
@@ -355,6 +360,7 @@ async fn what_the_primary_before_never_archived_the_promoted_one_does() {
     lab.lead(0, 5, SyncSet::default());
     lab.follow(1, 0, 5);
     lab.copies[0].until("a backup is made", is_backed_up).await;
+    lab.is_restorable(0).await;
     let repository = Away::take(&lab);
     lab.copies[0].sql("insert into orders values (2)");
     let at = lab.copies[0].now();

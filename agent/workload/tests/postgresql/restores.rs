@@ -182,6 +182,10 @@ async fn what_a_lost_primary_archived_and_backed_up_later_is_left_out() {
     lab.copies[0].kill();
     lab.lead(1, 9, SyncSet::default());
     lab.copies[1].until("it leads", leads(9)).await;
+    // Which it begins at once, and two at the same time would disturb each other.
+    lab.copies[1]
+        .until("its own backup is made", is_backed_up)
+        .await;
     lab.copies[1].sql("insert into orders values (3)");
     lab.copies[1].archive().await;
     lab.copies[0].sql("insert into orders values (666)");
