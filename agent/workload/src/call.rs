@@ -34,16 +34,24 @@ pub(crate) struct Calling<'a> {
     pub(crate) command: &'a [String],
     /// How long it may take.
     pub(crate) limit: Duration,
-    /// Whom it runs as; none: as this process.
-    pub(crate) user: Option<&'a User>,
-    /// Where it runs apart, as its user; none: among all others.
-    pub(crate) cage: Option<&'a Cage>,
+    pub(crate) runs: Runs<'a>,
     /// What it finds in its environment, beside the least; nothing else.
     pub(crate) environment: BTreeMap<String, String>,
     /// Where it runs; none: in the root.
     pub(crate) folder: Option<&'a Path>,
     /// What installs it where it is missing.
     pub(crate) install: Option<&'a str>,
+}
+
+/// As whom a program runs, and where.
+#[derive(Clone, Copy)]
+pub(crate) enum Runs<'a> {
+    /// As this process.
+    Here,
+    /// As a user, among all others.
+    As(&'a User),
+    /// As a user, apart from everybody.
+    Apart(&'a Cage, &'a User),
 }
 
 /// What came of a call.
@@ -108,10 +116,10 @@ impl Calling<'_> {
     async fn heard(&self, printed: Printed) -> Result<Called, Trouble> {
         let mut command = self.prepared();
         let mut child = command.spawn().map_err(|error| {
-            let (program, install) = match (self.user, self.install) {
-                (Some(_), _) => ("setpriv", "util-linux"),
-                (None, Some(package)) => (self.program(), package),
-                (None, None) => (self.program(), "it"),
+            let (program, install) = match (self.runs, self.install) {
+                (Runs::As(_) | Runs::Apart(..), _) => ("setpriv", "util-linux"),
+                (Runs::Here, Some(package)) => (self.program(), package),
+                (Runs::Here, None) => (self.program(), "it"),
             };
             Trouble(format!(
                 "unable to {}: {program} can't be started ({error}): run `apt-get install {install}`",
@@ -201,26 +209,25 @@ impl Calling<'_> {
     }
 
     fn prepared(&self) -> Command {
-        let mut command = match (self.cage, self.user) {
-            (Some(cage), Some(user)) => {
+        let (mut command, home) = match self.runs {
+            Runs::Apart(cage, user) => {
                 let mut command = cage.program(user, Path::new(self.program()));
                 command.args(self.command.iter().skip(1));
-                command
+                (command, user.home.as_str())
             }
-            (None, Some(user)) => {
+            Runs::As(user) => {
                 let mut command = user.starts();
                 command.args(self.command).env_clear();
-                command
+                (command, user.home.as_str())
             }
-            (_, None) => {
+            Runs::Here => {
                 let mut command = Command::new(self.program());
                 command.args(self.command.iter().skip(1)).env_clear();
-                command
+                (command, "/")
             }
         };
         command
-            .envs([("LC_ALL", "C.UTF-8"), ("PATH", PATH), ("HOME", "/")])
-            .envs(self.user.map(|user| ("HOME", user.home.as_str())))
+            .envs([("LC_ALL", "C.UTF-8"), ("PATH", PATH), ("HOME", home)])
             .envs(&self.environment)
             .current_dir(self.folder.unwrap_or(Path::new("/")))
             .stdin(Stdio::null())
@@ -246,8 +253,7 @@ pub(crate) fn of_plan<'a>(
         what,
         command: &call.command,
         limit: call.timeout.value(),
-        user: Some(user),
-        cage: None,
+        runs: Runs::As(user),
         environment,
         folder: None,
         install: None,

@@ -7,7 +7,7 @@ use hanse_core::dr::duty::{CopyPlan, DrillOrder};
 use hanse_core::object::dr_plan::{Call, Commands, Workload};
 
 use crate::cage::Cage;
-use crate::call::{Calling, of_plan};
+use crate::call::{Calling, Runs, of_plan};
 use crate::drill::{self, Findings};
 use crate::memory::Kept;
 use crate::plain::{Memory, Of, Received, Situation, Works, Writer, user};
@@ -164,18 +164,19 @@ pub(crate) async fn practise(
             what: "have this copy verified",
             command: &command,
             limit: verify.timeout.value(),
-            user: None,
-            cage: None,
+            runs: Runs::Here,
             environment: environment.clone(),
             folder: None,
             install: None,
         };
         findings.checked(&name, since, calling.call().await);
     }
-    match order.command.is_empty() {
-        true => Ok(()),
-        false => drill::verify(cage, (order, &user), environment, findings).await,
+    if order.command.is_empty() {
+        return Ok(());
     }
+    cage.cover_sockets(&[]).await?;
+    drill::verify(cage, (order, &user), environment, findings).await;
+    Ok(())
 }
 
 /// The position that was printed, or what was printed instead.

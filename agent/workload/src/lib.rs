@@ -6,6 +6,7 @@
 //! replicates by itself, `plain` what is copied now and then: a folder, or what users' own programs
 //! keep. Every step may be cut off at any instant and taken again.
 
+mod away;
 mod cage;
 mod call;
 mod command;

@@ -1,4 +1,4 @@
-//! Room on a disk, before something is copied to it.
+//! Room on a disk, and whether it is enough for what is to be copied there.
 
 use std::path::Path;
 
@@ -7,16 +7,30 @@ use crate::trouble::Trouble;
 /// What is left free beside the data itself, for what comes meanwhile.
 pub(crate) const RESERVE_BYTES: u64 = 64 << 20;
 
-/// How much can be written there still.
-fn free_bytes(folder: &Path) -> Result<u64, Trouble> {
-    let disk = rustix::fs::statvfs(folder)
-        .map_err(|error| Trouble::io("measure", folder, &error.into()))?;
-    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+/// The room on a disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Space {
+    pub(crate) total_bytes: u64,
+    /// What can be written there still.
+    pub(crate) free_bytes: u64,
+}
+
+impl Space {
+    /// That of the disk which a path is on.
+    pub(crate) fn of(path: &Path) -> Result<Self, Trouble> {
+        let disk = rustix::fs::statvfs(path)
+            .map_err(|error| Trouble::io("measure", path, &error.into()))?;
+        let bytes = |blocks: u64| blocks.saturating_mul(disk.f_frsize);
+        Ok(Self {
+            total_bytes: bytes(disk.f_blocks),
+            free_bytes: bytes(disk.f_bavail),
+        })
+    }
 }
 
 /// Refuses to copy so much where there is no room for it.
 pub(crate) fn check_space(folder: &Path, size_bytes: u64) -> Result<(), Trouble> {
-    let free_bytes = free_bytes(folder)?;
+    let free_bytes = Space::of(folder)?.free_bytes;
     let needed_bytes = size_bytes
         .saturating_add(size_bytes / 20)
         .saturating_add(RESERVE_BYTES);

@@ -16,6 +16,7 @@ use std::time::Duration;
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::timeout;
 
+use crate::away::away;
 use crate::said::Lines;
 use crate::trouble::Trouble;
 use crate::user::User;
@@ -28,6 +29,10 @@ const BEGIN_MAX: Duration = Duration::from_secs(10);
 const END_MAX: Duration = Duration::from_secs(60);
 /// Before the number of the first process.
 const STANDS: &str = "stands ";
+/// Where servers' sockets usually are.
+const RUN: &str = "/run";
+/// The same, which everybody writes to.
+const OPEN: [&str; 2] = ["/tmp", "/dev/shm"];
 /// What programs of a drill give way to.
 const GENTLY: [&str; 6] = ["nice", "-n", "15", "ionice", "-c", "3"];
 
@@ -132,9 +137,23 @@ impl Cage {
         words.map(|word| (*word).to_owned()).collect()
     }
 
+    /// Covers the folders in which other servers' sockets usually are, and `also`, but what the cage itself
+    /// is in: from here on nothing inside gets to any server of this host.
+    pub(crate) async fn cover_sockets(&self, also: &[&Path]) -> Result<(), Trouble> {
+        let closed = also.iter().copied().chain([Path::new(RUN)]);
+        let closed = closed.map(|folder| (folder, false));
+        let open = OPEN.map(|folder| (Path::new(folder), true));
+        for (folder, is_open) in closed.chain(open) {
+            if folder.is_dir() && !self.folder.starts_with(folder) {
+                self.cover(folder, is_open).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Covers a folder with an empty one: nothing inside gets to what is in there any more. `open`:
     /// everybody inside may write there.
-    pub(crate) async fn cover(&self, folder: &Path, open: bool) -> Result<(), Trouble> {
+    async fn cover(&self, folder: &Path, open: bool) -> Result<(), Trouble> {
         let options = match open {
             true => "size=64m,mode=1777",
             false => "size=1m,mode=0755",
@@ -185,8 +204,7 @@ impl Cage {
             Ok(Ok(status)) if status.success() => Ok(()),
             Ok(Ok(_) | Err(_)) => {
                 let folder = self.folder.clone();
-                let removed = tokio::task::spawn_blocking(move || remove(&folder)).await;
-                removed.map_err(|error| Trouble(error.to_string()))?
+                away(move || remove(&folder)).await
             }
             Err(_) => Err(Trouble(format!(
                 "what ran in {} did not end, or was not removed, within {END_MAX:?}: the folder stays \

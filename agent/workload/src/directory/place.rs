@@ -11,6 +11,7 @@ use std::time::UNIX_EPOCH;
 
 use rustix::fs::{AtFlags, RenameFlags, fsync, renameat, renameat_with, statat, syncfs};
 
+use crate::away::away;
 use crate::file::{self, Owner};
 use crate::folder;
 use crate::trouble::Trouble;
@@ -212,14 +213,4 @@ async fn remove(path: &Path) -> Result<(), Trouble> {
         Ok(()) | Err(_) => Ok(()),
     })
     .await
-}
-
-/// Does what takes long on a thread of its own.
-pub(super) async fn away<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Trouble> + Send + 'static,
-) -> Result<T, Trouble> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(error) => Err(Trouble(format!("work on files was ended: {error}"))),
-    }
 }

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use tokio::sync::mpsc;
 
 use super::place::Root;
-use crate::call::{Called, Calling, OUTPUT_MAX};
+use crate::call::{Called, Calling, OUTPUT_MAX, Runs};
 use crate::environment::variables;
 use crate::setup::Setup;
 use crate::trouble::Trouble;
@@ -358,8 +358,7 @@ impl Restic {
             what,
             command,
             limit,
-            user: None,
-            cage: None,
+            runs: Runs::Here,
             environment: self.environment.clone(),
             folder: Some(folder),
             install: Some("restic"),

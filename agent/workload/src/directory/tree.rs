@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use tokio::sync::mpsc;
 
-use super::place::away;
 use super::restic::{Restic, Snapshot};
+use crate::away::away;
 use crate::trouble::Trouble;
 
 /// No line of a list is longer: a path has 4096 bytes at most, and a link's aim no more.

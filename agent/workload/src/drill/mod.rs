@@ -18,6 +18,7 @@ use hanse_core::object::dr_plan::Workload;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+use crate::away::away;
 use crate::cage::{self, Cage, Caging};
 use crate::file::Owner;
 use crate::folder;
@@ -123,8 +124,7 @@ impl Driller {
     /// Removes what an earlier agent left, or one that lost its power.
     async fn clear(&self) -> Result<(), Trouble> {
         let root = self.root();
-        let cleared = tokio::task::spawn_blocking(move || cage::remove(&root)).await;
-        cleared.map_err(|error| Trouble(error.to_string()))?
+        away(move || cage::remove(&root)).await
     }
 
     /// Holds a drill to its end: its own, its time's, or that of the order.

@@ -10,6 +10,7 @@ use super::command::run;
 use super::holder::Holder;
 use super::layout::Server;
 use super::settings;
+use crate::away::away;
 use crate::file::{self, Owner};
 use crate::folder;
 use crate::trouble::Trouble;
@@ -116,8 +117,7 @@ impl Server {
             }
             Ok(())
         };
-        let removed = tokio::task::spawn_blocking(remove).await;
-        removed.map_err(|error| Trouble(format!("unable to clear up: {error}")))?
+        away(remove).await
     }
 
     /// Has what was made beside take the data directory's place, whatever was there.

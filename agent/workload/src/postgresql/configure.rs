@@ -27,6 +27,7 @@ use super::session::Session;
 use super::settings::{self, Setting};
 use super::source::{connection, show_lineage};
 use crate::file::{self, Owner};
+use crate::space::Space;
 use crate::trouble::Trouble;
 
 /// Slots and senders: one for each copy, one more for a base backup of each.
@@ -229,10 +230,10 @@ impl Server {
     }
 
     fn slot_keep_mb(&self) -> Result<u64, Trouble> {
-        let disk = rustix::fs::statvfs(&self.data)
-            .map_err(|error| Trouble::io("measure", &self.data, &error.into()))?;
-        let disk_mb = (disk.f_blocks * disk.f_frsize) >> 20;
-        Ok((disk_mb / SLOT_SHARE).max(SLOT_KEEP_MIN_MB))
+        let disk_mb = Space::of(&self.data)?.total_bytes >> 20;
+        let keep_mb = (disk_mb / SLOT_SHARE).max(SLOT_KEEP_MIN_MB);
+        // A disk may be as large as its neighbours let it be (ZFS): the settings don't follow each change.
+        Ok(1 << keep_mb.ilog2())
     }
 
     /// What `ALTER SYSTEM` wrote comes after ours.

@@ -14,6 +14,7 @@ use super::{
     Primary, STOP_MAX, Server, Session, ask, connection, let_listen_early, others, provide, reload,
     slot,
 };
+use crate::away::away;
 use crate::seams;
 use crate::terms::{lease, milliseconds, service};
 use crate::trouble::Trouble;
@@ -264,10 +265,9 @@ fn checkpoint(at: &Here) {
 /// follows anyway.
 async fn inherit_log(at: &Here) {
     let data = at.server.data.clone();
-    match tokio::task::spawn_blocking(move || inherit(&data)).await {
-        Ok(Ok(parts)) => tracing::debug!(parts, "what the primary before wrote is archived again"),
-        Ok(Err(trouble)) => tracing::warn!(%trouble, "the log of before can't be archived"),
-        Err(error) => tracing::warn!(%error, "the log of before can't be archived"),
+    match away(move || inherit(&data)).await {
+        Ok(parts) => tracing::debug!(parts, "what the primary before wrote is archived again"),
+        Err(trouble) => tracing::warn!(%trouble, "the log of before can't be archived"),
     }
 }
 

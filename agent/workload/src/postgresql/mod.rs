@@ -1,6 +1,7 @@
 //! PostgreSQL: what a copy of it is made of, and each step that its keeper takes with it.
 
 mod adopt;
+mod alone;
 mod announced;
 pub(crate) mod backup;
 mod basebackup;

@@ -44,10 +44,6 @@ const RATE_BYTES_MAX: u64 = 1 << 30;
 const START_LOOK: Duration = Duration::from_millis(100);
 /// The longest path of a socket that the kernel takes.
 const SOCKET_LENGTH_MAX: usize = 107;
-/// Folders in which other servers' sockets usually are.
-const RUN: &str = "/run";
-/// Folders that everybody writes to.
-const OPEN: [&str; 2] = ["/tmp", "/dev/shm"];
 
 /// The copy, and where it listens.
 struct Rehearsal<'a> {
@@ -73,7 +69,7 @@ pub(crate) async fn practise(
     };
     rehearsal.copy(&standby, order, findings).await?;
     rehearsal.configure(&standby)?;
-    rehearsal.cover(&standby).await?;
+    cage.cover_sockets(&[&standby.sockets]).await?;
     let proves = async {
         let mut process = rehearsal.start(findings).await?;
         tokio::select! {
@@ -179,19 +175,6 @@ impl Rehearsal<'_> {
             }
             Ok(()) | Err(_) => Ok(()),
         }
-    }
-
-    /// From here on nothing inside gets to any server of this host.
-    async fn cover(&self, standby: &Standby) -> Result<(), Trouble> {
-        let closed = [standby.sockets.as_path(), Path::new(RUN)];
-        let closed = closed.map(|folder| (folder, false));
-        let open = OPEN.map(|folder| (Path::new(folder), true));
-        for (folder, is_open) in closed.into_iter().chain(open) {
-            if folder.is_dir() && !self.folder().starts_with(folder) {
-                self.cage.cover(folder, is_open).await?;
-            }
-        }
-        Ok(())
     }
 
     /// Starts the copy's server, and waits until it answers as a standby.

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
+use super::alone::ALONE;
+
 /// What the copy has to have as the standby does, or data written there would not do here.
 pub(super) const SAME: &[&str] = &[
     "max_connections",
@@ -18,6 +20,14 @@ pub(super) const SAME: &[&str] = &[
     "shared_preload_libraries",
     "timezone",
     "default_text_search_config",
+];
+
+/// What it needs beside [`ALONE`].
+const BESIDE: [(&str, &str); 4] = [
+    ("shared_buffers", "64MB"),
+    ("huge_pages", "off"),
+    ("hot_standby", "on"),
+    ("restore_command", ""),
 ];
 
 /// The most that PostgreSQL takes.
@@ -41,32 +51,7 @@ pub(super) fn settings(folder: &Path, same: &BTreeMap<String, String>, sort_byte
             format!("{}kB", (sort_bytes >> 10).clamp(1, SORT_KB_MAX)),
         ),
     ]);
-    let fixed = [
-        ("listen_addresses", ""),
-        ("port", "5432"),
-        ("unix_socket_permissions", "0700"),
-        ("ssl", "off"),
-        ("shared_buffers", "64MB"),
-        ("huge_pages", "off"),
-        // Nothing of it is left in the host's shared memory.
-        ("dynamic_shared_memory_type", "mmap"),
-        ("hot_standby", "on"),
-        ("primary_conninfo", ""),
-        ("primary_slot_name", ""),
-        ("restore_command", ""),
-        ("recovery_end_command", ""),
-        ("archive_cleanup_command", ""),
-        ("archive_mode", "off"),
-        ("synchronous_standby_names", ""),
-        ("max_logical_replication_workers", "0"),
-        ("autovacuum", "off"),
-        ("logging_collector", "off"),
-        ("log_destination", "stderr"),
-        // What it says is read.
-        ("lc_messages", "C"),
-        ("restart_after_crash", "off"),
-        ("jit", "off"),
-    ];
+    let fixed = ALONE.into_iter().chain(BESIDE);
     list.extend(fixed.map(|(name, value)| (name, value.to_owned())));
     let mut text = String::new();
     for (name, value) in list {

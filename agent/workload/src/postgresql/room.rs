@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use crate::space::Space;
+
 /// With less than this share of the disk free it is high time to make room,
 const SHARE: u64 = 50;
 /// on a small one from here on, which is a few files of the log,
@@ -13,15 +15,13 @@ const ROOM_MAX_BYTES: u64 = 1 << 30;
 pub(super) fn no_room(data: &Path) -> Option<String> {
     let places = [data.to_owned(), data.join("pg_wal")];
     places.into_iter().find_map(|place| {
-        let disk = rustix::fs::statvfs(&place).ok()?;
-        let bytes = |blocks: u64| blocks.saturating_mul(disk.f_frsize);
-        let (free_bytes, disk_bytes) = (bytes(disk.f_bavail), bytes(disk.f_blocks));
-        is_little(free_bytes, disk_bytes).then(|| sentence(&place, free_bytes))
+        let space = Space::of(&place).ok()?;
+        is_little(space).then(|| sentence(&place, space.free_bytes))
     })
 }
 
-fn is_little(free_bytes: u64, disk_bytes: u64) -> bool {
-    free_bytes < (disk_bytes / SHARE).clamp(ROOM_MIN_BYTES, ROOM_MAX_BYTES)
+fn is_little(space: Space) -> bool {
+    space.free_bytes < (space.total_bytes / SHARE).clamp(ROOM_MIN_BYTES, ROOM_MAX_BYTES)
 }
 
 fn sentence(place: &Path, free_bytes: u64) -> String {
@@ -36,7 +36,7 @@ mod tests {
     #[test]
     fn a_large_disk_is_full_at_a_gigabyte_and_a_small_one_at_a_few_files_of_the_log() {
         let (mb, gb, tb) = (1 << 20, 1 << 30, 1 << 40);
-        for (free_bytes, disk_bytes, expected) in [
+        for (free_bytes, total_bytes, expected) in [
             (63 * mb, gb, true),
             (65 * mb, gb, false),
             (300 * mb, 16 * gb, true),
@@ -44,7 +44,11 @@ mod tests {
             (gb - 1, 10 * tb, true),
             (gb, 10 * tb, false),
         ] {
-            assert_eq!(is_little(free_bytes, disk_bytes), expected, "{free_bytes}");
+            let space = Space {
+                total_bytes,
+                free_bytes,
+            };
+            assert_eq!(is_little(space), expected, "{free_bytes}");
         }
     }
 

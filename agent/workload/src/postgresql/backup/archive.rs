@@ -11,12 +11,14 @@ use super::super::layout::Server;
 use super::super::session::Session;
 use super::super::settings::Setting;
 use super::config::{extras, text};
-use super::decide::{Disk, waiting_max_bytes};
+use super::decide::waiting_max_bytes;
 use super::gap::{self, Course, Gap};
 use super::place::Place;
 use super::push::SCRIPT;
 use super::repository::{explained, last_complaint};
+use crate::away::away;
 use crate::file;
+use crate::space::Space;
 use crate::trouble::Trouble;
 
 const ANSWER_MAX: Duration = Duration::from_secs(5);
@@ -147,10 +149,12 @@ impl Archive {
         let is_off = text(2).as_deref() == Some("off");
         let part_bytes = number(3).unwrap_or(PART_BYTES).max(1);
         let (place, course) = (place.clone(), course.clone());
-        let looked = tokio::task::spawn_blocking(move || {
+        let looked = away(move || {
             shorten(&place.complaints());
             let waiting_bytes = waiting_bytes(&place.data);
-            let limit_bytes = waiting_max_bytes(disk(&place.data)?, waiting_bytes);
+            // The log need not be on the data's disk.
+            let disk = Space::of(&place.data.join("pg_wal"))?;
+            let limit_bytes = waiting_max_bytes(disk, waiting_bytes);
             let limit = format!("{}\n", (limit_bytes / part_bytes).max(1));
             let path = place.limit();
             file::write_changed(&path, place.own(), limit.as_bytes())
@@ -158,9 +162,7 @@ impl Archive {
             let gap = gap::look(&place, &course)?;
             Ok((waiting_bytes, last_complaint(&place), limit_bytes, gap))
         });
-        let (waiting_bytes, complaint, limit_bytes, gap) = looked
-            .await
-            .map_err(|error| Trouble(format!("unable to look at the log's archive: {error}")))??;
+        let (waiting_bytes, complaint, limit_bytes, gap) = looked.await?;
         let trouble = match (is_off, fails) {
             (true, _) => Some(
                 "archive_mode takes effect when the server starts again, and nothing is archived \
@@ -212,17 +214,6 @@ fn waiting_bytes(data: &Path) -> u64 {
         fs::metadata(log.join(name)).ok()
     });
     waiting.map(|metadata| metadata.len()).sum()
-}
-
-/// The disk that a log is on, which need not be the data's.
-fn disk(data: &Path) -> Result<Disk, Trouble> {
-    let log = data.join("pg_wal");
-    let disk =
-        rustix::fs::statvfs(&log).map_err(|error| Trouble::io("measure", &log, &error.into()))?;
-    Ok(Disk {
-        total_bytes: disk.f_blocks * disk.f_frsize,
-        free_bytes: disk.f_bavail * disk.f_frsize,
-    })
 }
 
 #[cfg(test)]

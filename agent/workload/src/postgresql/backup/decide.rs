@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::gap::{Course, Gap, Known};
 use super::repository::{Kind, Made};
+use crate::space::Space;
 
 /// A full backup is made at least so often, however long backups are kept: each that builds upon it
 /// needs all that were made in between.
@@ -24,13 +25,6 @@ pub(super) enum Next {
     Make(Kind),
     /// Nothing is due before that.
     Wait(Duration),
-}
-
-/// The disk that the log is on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Disk {
-    pub(super) total_bytes: u64,
-    pub(super) free_bytes: u64,
 }
 
 /// What to do next. `made`: in the order in which they were made. A gap: nothing after it can be restored
@@ -131,7 +125,7 @@ pub(super) fn gap(known: Option<&Known>, course: &Course, has_dropped: bool) -> 
 }
 
 /// How much of the log may wait for its repository before it is let go. `waiting_bytes`: so much does.
-pub(super) fn waiting_max_bytes(disk: Disk, waiting_bytes: u64) -> u64 {
+pub(super) fn waiting_max_bytes(disk: Space, waiting_bytes: u64) -> u64 {
     let room_bytes = disk.free_bytes.saturating_add(waiting_bytes) / WAITING_FREE_SHARE;
     let max_bytes = (disk.total_bytes / WAITING_SHARE).min(room_bytes);
     (max_bytes / WAITING_STEP_BYTES).max(1) * WAITING_STEP_BYTES
@@ -291,7 +285,7 @@ mod tests {
     fn a_log_waits_in_no_more_room_than_the_server_can_spare() {
         const GIB: u64 = 1 << 30;
         let max = |total_bytes, free_bytes, waiting_bytes| {
-            let disk = Disk {
+            let disk = Space {
                 total_bytes,
                 free_bytes,
             };

@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt as _, chown};
 use std::path::{Path, PathBuf};
 
 use super::super::layout::Server;
+use crate::space::Space;
 use crate::trouble::Trouble;
 
 /// Where the tablespaces go, which the running server has elsewhere.
@@ -74,9 +75,7 @@ pub(super) fn make(folder: &Path, server: &Server) -> Result<(), Trouble> {
 }
 
 pub(super) fn check_room(into: &Path, needed_bytes: u64) -> Result<(), Trouble> {
-    let disk =
-        rustix::fs::statvfs(into).map_err(|error| Trouble::io("measure", into, &error.into()))?;
-    let free_bytes = disk.f_bavail * disk.f_frsize;
+    let Space { free_bytes, .. } = Space::of(into)?;
     match free_bytes >= needed_bytes {
         true => Ok(()),
         false => Err(Trouble(format!(

@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::process::{Child, ChildStderr};
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::super::alone::ALONE;
 use super::super::command::check;
 use super::super::layout::Server;
 use super::super::lsn;
@@ -37,36 +38,18 @@ const LAST: &str = "last completed transaction was at log time ";
 const READ: &str = "restored log file \"";
 const DONE: &str = "redo done at ";
 
-/// What has the server be alone while it goes through its log. What it says is read, so in English.
-const ALONE: [(&str, &str); 27] = [
-    ("listen_addresses", ""),
-    ("port", "5432"),
-    ("unix_socket_permissions", "0700"),
+/// What has it begin nothing else, and say what is read, beside [`ALONE`].
+const BESIDE: [(&str, &str); 9] = [
     // Nobody comes in before all is done, whatever the primary allowed.
     ("hot_standby", "off"),
-    ("archive_mode", "off"),
-    ("archive_cleanup_command", ""),
-    ("recovery_end_command", ""),
-    ("primary_conninfo", ""),
-    ("primary_slot_name", ""),
-    ("synchronous_standby_names", ""),
-    ("max_logical_replication_workers", "0"),
     ("shared_preload_libraries", ""),
     ("session_preload_libraries", ""),
     ("local_preload_libraries", ""),
-    ("autovacuum", "off"),
-    ("jit", "off"),
-    ("ssl", "off"),
     ("external_pid_file", ""),
-    ("dynamic_shared_memory_type", "mmap"),
-    ("restart_after_crash", "off"),
     ("max_wal_senders", "10"),
-    ("logging_collector", "off"),
-    ("log_destination", "stderr"),
     ("log_min_messages", "log"),
     ("log_error_verbosity", "default"),
     ("log_line_prefix", ""),
-    ("lc_messages", "C"),
 ];
 
 /// A server that is to go through its log.
@@ -174,8 +157,9 @@ impl Recovery<'_> {
             ("unix_socket_directories", self.cage.folder()),
         ];
         let own = own.map(|(name, path)| (name, path.display().to_string()));
-        let alone = ALONE.map(|(name, value)| (name, value.to_owned()));
-        for (name, value) in own.into_iter().chain(alone) {
+        let fixed = ALONE.into_iter().chain(BESIDE);
+        let fixed = fixed.map(|(name, value)| (name, value.to_owned()));
+        for (name, value) in own.into_iter().chain(fixed) {
             command.arg("-c").arg(format!("{name}={value}"));
         }
         command

@@ -10,11 +10,11 @@ use super::super::lsn;
 use super::super::session::Postmaster;
 use super::decide::to_restore_from;
 use super::place::{PROGRAM, Place};
-use crate::call::{Calling, OUTPUT_MAX};
+use crate::call::{Calling, OUTPUT_MAX, Runs};
 use crate::trouble::Trouble;
 
 /// How long a look may take, and how long a backup.
-const LOOK_MAX: Duration = Duration::from_secs(120);
+pub(super) const LOOK_MAX: Duration = Duration::from_secs(120);
 const BACKUP_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 /// What it says when a disk is full, without saying that.
 const NOT_WRITTEN: &str = "[FileWriteError] unable to write";
@@ -187,12 +187,23 @@ impl Repository<'_> {
         limit: Duration,
     ) -> Result<Vec<u8>, Trouble> {
         let words = self.0.call(command, options);
+        self.0.ask(what, &words, limit).await
+    }
+}
+
+impl Place {
+    /// Runs pgBackRest, and yields what it printed.
+    pub(super) async fn ask(
+        &self,
+        what: &str,
+        words: &[String],
+        limit: Duration,
+    ) -> Result<Vec<u8>, Trouble> {
         let calling = Calling {
             what,
-            command: &words,
+            command: words,
             limit,
-            user: Some(&self.0.user),
-            cage: None,
+            runs: Runs::As(&self.user),
             environment: BTreeMap::new(),
             folder: None,
             install: Some(PROGRAM),

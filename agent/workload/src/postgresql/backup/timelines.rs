@@ -5,7 +5,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use hanse_core::dr::duty::Duty;
 
@@ -14,13 +13,11 @@ use super::super::memory::Memory;
 use super::super::observe::Observer;
 use super::super::source::read_history;
 use super::BackedCopy;
-use super::place::{PROGRAM, Place};
-use super::repository::{Made, explained};
-use crate::call::{Calling, OUTPUT_MAX};
+use super::place::Place;
+use super::repository::{LOOK_MAX, Made};
 use crate::memory::Kept;
 use crate::trouble::Trouble;
 
-const LOOK_MAX: Duration = Duration::from_secs(120);
 const HISTORY: &str = ".history";
 
 /// A timeline, and those that it came from.
@@ -261,20 +258,8 @@ async fn ask(
 ) -> Result<Vec<u8>, Trouble> {
     let mut words = place.call(command, options);
     words.push(path.to_owned());
-    let calling = Calling {
-        what: "read the timelines in the repository of the backups",
-        command: &words,
-        limit: LOOK_MAX,
-        user: Some(&place.user),
-        cage: None,
-        environment: BTreeMap::new(),
-        folder: None,
-        install: Some(PROGRAM),
-    };
-    calling
-        .ask(OUTPUT_MAX)
-        .await
-        .map_err(|Trouble(why)| Trouble(explained(&why)))
+    let what = "read the timelines in the repository of the backups";
+    place.ask(what, &words, LOOK_MAX).await
 }
 
 #[cfg(test)]

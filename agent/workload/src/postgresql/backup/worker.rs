@@ -16,6 +16,7 @@ use super::decide::{Next, ended, flaw, fulls_kept, next};
 use super::gap::{self, Course, Gap};
 use super::place::Place;
 use super::repository::{Kind, Made, Repository};
+use crate::away::away;
 use crate::trouble::Trouble;
 
 /// How often the archive of the log is looked at.
@@ -258,14 +259,14 @@ async fn turn(
     });
     if gap.is_some() {
         let place = place.clone();
-        blocking(move || gap::begin(&place)).await?;
+        away(move || gap::begin(&place)).await?;
     }
     repository.make(kind).await?;
     let made = look(&repository, told).await?;
     if gap.is_some() {
         let is_damaged = made.last().is_some_and(|made| made.is_damaged);
         let (of, on) = (place.clone(), course.clone());
-        blocking(move || gap::end(&of, &on, is_damaged)).await?;
+        away(move || gap::end(&of, &on, is_damaged)).await?;
         look_for_gap(place, course, told).await?;
     }
     let fulls = made.iter().filter(|made| made.kind == Kind::Full).count();
@@ -283,7 +284,7 @@ async fn look_for_gap(
     told: &watch::Sender<Told>,
 ) -> Result<Option<Gap>, Trouble> {
     let (place, course) = (place.clone(), course.clone());
-    let gap = blocking(move || gap::look(&place, &course)).await?;
+    let gap = away(move || gap::look(&place, &course)).await?;
     tell(told, |told| told.archive.gap = gap);
     Ok(gap)
 }
@@ -304,13 +305,6 @@ async fn look(
     });
     tell(told, |told| (told.made, told.flaw) = (summary, flaw));
     Ok(made)
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Trouble> + Send + 'static,
-) -> Result<T, Trouble> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|error| Trouble(format!("unable to look after the backups: {error}")))?
 }
 
 fn tell(told: &watch::Sender<Told>, change: impl FnOnce(&mut Told)) {

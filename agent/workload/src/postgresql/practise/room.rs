@@ -5,7 +5,7 @@ use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 use std::time::Duration;
 
-use crate::space::RESERVE_BYTES;
+use crate::space::{RESERVE_BYTES, Space};
 use crate::trouble::Trouble;
 
 /// How often the room on the disk is looked at.
@@ -19,7 +19,7 @@ const LOG_MAX: u64 = 64 << 10;
 pub(super) async fn fills_up(folder: &Path) -> Trouble {
     loop {
         tokio::time::sleep(LOOK).await;
-        let Ok(free_bytes) = free_bytes(folder) else {
+        let Ok(Space { free_bytes, .. }) = Space::of(folder) else {
             continue;
         };
         if free_bytes < RESERVE_BYTES {
@@ -34,7 +34,7 @@ pub(super) async fn fills_up(folder: &Path) -> Trouble {
 
 /// How many bytes one process of the copy's server may write into files of its own.
 pub(super) fn sort_bytes(folder: &Path) -> Result<u64, Trouble> {
-    let free_bytes = free_bytes(folder).map_err(|error| Trouble::io("measure", folder, &error))?;
+    let Space { free_bytes, .. } = Space::of(folder)?;
     Ok(free_bytes.saturating_sub(RESERVE_BYTES) / SORT_PART)
 }
 
@@ -49,9 +49,4 @@ pub(super) fn end_of(path: &Path) -> String {
         Ok(bytes)
     };
     String::from_utf8_lossy(&read().unwrap_or_default()).into_owned()
-}
-
-fn free_bytes(folder: &Path) -> io::Result<u64> {
-    let disk = rustix::fs::statvfs(folder)?;
-    Ok(disk.f_bavail * disk.f_frsize)
 }

@@ -1,7 +1,6 @@
 //! Whether a drill's copy is what the plan promises: it is promoted until it has committed a write, and
 //! asked.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use hanse_core::dr::duty::DrillOrder;
@@ -10,7 +9,7 @@ use hanse_core::object::dr_plan::DrillCheck;
 use super::super::command::{check, last_of};
 use super::super::session::Session;
 use super::Rehearsal;
-use crate::drill::Findings;
+use crate::drill::{self, Findings};
 use crate::trouble::Trouble;
 
 impl Rehearsal<'_> {
@@ -49,17 +48,15 @@ impl Rehearsal<'_> {
             let answered = self.question(check, order.timeout).await;
             findings.checked(&check.name, since, answered);
         }
-        if let [program, arguments @ ..] = order.command.as_slice() {
-            findings.say(&format!("{program} verifies it"));
-            let since = Instant::now();
-            let mut command = self.cage.program(&self.server.user, Path::new(program));
-            command
-                .args(arguments)
-                .envs(self.environment())
-                .env("HANSE_DRILL", order.number.to_string())
-                .env("HANSE_DRILL_COPY", &self.data);
-            let ended = check("have the copy verified", &mut command).await;
-            findings.checked(program, since, ended);
+        if !order.command.is_empty() {
+            let drill = [
+                ("HANSE_DRILL", order.number.to_string()),
+                ("HANSE_DRILL_COPY", self.data.display().to_string()),
+            ];
+            let environment = self.environment().into_iter().chain(drill);
+            let environment = environment.map(|(name, value)| (name.to_owned(), value));
+            let user = &self.server.user;
+            drill::verify(self.cage, (order, user), environment.collect(), findings).await;
         }
         Ok(())
     }
