@@ -13,7 +13,7 @@ use hanse_workload::CopyReport;
 use crate::backup_trouble::{Disk, is_wrong, made};
 use crate::backups::{PASSWORD, backup, is_backed_up};
 use crate::laboratory::Laboratory;
-use crate::moves::pair;
+use crate::moves::archiving_pair;
 
 /// A repository of which a file is a pipe that nobody writes to: whoever reads it waits.
 struct Hanging {
@@ -93,7 +93,7 @@ async fn a_repository_that_hangs_is_told_and_the_log_is_let_go_beyond_its_limit_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_repository_that_hangs_holds_up_no_server_that_is_to_end() {
-    let mut lab = pair().await;
+    let mut lab = archiving_pair().await;
     lab.backup = Some(backup(&lab, PASSWORD));
     lab.lead(0, 5, SyncSet::default());
     lab.copies[0].until("a backup is made", is_backed_up).await;

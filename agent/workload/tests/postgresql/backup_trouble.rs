@@ -13,7 +13,7 @@ use hanse_workload::CopyReport;
 
 use crate::backups::{Away, PASSWORD, backup, is_backed_up};
 use crate::laboratory::{Laboratory, PATIENCE, postgres_id};
-use crate::moves::{leads, pair};
+use crate::moves::{archiving_pair, leads};
 
 /// The backups are in such a trouble, and the copy is not.
 pub(crate) fn is_wrong(why: &'static str) -> impl Fn(&CopyReport) -> bool {
@@ -65,7 +65,7 @@ impl Drop for Disk {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_password_than_the_repositorys_is_told() {
-    let mut lab = pair().await;
+    let mut lab = archiving_pair().await;
     lab.backup = Some(backup(&lab, PASSWORD));
     lab.lead(0, 5, SyncSet::default());
     lab.copies[0].until("a backup is made", is_backed_up).await;
@@ -80,7 +80,7 @@ async fn another_password_than_the_repositorys_is_told() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_repository_that_is_away_stops_nothing_and_is_told_until_it_is_back() {
-    let mut lab = pair().await;
+    let mut lab = archiving_pair().await;
     lab.backup = Some(backup(&lab, PASSWORD));
     lab.lead(0, 5, SyncSet::default());
     lab.copies[0].until("a backup is made", is_backed_up).await;
@@ -158,7 +158,7 @@ async fn an_archive_of_the_servers_own_stays_and_the_next_step_is_told() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_lacking_on_the_node_is_told() {
-    let mut lab = pair().await;
+    let mut lab = archiving_pair().await;
     let mut lacking = backup(&lab, PASSWORD);
     lacking.password = None;
     lab.backup = Some(lacking);
@@ -179,7 +179,7 @@ async fn what_is_lacking_on_the_node_is_told() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backup_of_damaged_pages_is_told_and_does_not_count() {
-    let mut lab = pair().await;
+    let mut lab = archiving_pair().await;
     lab.backup = Some(backup(&lab, PASSWORD));
     lab.lead(0, 5, SyncSet::default());
     lab.copies[0].until("a backup is made", is_backed_up).await;
@@ -215,7 +215,7 @@ async fn a_backup_of_damaged_pages_is_told_and_does_not_count() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backup_that_is_being_made_goes_on_when_its_plan_changes() {
-    let mut lab = pair().await;
+    let mut lab = archiving_pair().await;
     lab.backup = Some(backup(&lab, PASSWORD));
     lab.lead(0, 5, SyncSet::default());
     lab.copies[0].until("a backup is made", is_backed_up).await;

@@ -13,9 +13,9 @@ use hanse_core::object::dr_backup::{Backup, Password};
 use hanse_core::object::dr_plan::Postgresql;
 use hanse_workload::{BackedCopy, CopyReport, Kind, Made, Restored, Restoring, Stock, Trouble};
 
-use crate::backup_trouble::is_wrong;
+use crate::backup_trouble::{is_wrong, made};
 use crate::laboratory::{Copy, Laboratory, PATIENCE, folder_of_postgres, program};
-use crate::moves::{leads, pair};
+use crate::moves::{archiving_pair, leads, pair};
 
 pub(crate) const PASSWORD: &str = "correct-horse-battery-staple";
 const ROWS: &str = "select string_agg(id::text, ' ' order by id) from orders";
@@ -252,7 +252,7 @@ impl ByHand {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restore_has_what_was_written_before_its_time_and_nothing_after() {
-    let mut lab = pair().await;
+    let mut lab = archiving_pair().await;
     let started = "select pg_postmaster_start_time()";
     let since = lab.copies[0].sql(started);
     lab.backup = Some(backup(&lab, PASSWORD));
@@ -305,7 +305,7 @@ async fn a_restore_has_what_was_written_before_its_time_and_nothing_after() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_promoted_standby_goes_on_with_the_same_archive() {
-    let mut lab = pair().await;
+    let mut lab = archiving_pair().await;
     lab.backup = Some(backup(&lab, PASSWORD));
     lab.lead(0, 5, SyncSet::default());
     lab.follow(1, 0, 5);
@@ -355,7 +355,7 @@ async fn a_promoted_standby_goes_on_with_the_same_archive() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_primary_before_never_archived_the_promoted_one_does() {
-    let mut lab = pair().await;
+    let mut lab = archiving_pair().await;
     lab.backup = Some(backup(&lab, PASSWORD));
     lab.lead(0, 5, SyncSet::default());
     lab.follow(1, 0, 5);
@@ -390,7 +390,7 @@ async fn what_the_primary_before_never_archived_the_promoted_one_does() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_older_than_promised_goes_and_what_a_promised_time_needs_stays() {
-    let mut lab = pair().await;
+    let mut lab = archiving_pair().await;
     let mut often = backup(&lab, PASSWORD);
     often.declared.interval = "1s".parse().unwrap();
     often.declared.retention = "3s".parse().unwrap();
@@ -419,9 +419,10 @@ async fn what_is_older_than_promised_goes_and_what_a_promised_time_needs_stays()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_password_is_in_files_of_the_servers_user_and_nowhere_else() {
-    let mut lab = pair().await;
+    let mut lab = made().await;
     lab.backup = Some(backup(&lab, PASSWORD));
     lab.lead(0, 5, SyncSet::default());
+    lab.copies[0].until("it leads", leads(5)).await;
     lab.copies[0].until("a backup is made", is_backed_up).await;
     let output = Command::new("grep")
         .args(["-rl", PASSWORD])
@@ -443,4 +444,15 @@ async fn the_password_is_in_files_of_the_servers_user_and_nowhere_else() {
     assert!(!expected.exists());
     let command = lab.copies[0].sql("show archive_command");
     assert_eq!(command, "/bin/true", "and nothing waits for an archive");
+}
+
+/// A server that archives fills a part of its log when it stops, which every standby has to receive first.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_without_backups_does_not_archive_and_says_what_backups_need() {
+    let mut lab = pair().await;
+    assert_eq!(lab.copies[0].sql("show archive_mode"), "off");
+    lab.backup = Some(backup(&lab, PASSWORD));
+    lab.lead(0, 5, SyncSet::default());
+    let wrong = is_wrong("archive_mode takes effect when the server starts again");
+    lab.copies[0].until("it is told", wrong).await;
 }

@@ -1,5 +1,7 @@
 //! A plan's life: its first primary, a standby, a promotion, and the old primary's return.
 
+use std::fs;
+
 use hanse_core::dr::choose::SyncSet;
 use hanse_core::dr::duty::Duty;
 use hanse_core::dr::sight::CopyRole;
@@ -23,14 +25,22 @@ pub(crate) fn follows(epoch: u64) -> impl Fn(&CopyReport) -> bool {
 
 /// A primary with a table in the first place and a standby that follows it in the second.
 pub(crate) async fn pair() -> Laboratory {
-    pair_and(&["a", "b"]).await
+    pair_and(&["a", "b"], "").await
 }
 
-async fn pair_and(names: &[&'static str]) -> Laboratory {
+/// The same of servers that can archive their log without another start.
+pub(crate) async fn archiving_pair() -> Laboratory {
+    pair_and(&["a", "b"], "archive_mode = on").await
+}
+
+async fn pair_and(names: &[&'static str], own: &str) -> Laboratory {
     let mut lab = Laboratory::new(names);
     lab.tell(0, Duty::Wait);
     let made = |told: &CopyReport| told.role == CopyRole::Stopped;
     lab.copies[0].until("the database is made", made).await;
+    let main = lab.copies[0].data().join("postgresql.conf");
+    let text = fs::read_to_string(&main).unwrap();
+    fs::write(&main, format!("{text}\n{own}\n")).unwrap();
     lab.lead(0, 5, SyncSet::default());
     lab.copies[0].until("it leads", leads(5)).await;
     lab.copies[0].sql("create table orders (id int primary key)");
@@ -152,7 +162,7 @@ async fn an_old_primary_that_cannot_be_rewound_is_made_anew() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_standby_follows_the_next_primary_as_it_is() {
-    let mut lab = pair_and(&["a", "b", "c"]).await;
+    let mut lab = pair_and(&["a", "b", "c"], "").await;
     lab.follow(2, 0, 5);
     lab.copies[2].until("it follows", follows(5)).await;
     lab.tell(1, Duty::Detach { barrier: 40 });
@@ -176,7 +186,7 @@ async fn another_standby_follows_the_next_primary_as_it_is() {
 /// The standby has what nobody else has: it received more than the one that was promoted.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_standby_that_received_more_than_the_next_primary_gives_it_up() {
-    let mut lab = pair_and(&["a", "b", "c"]).await;
+    let mut lab = pair_and(&["a", "b", "c"], "").await;
     lab.follow(2, 0, 5);
     lab.copies[2].until("it follows", follows(5)).await;
     lab.tell(1, Duty::Detach { barrier: 40 });

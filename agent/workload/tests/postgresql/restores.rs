@@ -12,11 +12,11 @@ use hanse_workload::CopyReport;
 
 use crate::backups::{PASSWORD, backup, is_backed_up};
 use crate::laboratory::{Laboratory, folder_of_postgres, postgres_id};
-use crate::moves::{leads, pair};
+use crate::moves::{archiving_pair, leads};
 
 /// A pair whose primary is backed up.
 async fn backed_up() -> Laboratory {
-    let mut lab = pair().await;
+    let mut lab = archiving_pair().await;
     lab.backup = Some(backup(&lab, PASSWORD));
     lab.lead(0, 5, SyncSet::default());
     lab.copies[0].until("a backup is made", is_backed_up).await;
@@ -213,7 +213,7 @@ async fn what_a_lost_primary_archived_and_backed_up_later_is_left_out() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_that_the_primary_begins_is_begun_by_what_was_restored() {
-    let mut lab = pair().await;
+    let mut lab = archiving_pair().await;
     // What the statements set counts more than any file. Commands run in the server's own folder.
     let primary = &lab.copies[0];
     for (name, value) in [

@@ -56,8 +56,9 @@ pub(super) struct Archive {
     pub(super) trouble: Option<String>,
 }
 
-/// What a server is told of the archive of its log. Its mode is on from the first start under a plan, so
-/// that a backup which is declared later needs no restart.
+/// What a server is told of the archive of its log. Without backups its mode is what it is by itself: since
+/// PostgreSQL 15 one that archives fills a whole part of its log when it stops, which its standbys have to
+/// receive before it has stopped.
 pub(crate) async fn archiving(
     server: &Server,
     plan: &CopyPlan,
@@ -71,10 +72,8 @@ pub(crate) async fn archiving(
     let place = Place::of(server, &plan.plan);
     let Some(backup) = &plan.backup else {
         let settings = match mode.as_str() {
-            "off" => vec![
-                ("archive_mode", "on".to_owned()),
-                ("archive_command", NOTHING.to_owned()),
-            ],
+            // It may be on until the next start, if there were backups.
+            "off" => vec![("archive_command", NOTHING.to_owned())],
             _ => Vec::new(),
         };
         return Ok(Archiving {
