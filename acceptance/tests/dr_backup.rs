@@ -24,6 +24,12 @@ fn a_plan_is_backed_up_and_restored_to_a_time_before_and_after_a_move() -> Resul
     std::os::unix::fs::chown(repository.path(), Some(ids.0), Some(ids.1))?;
 
     declare(&plan, repository.path())?;
+    wait_until("it says what backups need", PATIENCE, || {
+        let says = plan.told().contains("a switchover there and back does it");
+        Ok(says.then_some(()))
+    })?;
+    moved(&mut plan)?;
+    moved(&mut plan)?;
     until_backed_up(&plan)?;
     let home = laboratory.host(plan.primary()?);
     let ask = |host: &Host, question: &str| plan_server(host)?.ask(&laboratory, question);
@@ -36,12 +42,7 @@ fn a_plan_is_backed_up_and_restored_to_a_time_before_and_after_a_move() -> Resul
     restored(home, &first, Some(&at))?;
     assert_eq!(rows(home, &first)?, "1");
 
-    plan.switchover()?;
-    let other = wait_until("another site is primary", PATIENCE, || {
-        let primary = plan.primary().ok();
-        Ok(primary.filter(|primary| *primary != home.number() && plan.is_whole().unwrap_or(false)))
-    })?;
-    let other = laboratory.host(other);
+    let other = laboratory.host(moved(&mut plan)?);
     until_backed_up(&plan)?;
     ask(other, "insert into rows values (3)")?;
     archive(&laboratory, other)?;
@@ -58,6 +59,16 @@ fn a_plan_is_backed_up_and_restored_to_a_time_before_and_after_a_move() -> Resul
     fs::remove_dir_all(&first)?;
     fs::remove_dir_all(&second)?;
     Ok(())
+}
+
+/// Moves the primary; yields the host that it is on once all copies follow it.
+fn moved(plan: &mut Hanse<'_>) -> Result<u8> {
+    let before = plan.primary()?;
+    plan.switchover()?;
+    wait_until("another site is primary", PATIENCE, || {
+        let primary = plan.primary().ok();
+        Ok(primary.filter(|primary| *primary != before && plan.is_whole().unwrap_or(false)))
+    })
 }
 
 /// Declares backups in the plan that is there.

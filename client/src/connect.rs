@@ -37,10 +37,13 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 const BETWEEN_VOTERS: Duration = Duration::from_secs(2);
 /// How long one endpoint is waited for before the next is tried beside it.
 const HEAD_START: Duration = Duration::from_secs(1);
-/// A silent connection is asked for a sign of life so often, and given up after as long again.
-const KEEPALIVE: Duration = Duration::from_secs(10);
+/// A silent connection is asked for a sign of life so often: a node whose voter is gone hears of nothing
+/// before it has noticed, not even where the primary is now.
+const KEEPALIVE: Duration = Duration::from_secs(2);
+/// How long that sign may take. A voter that is busy for a moment is not left by everybody at once.
+const SILENCE_MAX: Duration = Duration::from_secs(4);
 /// The same where somebody waits for the answer.
-const KEEPALIVE_ATTENDED: Duration = Duration::from_secs(2);
+const SILENCE_ATTENDED_MAX: Duration = Duration::from_secs(2);
 /// Room for a refusal's findings, which travel in a header.
 const HEADERS_LIMIT_BYTES: u32 = 64 << 10;
 /// The longest path of a Unix socket on Linux, with its terminating zero.
@@ -101,7 +104,7 @@ enum Target {
 /// Where to connect, and how soon silence is noticed.
 pub(crate) struct Route {
     connector: Connector,
-    keepalive: Duration,
+    silence_max: Duration,
 }
 
 /// What tonic asks for a connection, the first time and whenever one is lost.
@@ -123,7 +126,7 @@ enum Stream {
 impl Route {
     /// Connects.
     pub(crate) async fn connect(&self) -> Result<Channel, ClientError> {
-        channel(self.keepalive)
+        channel(self.silence_max)
             .connect_with_connector(self.connector.clone())
             .await
             .map_err(|error| {
@@ -137,7 +140,7 @@ impl Route {
 
     /// Connects with the first call.
     pub(crate) fn connect_lazily(&self) -> Channel {
-        channel(self.keepalive).connect_with_connector_lazy(self.connector.clone())
+        channel(self.silence_max).connect_with_connector_lazy(self.connector.clone())
     }
 
     /// The endpoint that answered last, as the user wrote it.
@@ -205,10 +208,9 @@ pub(crate) fn to_voters(
     };
     Ok(Route {
         connector: Connector::new(target),
-        keepalive: if is_attended {
-            KEEPALIVE_ATTENDED
-        } else {
-            KEEPALIVE
+        silence_max: match is_attended {
+            true => SILENCE_ATTENDED_MAX,
+            false => SILENCE_MAX,
         },
     })
 }
@@ -234,7 +236,7 @@ pub fn between_voters(
 pub(crate) fn to_local(socket: &Path) -> Route {
     Route {
         connector: Connector::new(Target::Local(socket.to_owned())),
-        keepalive: KEEPALIVE,
+        silence_max: SILENCE_MAX,
     }
 }
 
@@ -258,11 +260,11 @@ where
     operation(path).await
 }
 
-fn channel(keepalive: Duration) -> tonic::transport::Endpoint {
+fn channel(silence_max: Duration) -> tonic::transport::Endpoint {
     // The address is the connector's business; this one only fills the `:authority` header.
     tonic::transport::Endpoint::from_static("http://federation.invalid")
-        .http2_keep_alive_interval(keepalive)
-        .keep_alive_timeout(keepalive)
+        .http2_keep_alive_interval(KEEPALIVE)
+        .keep_alive_timeout(silence_max)
         .keep_alive_while_idle(true)
         .http2_max_header_list_size(HEADERS_LIMIT_BYTES)
         // Nobody remembers headers for us: each answer has another time and date, and a voter would
