@@ -10,8 +10,9 @@ use hanse_core::dr::sight::CopyRole;
 use hanse_core::object::dr_plan::Postgresql;
 use hanse_workload::CopyReport;
 
+use crate::backups::{PASSWORD, backup};
 use crate::laboratory::{Copy, Laboratory, any_of, folder_of_postgres, program};
-use crate::moves::{leads, pair};
+use crate::moves::{leads, made, pair, paired};
 
 /// A server that an operator made, without checksums and with a setting of its own. `apart`: where its
 /// configuration is, if not with the data.
@@ -222,7 +223,10 @@ async fn nothing_takes_the_place_of_data_that_an_earlier_guards_server_runs_on()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_kept_no_more_goes_on_without_anything_of_ours() {
-    let mut lab = pair().await;
+    // It archives by our doing, and goes on so until its next start.
+    let mut lab = made(&["a", "b"]).await;
+    lab.backup = Some(backup(&lab, PASSWORD));
+    let mut lab = paired(lab).await;
     lab.lead(0, 5, any_of(&["b"]));
     let set = |told: &CopyReport| told.set.needed == 1;
     lab.copies[0].until("each commit is at b first", set).await;
@@ -242,7 +246,7 @@ async fn a_server_that_is_kept_no_more_goes_on_without_anything_of_ours() {
         .unwrap();
     for name in ["postgresql.conf", "pg_hba.conf"] {
         let text = fs::read_to_string(copy.data().join(name)).unwrap();
-        // Of one that archives, the log would wait for ever, until its next start.
+        // Its log would wait for an archive for ever, until its next start.
         let (ours, theirs): (Vec<&str>, Vec<&str>) = text
             .lines()
             .partition(|line| line.contains("hanse") || *line == LEFT);
@@ -262,6 +266,6 @@ async fn a_server_that_is_kept_no_more_goes_on_without_anything_of_ours() {
         "0"
     );
     assert_eq!(copy.sql("show synchronous_standby_names"), "");
-    assert_eq!(copy.sql("show archive_command"), "(disabled)");
+    assert_eq!(copy.sql("show archive_command"), "/bin/true");
     copy.sql("insert into orders values (2)");
 }

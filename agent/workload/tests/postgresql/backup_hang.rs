@@ -10,10 +10,10 @@ use hanse_core::dr::duty::Duty;
 use hanse_core::dr::sight::CopyRole;
 use hanse_workload::CopyReport;
 
-use crate::backup_trouble::{Disk, is_wrong, made};
+use crate::backup_trouble::{Disk, is_wrong};
 use crate::backups::{PASSWORD, backup, is_backed_up};
 use crate::laboratory::Laboratory;
-use crate::moves::archiving_pair;
+use crate::moves::{archiving_pair, made};
 
 /// A repository of which a file is a pipe that nobody writes to: whoever reads it waits.
 struct Hanging {
@@ -47,7 +47,7 @@ impl Hanging {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_repository_that_hangs_is_told_and_the_log_is_let_go_beyond_its_limit_alone() {
-    let mut lab = made().await;
+    let mut lab = made(&["a", "b"]).await;
     lab.backup = Some(backup(&lab, PASSWORD));
     // A quarter of this are eight parts of the log. The data's own disk has far more.
     let disk = lab.root.path().join("disk");

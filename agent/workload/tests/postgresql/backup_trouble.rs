@@ -7,13 +7,12 @@ use std::process::Command;
 use std::time::Duration;
 
 use hanse_core::dr::choose::SyncSet;
-use hanse_core::dr::duty::Duty;
 use hanse_core::dr::sight::CopyRole;
 use hanse_workload::CopyReport;
 
 use crate::backups::{Away, PASSWORD, backup, is_backed_up};
 use crate::laboratory::{Laboratory, PATIENCE, postgres_id};
-use crate::moves::{archiving_pair, leads};
+use crate::moves::{archiving_pair, leads, made};
 
 /// The backups are in such a trouble, and the copy is not.
 pub(crate) fn is_wrong(why: &'static str) -> impl Fn(&CopyReport) -> bool {
@@ -24,15 +23,6 @@ pub(crate) fn is_wrong(why: &'static str) -> impl Fn(&CopyReport) -> bool {
             && told.trouble.is_none()
             && told.role == CopyRole::Primary
     }
-}
-
-/// A database that nothing runs on yet.
-pub(crate) async fn made() -> Laboratory {
-    let mut lab = Laboratory::new(&["a", "b"]);
-    lab.tell(0, Duty::Wait);
-    let made = |told: &CopyReport| told.role == CopyRole::Stopped;
-    lab.copies[0].until("the database is made", made).await;
-    lab
 }
 
 /// A small disk, as long as the test runs.
@@ -112,7 +102,7 @@ async fn a_repository_that_is_away_stops_nothing_and_is_told_until_it_is_back() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_repository_without_room_is_told() {
-    let mut lab = made().await;
+    let mut lab = made(&["a", "b"]).await;
     lab.backup = Some(backup(&lab, PASSWORD));
     let _disk = Disk::mount(lab.root.path().join("repository"), "1m");
     lab.lead(0, 5, SyncSet::default());
@@ -123,7 +113,7 @@ async fn a_repository_without_room_is_told() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_repository_that_may_not_be_written_to_is_told() {
-    let mut lab = made().await;
+    let mut lab = made(&["a", "b"]).await;
     lab.backup = Some(backup(&lab, PASSWORD));
     let repository = lab.root.path().join("repository");
     fs::set_permissions(&repository, fs::Permissions::from_mode(0o500)).unwrap();
@@ -135,7 +125,7 @@ async fn a_repository_that_may_not_be_written_to_is_told() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_archive_of_the_servers_own_stays_and_the_next_step_is_told() {
-    let mut lab = made().await;
+    let mut lab = made(&["a", "b"]).await;
     let main = lab.copies[0].data().join("postgresql.conf");
     let text = fs::read_to_string(&main).unwrap();
     let theirs = format!("{text}\narchive_mode = on\narchive_command = 'cp %p /dev/null'\n");

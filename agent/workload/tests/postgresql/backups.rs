@@ -13,9 +13,9 @@ use hanse_core::object::dr_backup::{Backup, Password};
 use hanse_core::object::dr_plan::Postgresql;
 use hanse_workload::{BackedCopy, CopyReport, Kind, Made, Restored, Restoring, Stock, Trouble};
 
-use crate::backup_trouble::{is_wrong, made};
+use crate::backup_trouble::is_wrong;
 use crate::laboratory::{Copy, Laboratory, PATIENCE, folder_of_postgres, program};
-use crate::moves::{archiving_pair, leads, pair};
+use crate::moves::{archiving_pair, leads, made, pair};
 
 pub(crate) const PASSWORD: &str = "correct-horse-battery-staple";
 const ROWS: &str = "select string_agg(id::text, ' ' order by id) from orders";
@@ -419,7 +419,7 @@ async fn what_is_older_than_promised_goes_and_what_a_promised_time_needs_stays()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_password_is_in_files_of_the_servers_user_and_nowhere_else() {
-    let mut lab = made().await;
+    let mut lab = made(&["a", "b"]).await;
     lab.backup = Some(backup(&lab, PASSWORD));
     lab.lead(0, 5, SyncSet::default());
     lab.copies[0].until("it leads", leads(5)).await;

@@ -25,22 +25,29 @@ pub(crate) fn follows(epoch: u64) -> impl Fn(&CopyReport) -> bool {
 
 /// A primary with a table in the first place and a standby that follows it in the second.
 pub(crate) async fn pair() -> Laboratory {
-    pair_and(&["a", "b"], "").await
+    paired(made(&["a", "b"]).await).await
 }
 
 /// The same of servers that can archive their log without another start.
 pub(crate) async fn archiving_pair() -> Laboratory {
-    pair_and(&["a", "b"], "archive_mode = on").await
+    let lab = made(&["a", "b"]).await;
+    let main = lab.copies[0].data().join("postgresql.conf");
+    let text = fs::read_to_string(&main).unwrap();
+    fs::write(&main, format!("{text}\narchive_mode = on\n")).unwrap();
+    paired(lab).await
 }
 
-async fn pair_and(names: &[&'static str], own: &str) -> Laboratory {
+/// A database in the first place that nothing runs on yet.
+pub(crate) async fn made(names: &[&'static str]) -> Laboratory {
     let mut lab = Laboratory::new(names);
     lab.tell(0, Duty::Wait);
     let made = |told: &CopyReport| told.role == CopyRole::Stopped;
     lab.copies[0].until("the database is made", made).await;
-    let main = lab.copies[0].data().join("postgresql.conf");
-    let text = fs::read_to_string(&main).unwrap();
-    fs::write(&main, format!("{text}\n{own}\n")).unwrap();
+    lab
+}
+
+/// Has such a database lead and the second place follow it.
+pub(crate) async fn paired(mut lab: Laboratory) -> Laboratory {
     lab.lead(0, 5, SyncSet::default());
     lab.copies[0].until("it leads", leads(5)).await;
     lab.copies[0].sql("create table orders (id int primary key)");
@@ -162,7 +169,7 @@ async fn an_old_primary_that_cannot_be_rewound_is_made_anew() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_standby_follows_the_next_primary_as_it_is() {
-    let mut lab = pair_and(&["a", "b", "c"], "").await;
+    let mut lab = paired(made(&["a", "b", "c"]).await).await;
     lab.follow(2, 0, 5);
     lab.copies[2].until("it follows", follows(5)).await;
     lab.tell(1, Duty::Detach { barrier: 40 });
@@ -186,7 +193,7 @@ async fn another_standby_follows_the_next_primary_as_it_is() {
 /// The standby has what nobody else has: it received more than the one that was promoted.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_standby_that_received_more_than_the_next_primary_gives_it_up() {
-    let mut lab = pair_and(&["a", "b", "c"], "").await;
+    let mut lab = paired(made(&["a", "b", "c"]).await).await;
     lab.follow(2, 0, 5);
     lab.copies[2].until("it follows", follows(5)).await;
     lab.tell(1, Duty::Detach { barrier: 40 });

@@ -7,12 +7,10 @@ use std::path::{Path, PathBuf};
 
 use hanse_core::dr::choose::SyncSet;
 use hanse_core::dr::duty::Duty;
-use hanse_core::dr::sight::CopyRole;
-use hanse_workload::CopyReport;
 
 use crate::backups::{PASSWORD, backup, is_backed_up};
 use crate::laboratory::{Laboratory, folder_of_postgres, postgres_id};
-use crate::moves::{archiving_pair, leads};
+use crate::moves::{archiving_pair, leads, made};
 
 /// A pair whose primary is backed up.
 async fn backed_up() -> Laboratory {
@@ -25,10 +23,7 @@ async fn backed_up() -> Laboratory {
 
 /// The same with nobody who follows: another server's tablespaces would be the same folders.
 async fn alone() -> Laboratory {
-    let mut lab = Laboratory::new(&["a"]);
-    lab.tell(0, Duty::Wait);
-    let made = |told: &CopyReport| told.role == CopyRole::Stopped;
-    lab.copies[0].until("the database is made", made).await;
+    let mut lab = made(&["a"]).await;
     lab.backup = Some(backup(&lab, PASSWORD));
     lab.lead(0, 5, SyncSet::default());
     lab.copies[0].until("a backup is made", is_backed_up).await;
