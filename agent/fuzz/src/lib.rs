@@ -1,5 +1,10 @@
 //! What the targets share: a small federation, and what must be so in every state.
 
+pub mod answer;
+pub mod file;
+pub mod record;
+pub mod request;
+
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 

@@ -1,6 +1,7 @@
 //! Programs that are called and end: each has a time, and nothing of its group is left after it.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -163,7 +164,14 @@ impl Calling<'_> {
         output.abort();
         complaints.abort();
         let (output, is_whole) = match printed {
-            Ok(Ok(printed)) => printed,
+            Ok(Ok(Ok(printed))) => printed,
+            Ok(Ok(Err(error))) => {
+                return Err(Trouble(format!(
+                    "unable to {}: what {} prints can't be read: {error}",
+                    self.what,
+                    self.program()
+                )));
+            }
             Ok(Err(_)) | Err(_) => {
                 return Err(Trouble(format!(
                     "unable to {}: {} ended and left something behind that holds its output: have it \
@@ -314,16 +322,19 @@ impl Drop for Group {
 
 /// Takes what is printed; yields what of it was kept, and whether that is all. The rest is read too, so
 /// that nobody waits.
-async fn taken(pipe: Option<impl AsyncRead + Unpin>, printed: Printed) -> (Vec<u8>, bool) {
+async fn taken(
+    pipe: Option<impl AsyncRead + Unpin>,
+    printed: Printed,
+) -> io::Result<(Vec<u8>, bool)> {
     match printed {
         Printed::Kept(bytes_max) => first(pipe, bytes_max).await,
         Printed::Dropped => {
-            read(pipe, |_| ()).await;
-            (Vec::new(), true)
+            read(pipe, |_| ()).await?;
+            Ok((Vec::new(), true))
         }
         Printed::Sent(sender) => {
-            send(pipe, &sender).await;
-            (Vec::new(), true)
+            send(pipe, &sender).await?;
+            Ok((Vec::new(), true))
         }
     }
 }
@@ -332,7 +343,7 @@ async fn taken(pipe: Option<impl AsyncRead + Unpin>, printed: Printed) -> (Vec<u
 pub(crate) async fn first(
     pipe: Option<impl AsyncRead + Unpin>,
     bytes_max: usize,
-) -> (Vec<u8>, bool) {
+) -> io::Result<(Vec<u8>, bool)> {
     let mut kept = Vec::new();
     let mut is_whole = true;
     read(pipe, |bytes| {
@@ -340,14 +351,14 @@ pub(crate) async fn first(
         is_whole &= bytes.len() <= room;
         kept.extend_from_slice(&bytes[..bytes.len().min(room)]);
     })
-    .await;
-    (kept, is_whole)
+    .await?;
+    Ok((kept, is_whole))
 }
 
-/// The last of what is read.
+/// The last of what is read, as far as it can be.
 pub(crate) async fn last(pipe: Option<impl AsyncRead + Unpin>) -> Complaints {
     let mut kept = Complaints::default();
-    read(pipe, |bytes| {
+    let _ = read(pipe, |bytes| {
         kept.bytes.extend_from_slice(bytes);
         let surplus = kept.bytes.len().saturating_sub(COMPLAINTS_MAX);
         kept.is_cut |= surplus > 0;
@@ -357,25 +368,30 @@ pub(crate) async fn last(pipe: Option<impl AsyncRead + Unpin>) -> Complaints {
     kept
 }
 
-async fn send(pipe: Option<impl AsyncRead + Unpin>, sender: &mpsc::Sender<Vec<u8>>) {
+async fn send(
+    pipe: Option<impl AsyncRead + Unpin>,
+    sender: &mpsc::Sender<Vec<u8>>,
+) -> io::Result<()> {
     let Some(mut pipe) = pipe else {
-        return;
+        return Ok(());
     };
     let mut bytes = vec![0; 16 << 10];
-    while let Ok(length @ 1..) = pipe.read(&mut bytes).await {
+    while let length @ 1.. = pipe.read(&mut bytes).await? {
         // Whoever has heard enough is gone; the program ends as it would.
         let _ = sender.send(bytes[..length].to_vec()).await;
     }
+    Ok(())
 }
 
-async fn read(pipe: Option<impl AsyncRead + Unpin>, mut take: impl FnMut(&[u8])) {
+async fn read(pipe: Option<impl AsyncRead + Unpin>, mut take: impl FnMut(&[u8])) -> io::Result<()> {
     let Some(mut pipe) = pipe else {
-        return;
+        return Ok(());
     };
     let mut bytes = vec![0; 16 << 10];
-    while let Ok(length @ 1..) = pipe.read(&mut bytes).await {
+    while let length @ 1.. = pipe.read(&mut bytes).await? {
         take(&bytes[..length]);
     }
+    Ok(())
 }
 
 #[cfg(test)]

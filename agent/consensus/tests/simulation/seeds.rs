@@ -18,11 +18,7 @@ use super::workload::Client;
 use super::world::World;
 
 /// How many seeds the gate runs.
-const SEEDS: u64 = if cfg!(feature = "long") {
-    10_000
-} else {
-    2_000
-};
+const SEEDS: u64 = if cfg!(feature = "long") { 10_000 } else { 500 };
 /// How long everything may take to be well again.
 const RECOVERY: Duration = Duration::from_secs(90);
 

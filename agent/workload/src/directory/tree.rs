@@ -42,6 +42,8 @@ struct Paths {
 /// A folder that is compared with a list.
 struct Comparison {
     folder: PathBuf,
+    /// Whether the list began, as each does, with the snapshot itself.
+    has_begun: bool,
     /// The beginning of a line whose end is not here yet.
     line: Vec<u8>,
     /// How many names were listed.
@@ -63,7 +65,8 @@ pub(super) async fn difference(
         while let Some(piece) = pieces.blocking_recv() {
             comparison.take(&piece)?;
         }
-        comparison.end()
+        let difference = comparison.end()?;
+        Ok((comparison.has_begun, difference))
     });
     let listing = async {
         match snapshot.is_empty() {
@@ -77,7 +80,14 @@ pub(super) async fn difference(
     let (listed, compared) = tokio::join!(listing, comparing);
     // What was listed in part differs anyway.
     listed?;
-    compared
+    let (has_begun, difference) = compared?;
+    match has_begun || snapshot.is_empty() {
+        true => Ok(difference),
+        false => Err(Trouble(format!(
+            "restic ended well and listed nothing of snapshot {}: run `restic check`",
+            snapshot.id
+        ))),
+    }
 }
 
 /// How many bytes the files of a folder have.
@@ -95,6 +105,7 @@ impl Comparison {
     fn new(folder: &Path) -> Self {
         Self {
             folder: folder.to_owned(),
+            has_begun: false,
             line: Vec::new(),
             count: 0,
             odd: BTreeMap::new(),
@@ -121,7 +132,9 @@ impl Comparison {
     fn look_up(&mut self, line: &[u8]) -> Result<(), Trouble> {
         // The first line tells of the snapshot itself, and has no path.
         let Ok(node) = serde_json::from_slice::<Node>(line) else {
-            return match line.is_empty() || serde_json::from_slice::<Paths>(line).is_ok() {
+            let is_first = serde_json::from_slice::<Paths>(line).is_ok();
+            self.has_begun |= is_first;
+            return match is_first || line.is_empty() {
                 true => Ok(()),
                 false => Err(unknown(line)),
             };
@@ -148,11 +161,11 @@ impl Comparison {
     }
 
     /// Compares what was found with all that is there, once all was listed.
-    fn end(mut self) -> Result<Option<String>, Trouble> {
+    fn end(&mut self) -> Result<Option<String>, Trouble> {
         let line = std::mem::take(&mut self.line);
         self.look_up(&line)?;
         if self.difference.is_some() {
-            return Ok(self.difference);
+            return Ok(self.difference.take());
         }
         let mut count = 0u64;
         let mut odd = BTreeMap::new();

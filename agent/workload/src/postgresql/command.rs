@@ -68,9 +68,14 @@ async fn ended_well(what: &str, command: &mut Command) -> Result<Said, Trouble> 
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(unable)?;
     let (printed, complained) = (child.stdout.take(), child.stderr.take());
-    let ((printed, is_whole), complaints, status) =
+    let (printed, complaints, status) =
         tokio::join!(first(printed, OUTPUT_MAX), last(complained), child.wait());
     let status = status.map_err(unable)?;
+    let (printed, is_whole) = printed.map_err(|error| {
+        Trouble(format!(
+            "unable to {what}: what it prints can't be read: {error}"
+        ))
+    })?;
     if status.success() {
         return Ok(Said {
             printed,

@@ -1,6 +1,13 @@
 //! What the targets share: an input that begins with a type, and a provider that takes whatever
 //! its schema lets through.
 
+pub mod configuration;
+pub mod json;
+pub mod msgpack;
+pub mod refinement;
+pub mod stored_state;
+pub mod types;
+
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::future::Future;

@@ -1,19 +1,4 @@
-//! Any JSON is a value of a type, or an error; and a value comes back as it was written.
+//! libFuzzer on [`terraform_plugin_fuzz::json`].
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use terraform_plugin::value::{UnknownAttributes, Value};
-
-fuzz_target!(|input: &[u8]| {
-    let Some((of, bytes)) = terraform_plugin_fuzz::typed(input) else {
-        return;
-    };
-    let _ = Value::from_json(bytes, &of, UnknownAttributes::Ignore);
-    if let Ok(value) = Value::from_json(bytes, &of, UnknownAttributes::Refuse) {
-        let written = value.to_json(&of).expect("it was read");
-        let again = Value::from_json(&written, &of, UnknownAttributes::Refuse);
-        assert_eq!(again.as_ref(), Ok(&value));
-        let msgpack = value.to_msgpack(&of).expect("it was read");
-        assert_eq!(Value::from_msgpack(&msgpack, &of), Ok(value));
-    }
-});
+libfuzzer_sys::fuzz_target!(|input: &[u8]| terraform_plugin_fuzz::json::read(input));

@@ -1,18 +1,4 @@
-//! Any bytes are a value of a type, or an error; and a value comes back as it was written.
+//! libFuzzer on [`terraform_plugin_fuzz::msgpack`].
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use terraform_plugin::value::Value;
-
-fuzz_target!(|input: &[u8]| {
-    let Some((of, bytes)) = terraform_plugin_fuzz::typed(input) else {
-        return;
-    };
-    if let Ok((value, refinements)) = Value::from_msgpack_refined(bytes, &of) {
-        let written = value
-            .to_msgpack_refined(&of, &refinements)
-            .expect("it was read");
-        let (again, _) = Value::from_msgpack_refined(&written, &of).expect("it was written");
-        assert_eq!(value, again);
-    }
-});
+libfuzzer_sys::fuzz_target!(|input: &[u8]| terraform_plugin_fuzz::msgpack::read(input));

@@ -1,36 +1,4 @@
-//! Whatever is said of an unknown value, it stays one, or is an error; and what is said comes back.
+//! libFuzzer on [`terraform_plugin_fuzz::refinement`].
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use terraform_plugin::value::{Type, Value};
-
-fuzz_target!(|input: &[u8]| {
-    let Ok(length) = u16::try_from(input.len()) else {
-        return;
-    };
-    let mut bytes = vec![0xc8];
-    bytes.extend(length.to_be_bytes());
-    bytes.push(12);
-    bytes.extend(input);
-    for of in [
-        Type::String,
-        Type::Number,
-        Type::Bool,
-        Type::list(Type::Number),
-        Type::Dynamic,
-    ] {
-        let Ok((value, refinements)) = Value::from_msgpack_refined(&bytes, &of) else {
-            continue;
-        };
-        assert!(value.is_unknown() || value.is_null());
-        let written = value
-            .to_msgpack_refined(&of, &refinements)
-            .expect("it was read");
-        let (again, read) = Value::from_msgpack_refined(&written, &of).expect("it was written");
-        assert_eq!(again, value);
-        // A long prefix is written shorter, and only that.
-        if written.len() < 256 {
-            assert_eq!(read, refinements);
-        }
-    }
-});
+libfuzzer_sys::fuzz_target!(|input: &[u8]| terraform_plugin_fuzz::refinement::read(input));

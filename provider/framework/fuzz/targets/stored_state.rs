@@ -1,31 +1,4 @@
-//! Whatever is stored as state is read, or an error that doesn't panic.
+//! libFuzzer on [`terraform_plugin_fuzz::stored_state`].
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use terraform_plugin::proto::tfplugin6 as wire;
-use terraform_plugin::value::Value;
-use terraform_plugin_fuzz::{TYPE_NAME, service, thing_type, wait};
-use tonic::Request;
-use wire::provider_server::Provider as _;
-
-fuzz_target!(|input: &[u8]| {
-    let request = wire::upgrade_resource_state::Request {
-        type_name: TYPE_NAME.to_owned(),
-        version: 0,
-        raw_state: Some(wire::RawState {
-            json: input.to_vec(),
-            ..Default::default()
-        }),
-    };
-    let answer = wait(service().upgrade_resource_state(Request::new(request)));
-    let answer = answer.expect("a finding is no failure").into_inner();
-    for found in &answer.diagnostics {
-        assert!(
-            !found.summary.starts_with("The provider failed"),
-            "{found:?}"
-        );
-    }
-    if let Some(state) = answer.upgraded_state {
-        Value::from_msgpack(&state.msgpack, &thing_type()).expect("it was written");
-    }
-});
+libfuzzer_sys::fuzz_target!(|input: &[u8]| terraform_plugin_fuzz::stored_state::read(input));
