@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use hanse_acceptance::failover::hanse::{self, Hanse};
 use hanse_acceptance::failover::{Cluster, Fault, Replication, Row, System, Trial, Variant};
 use hanse_acceptance::{Laboratory, Plan, wait_until};

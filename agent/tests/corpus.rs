@@ -1,4 +1,9 @@
 //! The inputs that the fuzz targets start from, without the fuzzer: `scripts/fuzz` has that.
+#![expect(
+    clippy::expect_used,
+    unreachable_pub,
+    reason = "the targets are a library elsewhere, and to panic is how one fails"
+)]
 
 #[path = "../fuzz/src/lib.rs"]
 mod target;
