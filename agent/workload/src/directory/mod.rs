@@ -31,12 +31,15 @@ use crate::trouble::Trouble;
 
 use self::place::Place;
 use self::restic::{Restic, Snapshot};
+use self::tree::List;
 
 /// A folder of one plan on this node.
 pub(crate) struct Folder {
     directory: Directory,
     place: Place,
     restic: Restic,
+    /// Where a snapshot's list is while that is restored.
+    list: PathBuf,
     writer: Option<Writer>,
 }
 
@@ -67,6 +70,7 @@ impl Works for Folder {
                 beside: setup.folder.clone(),
             },
             restic: Restic::find(setup, &plan.plan, directory)?,
+            list: setup.memory.join("list"),
             writer,
         })
     }
@@ -188,11 +192,18 @@ impl Folder {
     async fn restore(&self, snapshot: &Snapshot) -> Result<(), Trouble> {
         let room = self.place.make_room().await?;
         let new = folder::held(&room.new);
+        let list = List::keep(&self.restic, snapshot, &self.list).await?;
+        let list = list.ok_or_else(|| {
+            Trouble(format!(
+                "snapshot {} was forgotten meanwhile: the next one is taken",
+                snapshot.id
+            ))
+        })?;
         if !snapshot.is_empty() {
             check_space(&new, self.restic.size_of(snapshot).await?)?;
             self.restic.restore(snapshot, &new).await?;
         }
-        if let Some(difference) = tree::difference(&self.restic, snapshot, &new).await? {
+        if let Some(difference) = list.difference(&new).await? {
             return Err(Trouble(format!(
                 "what was restored into {} is not snapshot {}: {difference}; run `restic check`",
                 room.path.display(),

@@ -10,13 +10,16 @@ use hanse_core::dr::duty::{CopyPlan, DrillOrder};
 use hanse_core::object::dr_plan::Directory;
 
 use super::restic::{Restic, Snapshot};
-use super::tree;
+use super::tree::{self, List};
 use crate::cage::Cage;
 use crate::drill::{self, Findings};
 use crate::plain::user;
 use crate::setup::Setup;
 use crate::space::check_space;
 use crate::trouble::Trouble;
+
+/// How often the latest snapshot is looked for.
+const TRIES_MAX: usize = 5;
 
 /// Holds a drill.
 pub(crate) async fn practise(
@@ -26,16 +29,7 @@ pub(crate) async fn practise(
     findings: &mut Findings,
 ) -> Result<(), Trouble> {
     let restic = Restic::find(setup, &plan.plan, directory)?.started_by(cage.starter());
-    let snapshots = restic.snapshots().await?;
-    let newest = snapshots
-        .into_iter()
-        .max_by_key(|it| (it.epoch, it.offset_bytes));
-    let newest = newest.ok_or_else(|| {
-        Trouble(format!(
-            "{} has no snapshot of the plan yet",
-            directory.repository
-        ))
-    })?;
+    let (newest, list) = newest(&restic, directory, &cage.folder().join("list")).await?;
     let folder = cage.folder().join("data");
     fs::create_dir(&folder)
         .and_then(|()| fs::set_permissions(&folder, Permissions::from_mode(0o755)))
@@ -48,7 +42,7 @@ pub(crate) async fn practise(
     findings.promoted(order, began.elapsed());
     findings.say("all names, kinds and sizes are compared");
     let since = Instant::now();
-    let compared = compare(&restic, &newest, &folder).await;
+    let compared = compare(&list, &newest, &folder).await;
     findings.checked("content", since, compared);
     if order.command.is_empty() {
         return Ok(());
@@ -69,6 +63,30 @@ pub(crate) async fn practise(
     Ok(())
 }
 
+/// The latest snapshot and what is in it. Whoever publishes may forget one as soon as it was chosen.
+async fn newest(
+    restic: &Restic,
+    directory: &Directory,
+    at: &Path,
+) -> Result<(Snapshot, List), Trouble> {
+    for _ in 0..TRIES_MAX {
+        let snapshots = restic.snapshots().await?.into_iter();
+        let Some(newest) = snapshots.max_by_key(|it| (it.epoch, it.offset_bytes)) else {
+            return Err(Trouble(format!(
+                "{} has no snapshot of the plan yet",
+                directory.repository
+            )));
+        };
+        if let Some(list) = List::keep(restic, &newest, at).await? {
+            return Ok((newest, list));
+        }
+    }
+    Err(Trouble(format!(
+        "{} forgets each snapshot before it can be listed: keep more of them, or make fewer",
+        directory.repository
+    )))
+}
+
 /// Restores a snapshot; yields how many bytes it has.
 async fn restore(restic: &Restic, snapshot: &Snapshot, into: &Path) -> Result<u64, Trouble> {
     if snapshot.is_empty() {
@@ -79,8 +97,8 @@ async fn restore(restic: &Restic, snapshot: &Snapshot, into: &Path) -> Result<u6
     tree::size_of(into).await
 }
 
-async fn compare(restic: &Restic, snapshot: &Snapshot, folder: &Path) -> Result<(), Trouble> {
-    match tree::difference(restic, snapshot, folder).await? {
+async fn compare(list: &List, snapshot: &Snapshot, folder: &Path) -> Result<(), Trouble> {
+    match list.difference(folder).await? {
         None => Ok(()),
         Some(difference) => Err(Trouble(format!(
             "what was restored is not snapshot {}: {difference}; run `restic check`",

@@ -1,11 +1,11 @@
 //! What is in a folder and in a snapshot, compared by something else than what copied one to the other.
 //!
-//! The snapshot's list is read line by line as restic prints it, and each name is looked up in the folder:
-//! however many there are, none is kept but those that are no text.
+//! The snapshot's list is kept in a file as restic prints it, and read line by line; each name is looked up in
+//! the folder: however many there are, none is held in memory but those that are no text.
 
 use std::collections::BTreeMap;
 use std::fs::{self, Metadata};
-use std::io;
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
@@ -42,8 +42,6 @@ struct Paths {
 /// A folder that is compared with a list.
 struct Comparison {
     folder: PathBuf,
-    /// Whether the list began, as each does, with the snapshot itself.
-    has_begun: bool,
     /// The beginning of a line whose end is not here yet.
     line: Vec<u8>,
     /// How many names were listed.
@@ -53,40 +51,70 @@ struct Comparison {
     difference: Option<String>,
 }
 
-/// The first difference of a folder and a snapshot in names, kinds and sizes; none: both are the same.
-pub(super) async fn difference(
-    restic: &Restic,
-    snapshot: &Snapshot,
-    folder: &Path,
-) -> Result<Option<String>, Trouble> {
-    let (sender, mut pieces) = mpsc::channel::<Vec<u8>>(PIECES_AHEAD);
-    let mut comparison = Comparison::new(folder);
-    let comparing = away(move || {
-        while let Some(piece) = pieces.blocking_recv() {
-            comparison.take(&piece)?;
-        }
-        let difference = comparison.end()?;
-        Ok((comparison.has_begun, difference))
-    });
-    let listing = async {
-        match snapshot.is_empty() {
-            true => {
-                drop(sender);
-                Ok(())
+/// What is in a snapshot, in restic's words, in a file that goes with this.
+///
+/// It is made before the snapshot is restored: that may take hours, and whoever publishes may have
+/// forgotten the snapshot by then.
+pub(super) struct List(PathBuf);
+
+impl List {
+    /// Keeps what is in a snapshot in a file; none: the snapshot was forgotten meanwhile.
+    pub(super) async fn keep(
+        restic: &Restic,
+        snapshot: &Snapshot,
+        path: &Path,
+    ) -> Result<Option<Self>, Trouble> {
+        let list = Self(path.to_owned());
+        let (sender, mut pieces) = mpsc::channel::<Vec<u8>>(PIECES_AHEAD);
+        let path = path.to_owned();
+        let writing = away(move || {
+            let trouble = |error: io::Error| Trouble::io("write", &path, &error);
+            let mut file = fs::File::create(&path).map_err(trouble)?;
+            let mut length_bytes = 0;
+            while let Some(piece) = pieces.blocking_recv() {
+                length_bytes += piece.len() as u64;
+                file.write_all(&piece).map_err(trouble)?;
             }
-            false => restic.list(snapshot, sender).await,
-        }
-    };
-    let (listed, compared) = tokio::join!(listing, comparing);
-    // What was listed in part differs anyway.
-    listed?;
-    let (has_begun, difference) = compared?;
-    match has_begun || snapshot.is_empty() {
-        true => Ok(difference),
-        false => Err(Trouble(format!(
-            "restic ended well and listed nothing of snapshot {}: run `restic check`",
-            snapshot.id
-        ))),
+            Ok(length_bytes)
+        });
+        let listing = async {
+            match snapshot.is_empty() {
+                true => {
+                    drop(sender);
+                    Ok(())
+                }
+                false => restic.list(snapshot, sender).await,
+            }
+        };
+        let (listed, written) = tokio::join!(listing, writing);
+        listed?;
+        // restic only warns of a snapshot that is not there.
+        let is_there = written? > 0 || snapshot.is_empty();
+        Ok(is_there.then_some(list))
+    }
+
+    /// The first difference from a folder in names, kinds and sizes; none: both are the same.
+    pub(super) async fn difference(&self, folder: &Path) -> Result<Option<String>, Trouble> {
+        let path = self.0.clone();
+        let mut comparison = Comparison::new(folder);
+        away(move || {
+            let trouble = |error: io::Error| Trouble::io("read", &path, &error);
+            let mut file = fs::File::open(&path).map_err(trouble)?;
+            let mut piece = vec![0; 64 << 10];
+            loop {
+                match file.read(&mut piece).map_err(trouble)? {
+                    0 => return comparison.end(),
+                    length => comparison.take(&piece[..length])?,
+                }
+            }
+        })
+        .await
+    }
+}
+
+impl Drop for List {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
     }
 }
 
@@ -105,7 +133,6 @@ impl Comparison {
     fn new(folder: &Path) -> Self {
         Self {
             folder: folder.to_owned(),
-            has_begun: false,
             line: Vec::new(),
             count: 0,
             odd: BTreeMap::new(),
@@ -132,9 +159,7 @@ impl Comparison {
     fn look_up(&mut self, line: &[u8]) -> Result<(), Trouble> {
         // The first line tells of the snapshot itself, and has no path.
         let Ok(node) = serde_json::from_slice::<Node>(line) else {
-            let is_first = serde_json::from_slice::<Paths>(line).is_ok();
-            self.has_begun |= is_first;
-            return match is_first || line.is_empty() {
+            return match line.is_empty() || serde_json::from_slice::<Paths>(line).is_ok() {
                 true => Ok(()),
                 false => Err(unknown(line)),
             };
@@ -161,11 +186,11 @@ impl Comparison {
     }
 
     /// Compares what was found with all that is there, once all was listed.
-    fn end(&mut self) -> Result<Option<String>, Trouble> {
+    fn end(mut self) -> Result<Option<String>, Trouble> {
         let line = std::mem::take(&mut self.line);
         self.look_up(&line)?;
         if self.difference.is_some() {
-            return Ok(self.difference.take());
+            return Ok(self.difference);
         }
         let mut count = 0u64;
         let mut odd = BTreeMap::new();

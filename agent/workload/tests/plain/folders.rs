@@ -27,8 +27,9 @@ fn laboratory_of(change: impl Fn(&Path, &Path, &mut Directory)) -> Laboratory {
             password_file: root.join("password").display().to_string(),
             environment_file: None,
             interval: Span::from_secs(1),
+            // With one each second, none is forgotten while a test looks at it.
             keep: Some(Keep {
-                last: 3,
+                last: 1000,
                 ..Keep::default()
             }),
             exclude: vec!["*.tmp".to_owned()],
@@ -151,29 +152,51 @@ async fn each_change_moves_the_position_and_no_change_does_not() {
     let less = published(&mut sites, 0, 1, more.1).await;
     sites.until(1, "it follows", follows(less)).await;
     assert_eq!(got(&sites.copies[1], "file"), None);
-    // So many more snapshots, and the same place.
+    // More snapshots, and the same place.
     let root = sites.root.path().to_owned();
-    let latest = || {
-        restic(
-            &root,
-            &[
-                "snapshots",
-                "--no-lock",
-                "--json",
-                "--tag",
-                "hanse-plan=files",
-            ],
-        )
-    };
-    let before = latest();
-    let is_other = |_: &Copy| latest() != before;
+    let before = finished(&root);
+    let is_other = |_: &Copy| finished(&root) != before;
     sites.copies[0]
         .until_seen("another snapshot", is_other)
         .await;
     let told = sites.until(0, "it tells", |_| true).await;
     assert_eq!(at(&told), Some(less));
-    let count = latest().matches("short_id").count();
+}
+
+#[tokio::test]
+async fn no_more_snapshots_stay_than_are_to() {
+    let mut sites = laboratory_of(|_, _, directory| {
+        directory.keep = Some(Keep {
+            last: 3,
+            ..Keep::default()
+        });
+    });
+    sites.begin().await;
+    published(&mut sites, 0, 1, 0).await;
+    let root = sites.root.path().to_owned();
+    let first = finished(&root).first().cloned();
+    let is_gone = |_: &Copy| !finished(&root).contains(first.as_ref().unwrap());
+    sites.copies[0]
+        .until_seen("the first one goes", is_gone)
+        .await;
+    let count = finished(&root).len();
     assert!(count <= 4, "{count} snapshots stay, and 3 were to");
+}
+
+/// The snapshots that say that others are whole.
+fn finished(root: &Path) -> Vec<String> {
+    let told = restic(
+        root,
+        &[
+            "snapshots",
+            "--no-lock",
+            "--json",
+            "--tag",
+            "hanse-plan=files",
+        ],
+    );
+    let told: Vec<serde_json::Value> = serde_json::from_str(&told).unwrap();
+    told.iter().map(|it| it["id"].to_string()).collect()
 }
 
 #[tokio::test]
