@@ -367,7 +367,7 @@ async fn what_can_not_be_verified_replaces_nothing() {
         .until(1, "it is told", |told| told.trouble.is_some())
         .await;
     let trouble = told.trouble.unwrap();
-    let whats = ["unable to measure snapshot", "unable to restore snapshot"];
+    let whats = ["list", "measure", "restore"].map(|what| format!("unable to {what} snapshot"));
     assert!(whats.iter().any(|it| trouble.contains(it)), "{trouble}");
     assert_eq!(got(&sites.copies[1], "file").as_deref(), Some("first"));
 }
