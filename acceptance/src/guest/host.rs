@@ -304,5 +304,5 @@ fn socket(host: &Host, name: &str) -> PathBuf {
 }
 
 fn disk(host: &Host) -> PathBuf {
-    host.data_dir().join("disk")
+    host.data_dir().join("guest.ext4")
 }
