@@ -78,8 +78,9 @@ fn after_a_failover_terraform_has_nothing_to_do_and_the_primary_can_be_led_home(
     laboratory.host(home).power_on()?;
     plan.boot(home)?;
     // A copy that followed a moment ago may have to connect again.
-    wait_until("the way home", MOVE_TIMEOUT, || {
-        Ok(plan.is_whole()?.then(|| plan.failback().ok()).flatten())
+    wait_until("the way home", MOVE_TIMEOUT, || match plan.is_whole()? {
+        true => plan.failback().map(Some),
+        false => Ok(None),
     })?;
     assert_eq!(plan.primary()?, home);
     wait_until("every copy follows", MOVE_TIMEOUT, || {

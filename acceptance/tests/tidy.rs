@@ -102,15 +102,12 @@ fn every_script_can_be_read_by_what_runs_it() -> Result<()> {
         for entry in fs::read_dir(root.join(folder))? {
             let path = entry?.path();
             let is_python = fs::read_to_string(&path)?.starts_with("#!/usr/bin/env python3");
-            let mut reader = match is_python {
-                true => Command::new("python3"),
-                false => Command::new("bash"),
+            let parse = "import ast, sys; ast.parse(open(sys.argv[1]).read())";
+            let (program, arguments) = match is_python {
+                true => ("python3", &["-c", parse][..]),
+                false => ("bash", &["-n"][..]),
             };
-            match is_python {
-                true => reader.args(["-c", "import ast, sys; ast.parse(open(sys.argv[1]).read())"]),
-                false => reader.arg("-n"),
-            };
-            let output = reader.arg(&path).output()?;
+            let output = Command::new(program).args(arguments).arg(&path).output()?;
             let said = String::from_utf8_lossy(&output.stderr);
             assert!(output.status.success(), "{}: {said}", path.display());
         }

@@ -1,4 +1,4 @@
-//! What the targets share: a small federation, and what must be so in every state.
+//! The targets, and what they share: a small federation, and what must be so in every state.
 
 pub mod answer;
 pub mod file;
@@ -20,8 +20,16 @@ use hanse_proto::hanse::v1::object::Kind;
 /// The federation's nodes and their member clusters.
 const NODES: [(&str, &str); 3] = [("a", "berlin"), ("b", "berlin"), ("c", "paris")];
 
+thread_local! {
+    static FEDERATION: FederationState = found();
+}
+
 /// A federation of two member clusters, one mesh and three nodes, the first of them its voter.
 pub fn federation() -> FederationState {
+    FEDERATION.with(Clone::clone)
+}
+
+fn found() -> FederationState {
     let mut state = FederationState::founded("acme".parse().expect("a name"));
     for (node, cluster) in NODES {
         let enroll = Request::Enroll {

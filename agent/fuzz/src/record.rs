@@ -6,7 +6,6 @@
 
 use std::fmt::Debug;
 
-use super::federation;
 use hanse_consensus::form::{EntryForm, LogIdForm, PayloadForm, SnapshotForm, VoteForm};
 use hanse_consensus::message::{Answer, Question};
 use hanse_consensus::record::{Record, decode, encode};
@@ -15,9 +14,7 @@ use hanse_core::level::FeatureLevel;
 use hanse_core::state::FederationState;
 use serde_json::Value;
 
-thread_local! {
-    static FEDERATION: FederationState = federation();
-}
+use super::federation;
 
 /// Reads an input; panics at what must not be.
 pub fn read(input: &[u8]) {
@@ -69,7 +66,7 @@ fn entry(form: EntryForm) {
     let again = LogEntry::try_from(EntryForm::from(&taken));
     assert_eq!(again.ok(), Some(taken));
     if let PayloadForm::Batch(mut batch) = form.payload {
-        let mut state = FEDERATION.with(Clone::clone);
+        let mut state = federation();
         batch.base_revision = state.revision();
         state.apply_batch(&batch, 1);
     }

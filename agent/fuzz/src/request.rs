@@ -2,26 +2,22 @@
 //!
 //! An input is some requests, each a byte that says which, a byte with its length, and the message.
 
-use super::{ask, check, federation};
 use hanse_client::convert::{object_from_proto, reference_from_proto};
 use hanse_core::command::{Farewell, Request, TokenClaim};
 use hanse_core::key::PublicKey;
 use hanse_core::secret::SealingKey;
-use hanse_core::state::FederationState;
 use hanse_core::voters::vote::VoteRequest;
 use hanse_proto::hanse::v1 as proto;
 use prost::Message;
 
+use super::{ask, check, federation};
+
 /// More of them tell nothing new.
 const REQUESTS_MAX: usize = 8;
 
-thread_local! {
-    static FEDERATION: FederationState = federation();
-}
-
 /// Reads an input; panics at what must not be.
 pub fn read(input: &[u8]) {
-    let mut state = FEDERATION.with(Clone::clone);
+    let mut state = federation();
     let mut rest = input;
     let mut number = 0;
     while let [kind, length, content @ ..] = rest

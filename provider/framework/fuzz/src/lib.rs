@@ -1,4 +1,4 @@
-//! What the targets share: an input that begins with a type, and a provider that takes whatever
+//! The targets, and what they share: an input that begins with a type, and a provider that takes whatever
 //! its schema lets through.
 
 pub mod configuration;
@@ -12,6 +12,7 @@ use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::future::Future;
 
+use terraform_plugin::proto::tfplugin6 as wire;
 use terraform_plugin::value::{Type, Value};
 use terraform_plugin::{
     Attr, Cx, Diagnostics, Empty, Failure, Model, Number, Provider, Registry, Resource, Service,
@@ -136,4 +137,14 @@ pub fn typed(input: &[u8]) -> Option<(Type, &[u8])> {
     let end = input.iter().position(|byte| *byte == b'\n')?;
     let of = Type::from_json_bytes(&input[..end]).ok()?;
     Some((of, &input[end + 1..]))
+}
+
+/// Panics if one of these tells of a panic.
+fn no_panic(diagnostics: &[wire::Diagnostic]) {
+    for found in diagnostics {
+        assert!(
+            !found.summary.starts_with("The provider failed"),
+            "{found:?}"
+        );
+    }
 }
