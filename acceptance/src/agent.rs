@@ -21,6 +21,9 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a voter that was removed may take to notice.
 const RETIRED_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// How much of its log an agent's failure tells; the whole stays in the laboratory's folder.
+const STORY_LINES_MAX: usize = 30;
+
 /// An enrolled node; its process is killed when dropped, its mesh is not.
 #[derive(Debug)]
 pub struct Agent<'l> {
@@ -348,6 +351,9 @@ impl<'l> Agent<'l> {
     fn story(&self) -> String {
         let log = self.process.as_ref().and_then(|process| process.log().ok());
         let log = log.unwrap_or_else(|| "(it does not run)".to_owned());
-        format!("the agent on {} says:\n{log}", self.host.name())
+        let lines: Vec<&str> = log.lines().collect();
+        let last = lines.len().saturating_sub(STORY_LINES_MAX);
+        let last = lines[last..].join("\n");
+        format!("the agent on {} said last:\n{last}", self.host.name())
     }
 }

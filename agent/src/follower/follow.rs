@@ -117,6 +117,10 @@ impl<H: Hands> Follower<H> {
             let Some(ended) = stop.run_until_cancelled(self.follow_once()).await else {
                 return;
             };
+            // Certificates that live for seconds must not keep a node away for longer and longer.
+            if ended.is_ok() {
+                pace.begin_anew();
+            }
             let pause = pace.after(began.elapsed());
             self.voters.note(ended.is_ok());
             self.backlog.lost();

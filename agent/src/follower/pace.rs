@@ -25,10 +25,15 @@ impl Pace {
         Self { bound: BOUND_FIRST }
     }
 
+    /// What ended was no failure: the next pause is a first one.
+    pub(super) fn begin_anew(&mut self) {
+        self.bound = BOUND_FIRST;
+    }
+
     /// The pause after an attempt that lasted so long.
     pub(super) fn after(&mut self, lasted: Duration) -> Duration {
         if lasted >= STABLE {
-            self.bound = BOUND_FIRST;
+            self.begin_anew();
         }
         let pause = self.bound.mul_f64(rand::rng().random_range(0.0..1.0));
         self.bound = (self.bound * 2).min(BOUND_MAX);
@@ -49,6 +54,8 @@ mod tests {
         assert_eq!(pace.bound, BOUND_MAX);
         assert!(pace.after(STABLE) <= BOUND_FIRST);
         assert_eq!(pace.bound, BOUND_FIRST * 2);
+        pace.begin_anew();
+        assert!(pace.after(Duration::ZERO) <= BOUND_FIRST);
     }
 
     #[test]
