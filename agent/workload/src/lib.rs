@@ -17,6 +17,7 @@ mod file;
 mod folder;
 mod forget;
 mod keeper;
+mod log;
 mod memory;
 mod plain;
 mod postgresql;

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use crate::command::Programs;
 use crate::directory::Folder;
 use crate::keeper::{Desk, Keeper, Pace};
+use crate::log;
 use crate::plain;
 use crate::postgresql;
 use crate::report::CopyReport;
@@ -32,6 +33,8 @@ pub struct Steward {
     setup: Setup,
     desk: Desk,
     keeper: Option<Box<dyn Keeper>>,
+    /// Why the log is longer than it should be, as it was told last.
+    log_trouble: Option<String>,
 }
 
 impl Steward {
@@ -53,6 +56,7 @@ impl Steward {
             setup,
             desk,
             keeper,
+            log_trouble: None,
         };
         (steward, reports)
     }
@@ -77,6 +81,7 @@ impl Steward {
                     RETRY
                 }
             };
+            self.bound_log().await;
             tokio::select! {
                 changed = self.desk.plans.changed() => if changed.is_err() {
                     return;
@@ -85,6 +90,22 @@ impl Steward {
                 () = tokio::time::sleep(pause) => {}
             }
         }
+    }
+
+    /// Keeps the log short; says once why it can't.
+    async fn bound_log(&mut self) {
+        let path = self.setup.log.clone();
+        let bounded = tokio::task::spawn_blocking(move || log::bound(&path)).await;
+        let trouble = match bounded {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(error) => Some(error.to_string()),
+        };
+        if let Some(error) = trouble.as_ref().filter(|_| self.log_trouble != trouble) {
+            let log = self.setup.log.display();
+            tracing::warn!(%log, error, "unable to move the text of a long log aside");
+        }
+        self.log_trouble = trouble;
     }
 
     async fn turn(&mut self) -> Result<Duration, Trouble> {
