@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use crate::binaries;
-use crate::laboratory::{Host, Invocation, Laboratory, Output, Process};
+use crate::laboratory::{Host, Invocation, Laboratory, Output, Process, last_lines};
 use crate::operator::Operator;
 use crate::wait::wait_until_true;
 
@@ -351,9 +351,7 @@ impl<'l> Agent<'l> {
     fn story(&self) -> String {
         let log = self.process.as_ref().and_then(|process| process.log().ok());
         let log = log.unwrap_or_else(|| "(it does not run)".to_owned());
-        let lines: Vec<&str> = log.lines().collect();
-        let last = lines.len().saturating_sub(STORY_LINES_MAX);
-        let last = lines[last..].join("\n");
+        let last = last_lines(&log, STORY_LINES_MAX);
         format!("the agent on {} said last:\n{last}", self.host.name())
     }
 }

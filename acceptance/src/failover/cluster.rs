@@ -212,9 +212,3 @@ pub trait Cluster {
     /// What a person who looks now is told: the status command, and the last words of the logs.
     fn told(&self) -> String;
 }
-
-/// The last lines of a log.
-pub(super) fn last_lines(log: &str, count: usize) -> String {
-    let lines: Vec<&str> = log.lines().collect();
-    lines[lines.len().saturating_sub(count)..].join("\n")
-}

@@ -9,11 +9,11 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use super::cluster::{Cluster, Front, Replication, Variant, last_lines};
+use super::cluster::{Cluster, Front, Replication, Variant};
 use super::declared::{COPIES, PLAN, Roles, SERVICE, plan};
 use super::server::{self, Server};
 use crate::federation::Federation;
-use crate::laboratory::{Host, Invocation, Laboratory, Output};
+use crate::laboratory::{Host, Invocation, Laboratory, Output, last_lines};
 use crate::terraform::Terraform;
 use crate::wait::wait_until_true;
 

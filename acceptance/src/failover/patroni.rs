@@ -12,11 +12,11 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-use super::cluster::{Cluster, Front, Replication, TRY_ALL, Variant, last_lines};
+use super::cluster::{Cluster, Front, Replication, TRY_ALL, Variant};
 use super::etcd::Etcd;
 use super::peers;
 use super::server::{self, Server, as_postgres};
-use crate::laboratory::{Invocation, Laboratory, Process};
+use crate::laboratory::{Invocation, Laboratory, Process, last_lines};
 use crate::wait::wait_until_true;
 
 /// How many hosts it stands on.

@@ -8,13 +8,13 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result, ensure};
 use rand::Rng;
 
-use super::cluster::{Cluster, Replication, Variant, last_lines};
+use super::cluster::{Cluster, Replication, Variant};
 use super::fault::{Fault, Hold};
 use super::ledger::{self, Outage};
 use super::report::Row;
 use super::system::System;
 use super::{load, now_ns, writers};
-use crate::laboratory::{Invocation, Laboratory, Process};
+use crate::laboratory::{Invocation, Laboratory, Process, last_lines};
 use crate::wait::{pause_before_fault, wait_until_true};
 
 /// The bench's own file.

@@ -39,6 +39,7 @@ pub use host::Host;
 pub use invocation::{Invocation, Output};
 pub use lan::Lan;
 pub use process::Process;
+pub(crate) use process::last_lines;
 pub(crate) use requirements::check_programs;
 pub use requirements::search_path;
 

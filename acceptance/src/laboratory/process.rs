@@ -215,3 +215,9 @@ impl Drop for Process {
         let _ = self.kill();
     }
 }
+
+/// The last lines of a log.
+pub(crate) fn last_lines(log: &str, count: usize) -> String {
+    let lines: Vec<&str> = log.lines().collect();
+    lines[lines.len().saturating_sub(count)..].join("\n")
+}

@@ -26,9 +26,8 @@ pub(crate) fn bound(log: &Path) -> io::Result<()> {
 }
 
 fn bound_to(log: &Path, length_max: u64) -> io::Result<()> {
-    let is_long = |length: u64| length > length_max;
     match fs::symlink_metadata(log) {
-        Ok(metadata) if is_long(metadata.len()) => {}
+        Ok(metadata) if metadata.len() > length_max => {}
         Ok(_) => return Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error),
@@ -52,7 +51,11 @@ fn bound_to(log: &Path, length_max: u64) -> io::Result<()> {
         .create_new(true)
         .mode(0o600)
         .open(&before)?;
-    io::copy(&mut now, &mut kept)?;
+    if let Err(error) = io::copy(&mut now, &mut kept) {
+        // On a disk that is full, half of it would take what room is left.
+        let _ = fs::remove_file(&before);
+        return Err(error);
+    }
     now.set_len(0)?;
     fchown(&kept, Some(metadata.uid()), Some(metadata.gid()))?;
     kept.set_permissions(Permissions::from_mode(metadata.mode() & 0o777))

@@ -81,7 +81,10 @@ impl Steward {
                     RETRY
                 }
             };
-            self.bound_log().await;
+            // What is about to change waits for no log.
+            if pause > SOON {
+                self.bound_log().await;
+            }
             tokio::select! {
                 changed = self.desk.plans.changed() => if changed.is_err() {
                     return;
