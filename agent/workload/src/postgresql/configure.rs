@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::collections::hash_map::DefaultHasher;
 use std::fs;
 use std::hash::{Hash as _, Hasher as _};
-use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,6 +17,7 @@ use super::adopt::read;
 use super::backup::archiving;
 use super::certificate::certificate;
 use super::command::run;
+use super::files::{Configuration, Written, owner_of, read_whole};
 use super::hba;
 use super::layout::Server;
 use super::memory::Lineage;
@@ -26,7 +26,7 @@ use super::provide::password;
 use super::session::Session;
 use super::settings::{self, Setting};
 use super::source::{connection, show_lineage};
-use crate::file::{self, Owner};
+use crate::file;
 use crate::space::Space;
 use crate::trouble::Trouble;
 
@@ -35,8 +35,6 @@ const SENDERS_MIN: u64 = 10;
 /// A dead standby keeps no more of the log than this share of the disk.
 const SLOT_SHARE: u64 = 4;
 const SLOT_KEEP_MIN_MB: u64 = 1024;
-/// What the archive of the log goes by.
-const ARCHIVE: &str = "pgbackrest.conf";
 const ANSWER_MAX: Duration = Duration::from_secs(2);
 
 /// What a server is to be.
@@ -50,18 +48,6 @@ pub(crate) struct Aim {
     pub(crate) lineage: Lineage,
     /// From where it receives; none: from nowhere.
     pub(crate) source: Option<IpAddr>,
-}
-
-/// All files that a server goes by.
-#[derive(Debug)]
-pub(crate) struct Configuration {
-    files: Vec<(PathBuf, Owner, Vec<u8>)>,
-    /// What there is to be no more.
-    stale: Vec<PathBuf>,
-    /// What our settings are known by, once they are in effect.
-    pub(crate) digest: String,
-    /// Why the log is not archived, although it is to be.
-    pub(crate) archive_trouble: Option<Trouble>,
 }
 
 /// What a server's own configuration says, as the server itself reads it.
@@ -120,29 +106,35 @@ impl Server {
         self.check_automatic(&list)?;
         let settings_path = folder.join("hanse.conf");
         let main = self.configuration()?;
-        let main_text = read(&main)?;
         let hba = PathBuf::from(own.get(self, "hba_file").await?);
+        let (main_theirs, hba_theirs) = (read_whole(&main)?, read_whole(&hba)?);
         let others: Vec<IpAddr> = others(plan).filter_map(|(_, address)| address).collect();
-        let hba_text = hba::with_block(&read(&hba)?, &self.user.name, &others);
-        let main_text = settings::with_block(&main_text, &self.setup.seal, &settings_path);
+        let hba_text = hba::with_block(&hba_theirs, &self.user.name, &others);
+        let main_text = settings::with_block(&main_theirs, &self.setup.seal, &settings_path);
         let digest = {
             let mut hasher = DefaultHasher::new();
             (&list, &hba_text).hash(&mut hasher);
             format!("{:016x}", hasher.finish())
         };
         list.push(("hanse.settings", digest.clone()));
-        let archive = archiving.files.into_iter();
-        let archive = archive.map(|(path, text)| (path, self.own(), text.into_bytes()));
-        let mut files: Vec<_> = archive.collect();
-        files.extend([
-            (
-                settings_path,
-                self.own(),
-                settings::file(&list).into_bytes(),
-            ),
-            (hba.clone(), owner_of(&hba)?, hba_text.into_bytes()),
-            (main.clone(), owner_of(&main)?, main_text.into_bytes()),
-        ]);
+        let settings_text = settings::file(&list);
+        let mut ours = archiving.files;
+        ours.push((settings_path, settings_text));
+        let ours = ours.into_iter().map(|(path, text)| Written {
+            path,
+            owner: self.own(),
+            content: text.into_bytes(),
+            before: None,
+        });
+        let mut files: Vec<_> = ours.collect();
+        for (path, theirs, text) in [(hba, hba_theirs, hba_text), (main, main_theirs, main_text)] {
+            files.push(Written {
+                owner: owner_of(&path)?,
+                path,
+                content: text.into_bytes(),
+                before: Some(theirs.into_bytes()),
+            });
+        }
         Ok(Configuration {
             files,
             stale: archiving.stale,
@@ -251,42 +243,6 @@ impl Server {
     }
 }
 
-impl Configuration {
-    /// Whether the files are so already.
-    pub(crate) fn is_written(&self) -> bool {
-        let is_stale = self.stale.iter().any(|path| path.exists());
-        let mut files = self.files.iter();
-        !is_stale
-            && files.all(|(path, _, content)| fs::read(path).is_ok_and(|there| there == *content))
-    }
-
-    /// What the archive's own file is known by.
-    pub(crate) fn archive_digest(&self) -> String {
-        let mut hasher = DefaultHasher::new();
-        let is_archive = |path: &Path| path.file_name().is_some_and(|name| name == ARCHIVE);
-        let archive = self.files.iter().find(|(path, _, _)| is_archive(path));
-        archive.map(|(_, _, text)| text).hash(&mut hasher);
-        format!("{:016x}", hasher.finish())
-    }
-
-    /// Writes the files; the server's main configuration last, since it names the others.
-    pub(crate) fn write(&self) -> Result<(), Trouble> {
-        for (path, owner, content) in &self.files {
-            file::write_changed(path, *owner, content)
-                .map_err(|error| Trouble::io("write", path, &error))?;
-        }
-        for path in &self.stale {
-            match fs::remove_file(path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(Trouble::io("remove", path, &error));
-                }
-                Ok(()) | Err(_) => {}
-            }
-        }
-        Ok(())
-    }
-}
-
 /// Has a running server read its files again, and says what is wrong with them.
 pub(crate) async fn reload(session: &mut Session) -> Result<(), Trouble> {
     session.ask("select pg_reload_conf()", ANSWER_MAX).await?;
@@ -357,15 +313,4 @@ pub(crate) fn let_listen_early(address: IpAddr) -> Result<(), Trouble> {
         false => fs::write(path, "1"),
     };
     set.map_err(|error| Trouble::io("write 1 to", path, &error))
-}
-
-pub(crate) fn owner_of(path: &Path) -> Result<Owner, Trouble> {
-    use std::os::unix::fs::MetadataExt as _;
-    let metadata: io::Result<fs::Metadata> = fs::metadata(path);
-    let metadata = metadata.map_err(|error| Trouble::io("read", path, &error))?;
-    Ok(Owner {
-        user_id: metadata.uid(),
-        group_id: metadata.gid(),
-        mode: metadata.mode() & 0o777,
-    })
 }

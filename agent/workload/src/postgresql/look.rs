@@ -14,9 +14,10 @@ use hanse_core::name::ClusterName;
 use hanse_guard::Status;
 
 use super::decide::{Data, Ordered, Scene, Seen, Source, Step};
+use super::files::Configuration;
 use super::keeper::{Here, Keeper};
 use super::room::no_room;
-use super::{Aim, Answer, Configuration, Control, Holder, Primary, State, others};
+use super::{Aim, Answer, Control, Holder, Primary, State, others};
 use crate::process::Run;
 use crate::report::CopyReport;
 use crate::trouble::Trouble;

@@ -11,6 +11,7 @@ mod configure;
 mod control;
 mod decide;
 mod execute;
+mod files;
 mod hba;
 mod holder;
 mod keeper;
@@ -34,7 +35,7 @@ mod tablespaces;
 mod withdraw;
 
 pub(crate) use command::check;
-pub(crate) use configure::{Aim, Configuration, Own, let_listen_early, others, reload};
+pub(crate) use configure::{Aim, Own, let_listen_early, others, reload};
 pub(crate) use control::{Control, State};
 pub(crate) use holder::Holder;
 pub(crate) use keeper::Keeper;
