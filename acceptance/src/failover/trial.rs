@@ -31,8 +31,8 @@ const FRESH_NS: u64 = 1_000_000_000;
 const SERVED_TIMEOUT: Duration = Duration::from_secs(150);
 /// How long before the end of a fault of a given length the system is asked what it tells a person.
 const TELLING: Duration = Duration::from_secs(8);
-/// How long the copies may take to follow again once it is mended.
-const WHOLE_TIMEOUT: Duration = Duration::from_secs(180);
+/// How long the copies may take to follow again once it is mended: one in an emulator takes minutes.
+const WHOLE_TIMEOUT: Duration = Duration::from_secs(600);
 /// How long is written once all is over.
 const REST: Duration = Duration::from_secs(3);
 
