@@ -21,6 +21,8 @@ const DEMOTION_MAX: Duration = Duration::from_secs(30);
 const CATCH_UP_MAX: Duration = Duration::from_secs(10);
 /// How long standbys that are there are waited for, where any of them may be promoted.
 const ANSWERS_MAX: Duration = Duration::from_secs(2);
+/// How long a standby that was promoted, and is heard, may take to renew its lease for the first time.
+const FIRST_RENEWAL_MAX: Duration = Duration::from_secs(10);
 /// How long clients' way to the new primary may take to be moved everywhere.
 const REDIRECT_MAX: Duration = Duration::from_secs(30);
 
@@ -360,13 +362,19 @@ fn promoting(terms: &Terms, record: &PlanRecord, sight: &Sight, run: &Run) -> Ne
         .copies
         .get(to)
         .is_some_and(|copy| copy.role == CopyRole::Primary && copy.epoch == record.epoch);
-    let is_lost = match &sight.lease {
-        LeaseSight::Free => true,
-        LeaseSight::Held { has_ended, .. } => *has_ended,
+    let (is_free, has_ended) = match &sight.lease {
+        LeaseSight::Free => (true, false),
+        LeaseSight::Held { has_ended, .. } => (false, *has_ended),
     };
-    if writes && !is_lost {
+    if writes && !is_free && !has_ended {
         return Next::Commit(PlanChange::Writes);
     }
+    // Whoever tells how it is may have a slow disk, and renews the lease once that has the promotion.
+    let silence_max = terms.timings.silence_max();
+    let is_heard = |copy: &CopySight| copy.ago < silence_max;
+    let may_renew =
+        sight.step_for < FIRST_RENEWAL_MAX && sight.copies.get(to).is_some_and(is_heard);
+    let is_lost = is_free || (has_ended && !may_renew);
     if is_lost || sight.step_for >= terms.timings.promotion_timeout.value() {
         return fence(format!("`{to}` did not become primary, after {}", run.kind));
     }

@@ -471,6 +471,28 @@ fn a_promotion_that_does_not_end_is_tried_elsewhere_once_it_is_fenced_itself() {
 }
 
 #[test]
+fn whoever_is_heard_may_renew_its_first_lease_a_little_late() {
+    let promoting = |step_s, ago_s| {
+        Case::new()
+            .running(RunKind::Failover, Phase::Promoting, None)
+            .copy("a", copy(CopyRole::Detached, 500))
+            .change(|case| {
+                let LeaseSight::Held { has_ended, .. } = &mut case.sight.lease else {
+                    panic!("it is held");
+                };
+                *has_ended = true;
+                case.sight.step_for = Duration::from_secs(step_s);
+                let heard = case.sight.copies.get_mut(&cluster("a")).unwrap();
+                heard.ago = Duration::from_secs(ago_s);
+            })
+    };
+    promoting(9, 1).waits_because("is becoming primary");
+    for late in [promoting(10, 1), promoting(9, 6)] {
+        assert!(late.commits().contains("Fencing"), "{}", late.commits());
+    }
+}
+
+#[test]
 fn what_the_log_promises_holds_before_and_after_the_server_is_told() {
     let both: SyncSet = SyncSet {
         members: [cluster("b"), cluster("c")].into(),
