@@ -107,7 +107,9 @@ fn follow(scene: &Scene<'_>, primary: &str, epoch: u64) -> Step {
             (true, Some(_)) => Step::Seed,
         };
     };
-    let follows_already = scene.memory.branch == epoch && is_standby && scene.is_configured;
+    // One that was made anew under the same lease has to show first that it is whole.
+    let is_known = scene.memory.branch == epoch && scene.memory.is_whole();
+    let follows_already = is_known && is_standby && scene.is_configured;
     if follows_already && scene.seen.is_some_and(|seen| seen.receives) {
         return match scene.is_provided {
             true => Step::Rest,

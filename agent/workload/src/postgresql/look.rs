@@ -176,7 +176,7 @@ impl Keeper {
         obeyed: u64,
     ) -> Result<CopyReport, Trouble> {
         let memory = at.kept.get();
-        let is_whole = !memory.is_being_made && !memory.is_half_rewound;
+        let is_whole = memory.is_whole();
         let role = role(look, is_whole);
         let offset_bytes = match (&look.seen, &look.control, look.data) {
             (Some(seen), _, _) => Some(seen.offset_bytes),

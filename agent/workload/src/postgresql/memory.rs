@@ -69,6 +69,11 @@ impl Memory {
         }
     }
 
+    /// Whether all data is there.
+    pub(crate) fn is_whole(&self) -> bool {
+        !self.is_being_made && !self.is_half_rewound
+    }
+
     /// The latest lease of whose primary it may have received anything.
     pub(crate) fn received_epoch(&self) -> u64 {
         let pointed = self.pointed.map_or(0, |pointed| pointed.epoch);

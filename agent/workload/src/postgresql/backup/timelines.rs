@@ -185,7 +185,7 @@ async fn leading(copy: &BackedCopy<'_>, server: &Server) -> Result<Option<u32>, 
     };
     let kept = Kept::open(&copy.setup.memory, copy.plan, Memory::new)?;
     let memory = kept.get();
-    let is_whole = !memory.promotes && !memory.is_being_made && !memory.is_half_rewound;
+    let is_whole = !memory.promotes && memory.is_whole();
     if memory.branch != *epoch || !is_whole || !server.has_data()? {
         return Ok(None);
     }

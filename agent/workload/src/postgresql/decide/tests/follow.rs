@@ -26,6 +26,10 @@ fn a_copy_follows_only_what_it_is_a_part_of() {
     };
     let point = |pointed| format!("{:?}", Step::NotePointed(pointed));
     let unasked = |stage: &mut Stage| stage.source = None;
+    let anew = |stage: &mut Stage| {
+        (stage.memory.branch, stage.memory.pointed) = (7, None);
+        stage.memory.is_being_made = true;
+    };
     table(vec![
         ("a writer ends", writer("follow"), "Stop"),
         (
@@ -161,6 +165,16 @@ fn a_copy_follows_only_what_it_is_a_part_of() {
         (
             "it has all that it began with",
             standby("follow").but(receives),
+            "NoteBranch { epoch: 7 }",
+        ),
+        (
+            "one that was made anew under the same lease is asked for what shows that it is whole",
+            standby("follow").but(receives).but(unasked).but(anew),
+            "Ask",
+        ),
+        (
+            "and is whole once it has what its primary began with",
+            standby("follow").but(receives).but(anew),
             "NoteBranch { epoch: 7 }",
         ),
         (
