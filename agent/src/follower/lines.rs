@@ -14,22 +14,56 @@ const LINES: usize = 2;
 /// Connections to voters.
 pub struct Lines {
     lines: Vec<Line>,
+    turns: Turns,
+}
+
+/// Whose turn it is.
+#[derive(Debug, Default)]
+struct Turns {
     next: AtomicUsize,
+    /// How many questions wait for an answer, by place.
+    open: [AtomicUsize; LINES],
 }
 
 /// Until it is put down, a question that is given up counts as one without an answer.
 struct Asked<'a> {
-    lines: Option<&'a Lines>,
-    line: &'a Line,
+    lines: &'a Lines,
+    place: usize,
     connection: u64,
+    is_answered: bool,
+}
+
+impl Turns {
+    /// The voter that answered last; another one while that has an earlier question still.
+    fn take(&self) -> usize {
+        let first = self.next.load(Ordering::Relaxed);
+        let mut places = (0..LINES).map(|step| (first + step) % LINES);
+        let is_free = |place: &usize| self.open[*place].load(Ordering::Relaxed) == 0;
+        let place = places.find(is_free).unwrap_or(first);
+        self.open[place].fetch_add(1, Ordering::Relaxed);
+        place
+    }
+
+    /// A question came to its end.
+    fn put_down(&self, place: usize, is_answered: bool) {
+        self.open[place].fetch_sub(1, Ordering::Relaxed);
+        let (from, to) = match is_answered {
+            true => return self.next.store(place, Ordering::Relaxed),
+            false => (place, (place + 1) % LINES),
+        };
+        // Whoever answered meanwhile keeps its turn.
+        let _ = self
+            .next
+            .compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed);
+    }
 }
 
 impl Drop for Asked<'_> {
     fn drop(&mut self) {
-        if let Some(lines) = self.lines {
-            self.line.is_broken(self.connection);
-            lines.next.fetch_add(1, Ordering::Relaxed);
+        if !self.is_answered {
+            self.lines.lines[self.place].is_broken(self.connection);
         }
+        self.lines.turns.put_down(self.place, self.is_answered);
     }
 }
 
@@ -39,36 +73,58 @@ impl Lines {
         let lines: anyhow::Result<_> = (0..LINES).map(|place| Line::start(folder, place)).collect();
         Ok(Self {
             lines: lines?,
-            next: AtomicUsize::new(0),
+            turns: Turns::default(),
         })
     }
 
     /// Asks the voter that answered last. One that does not answer, or is given up, is left for
-    /// another the next time.
+    /// another the next time; so is one that has not answered yet.
     pub async fn ask<T, F>(&self, question: impl FnOnce(Client) -> F) -> Result<T, String>
     where
         F: Future<Output = Result<T, ClientError>>,
     {
-        let place = self.next.load(Ordering::Relaxed) % self.lines.len();
         let mut asked = Asked {
-            lines: Some(self),
-            line: &self.lines[place],
+            lines: self,
+            place: self.turns.take(),
             connection: 0,
+            is_answered: false,
         };
         let client;
-        (asked.connection, client) = asked.line.client()?;
+        (asked.connection, client) = self.lines[asked.place].client()?;
         match question(client).await {
             Ok(answer) => {
-                asked.lines = None;
+                asked.is_answered = true;
                 Ok(answer)
             }
             Err(error) => {
                 // Whoever refuses is there.
-                if !error.is_transient() {
-                    asked.lines = None;
-                }
+                asked.is_answered = !error.is_transient();
                 Err(error.to_string())
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_answered_last_is_asked_and_another_while_it_has_not_answered() {
+        let turns = Turns::default();
+        let first = turns.take();
+        turns.put_down(first, true);
+        assert_eq!(turns.take(), first);
+        let other = turns.take();
+        assert_ne!(other, first);
+        // Nobody is free: the first one has its turn still.
+        let third = turns.take();
+        assert_eq!(third, first);
+        turns.put_down(other, true);
+        turns.put_down(first, false);
+        turns.put_down(third, false);
+        assert_eq!(turns.take(), other, "what answered keeps its turn");
+        turns.put_down(other, false);
+        assert_eq!(turns.take(), first);
     }
 }
