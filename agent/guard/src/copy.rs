@@ -94,6 +94,14 @@ impl Copy {
         is_silent.then_some(silent_for)
     }
 
+    /// Why it was killed; empty: it was not.
+    pub(crate) fn killed_because(&self) -> &str {
+        match &self.ending {
+            Some(Ending::Killed { why, .. }) => why,
+            Some(Ending::Asked { .. }) | None => "",
+        }
+    }
+
     pub(crate) fn is_killed(&self) -> bool {
         matches!(self.ending, Some(Ending::Killed { .. }))
     }

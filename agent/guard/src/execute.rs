@@ -39,7 +39,8 @@ impl Service {
                 self.end(carrier, move |keeping| keeping.stop(signal));
             }
             Command::Kill => {
-                tracing::warn!("ending the workload");
+                let why = self.machine.killed_because();
+                tracing::warn!(why, "ending the workload");
                 self.end(carrier, Keeping::kill);
             }
             Command::Renew(renewal) => self.renew(renewal),
