@@ -13,8 +13,8 @@ use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::binaries;
 use crate::wait::{wait_until, wait_until_true};
+use crate::{binaries, checkout};
 
 /// What boots it.
 const BOOT: &str = include_str!("boot.sh");
@@ -54,7 +54,7 @@ impl Machine {
         // The machine's disk hides this folder from itself, so the program goes in by a copy.
         let program = folder.path().join("hanse");
         fs::copy(binaries::hanse()?, &program)?;
-        let packaging = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging");
+        let packaging = checkout::root().join("packaging");
         let mut anchor = Command::new("unshare")
             .args(["--mount", "--kill-child", "--fork", "bash"])
             .args([&script, &root, &program, &packaging])

@@ -6,9 +6,8 @@ use std::path::Path;
 
 /// Reads all inputs of a target; a panic names the input.
 pub(crate) fn replay(name: &str, read: impl Fn(&[u8]) + RefUnwindSafe) {
-    let corpus = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("fuzz/corpus")
-        .join(name);
+    // Tests run in their package's folder.
+    let corpus = Path::new("fuzz/corpus").join(name);
     let inputs: Vec<_> = fs::read_dir(&corpus)
         .expect("the corpus is part of the checkout")
         .map(|entry| entry.expect("a folder is listed").path())
