@@ -94,15 +94,15 @@ impl Copy {
         is_silent.then_some(silent_for)
     }
 
-    /// Why it was killed; empty: it was not.
-    pub(crate) fn killed_because(&self) -> &str {
+    /// Why it was killed; none: it was not.
+    pub(crate) fn killed_because(&self) -> Option<&str> {
         match &self.ending {
-            Some(Ending::Killed { why, .. }) => why,
-            Some(Ending::Asked { .. }) | None => "",
+            Some(Ending::Killed { why, .. }) => Some(why),
+            Some(Ending::Asked { .. }) | None => None,
         }
     }
 
     pub(crate) fn is_killed(&self) -> bool {
-        matches!(self.ending, Some(Ending::Killed { .. }))
+        self.killed_because().is_some()
     }
 }

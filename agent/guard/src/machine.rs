@@ -425,9 +425,9 @@ impl Machine {
         !runs && !held.is_lost && !held.went_back && (gave_up || is_asked || held.goes_back)
     }
 
-    /// Why what runs was killed last; empty: it was not.
-    pub(super) fn killed_because(&self) -> &str {
-        self.copy.as_ref().map_or("", Copy::killed_because)
+    /// Why what runs was killed; none: it was not.
+    pub(super) fn killed_because(&self) -> Option<&str> {
+        self.copy.as_ref().and_then(Copy::killed_because)
     }
 
     fn copy_of(&mut self, start: u64) -> Option<&mut Copy> {

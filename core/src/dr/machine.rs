@@ -358,23 +358,19 @@ fn promoting(terms: &Terms, record: &PlanRecord, sight: &Sight, run: &Run) -> Ne
     let Some(to) = &record.primary else {
         return end(Outcome::Cancelled);
     };
-    let writes = sight
-        .copies
-        .get(to)
-        .is_some_and(|copy| copy.role == CopyRole::Primary && copy.epoch == record.epoch);
-    let (is_free, has_ended) = match &sight.lease {
-        LeaseSight::Free => (true, false),
-        LeaseSight::Held { has_ended, .. } => (false, *has_ended),
+    let copy = sight.copies.get(to);
+    let writes =
+        copy.is_some_and(|copy| copy.role == CopyRole::Primary && copy.epoch == record.epoch);
+    // Whoever tells how it is may have a slow disk, and renews the lease once that has the promotion.
+    let is_heard = copy.is_some_and(|copy| copy.ago < terms.timings.silence_max());
+    let may_renew = is_heard && sight.step_for < FIRST_RENEWAL_MAX;
+    let (holds, is_lost) = match &sight.lease {
+        LeaseSight::Free => (false, true),
+        LeaseSight::Held { has_ended, .. } => (!has_ended, *has_ended && !may_renew),
     };
-    if writes && !is_free && !has_ended {
+    if writes && holds {
         return Next::Commit(PlanChange::Writes);
     }
-    // Whoever tells how it is may have a slow disk, and renews the lease once that has the promotion.
-    let silence_max = terms.timings.silence_max();
-    let is_heard = |copy: &CopySight| copy.ago < silence_max;
-    let may_renew =
-        sight.step_for < FIRST_RENEWAL_MAX && sight.copies.get(to).is_some_and(is_heard);
-    let is_lost = is_free || (has_ended && !may_renew);
     if is_lost || sight.step_for >= terms.timings.promotion_timeout.value() {
         return fence(format!("`{to}` did not become primary, after {}", run.kind));
     }
