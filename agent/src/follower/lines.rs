@@ -47,14 +47,14 @@ impl Turns {
     /// A question came to its end.
     fn put_down(&self, place: usize, is_answered: bool) {
         self.open[place].fetch_sub(1, Ordering::Relaxed);
-        let (from, to) = match is_answered {
-            true => return self.next.store(place, Ordering::Relaxed),
-            false => (place, (place + 1) % LINES),
-        };
+        if is_answered {
+            return self.next.store(place, Ordering::Relaxed);
+        }
         // Whoever answered meanwhile keeps its turn.
+        let after = (place + 1) % LINES;
         let _ = self
             .next
-            .compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed);
+            .compare_exchange(place, after, Ordering::Relaxed, Ordering::Relaxed);
     }
 }
 

@@ -17,7 +17,7 @@ use super::adopt::read;
 use super::backup::archiving;
 use super::certificate::certificate;
 use super::command::run;
-use super::files::{Configuration, Written, owner_of, read_whole};
+use super::files::{Configuration, Written, read_whole};
 use super::hba;
 use super::layout::Server;
 use super::memory::Lineage;
@@ -127,14 +127,8 @@ impl Server {
             before: None,
         });
         let mut files: Vec<_> = ours.collect();
-        for (path, theirs, text) in [(hba, hba_theirs, hba_text), (main, main_theirs, main_text)] {
-            files.push(Written {
-                owner: owner_of(&path)?,
-                path,
-                content: text.into_bytes(),
-                before: Some(theirs.into_bytes()),
-            });
-        }
+        files.push(Written::over(hba, hba_theirs, hba_text)?);
+        files.push(Written::over(main, main_theirs, main_text)?);
         Ok(Configuration {
             files,
             stale: archiving.stale,

@@ -56,22 +56,9 @@ impl Configuration {
         format!("{:016x}", hasher.finish())
     }
 
-    /// Writes the files; the server's main configuration last, since it names the others. None is
-    /// written while somebody else changes one: what they wrote is to be read first.
+    /// Writes the files; the server's main configuration last, since it names the others.
     pub(crate) fn write(&self) -> Result<(), Trouble> {
-        for file in &self.files {
-            let Some(before) = &file.before else {
-                continue;
-            };
-            let there = read(&file.path)?.into_bytes();
-            if there != *before && there != file.content {
-                return Err(changing(&file.path));
-            }
-        }
-        for file in &self.files {
-            file::write_changed(&file.path, file.owner, &file.content)
-                .map_err(|error| Trouble::io("write", &file.path, &error))?;
-        }
+        write_all(&self.files)?;
         for path in &self.stale {
             match fs::remove_file(path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -82,6 +69,37 @@ impl Configuration {
         }
         Ok(())
     }
+}
+
+impl Written {
+    /// A file that others write as well, and that stays theirs: what stood there, and what is to.
+    pub(super) fn over(path: PathBuf, theirs: String, text: String) -> Result<Self, Trouble> {
+        Ok(Self {
+            owner: owner_of(&path)?,
+            path,
+            content: text.into_bytes(),
+            before: Some(theirs.into_bytes()),
+        })
+    }
+}
+
+/// Writes files in their order. None is written while somebody else changes one: what they wrote is to
+/// be read first.
+pub(super) fn write_all(files: &[Written]) -> Result<(), Trouble> {
+    for file in files {
+        let Some(before) = &file.before else {
+            continue;
+        };
+        let there = read(&file.path)?.into_bytes();
+        if there != *before && there != file.content {
+            return Err(changing(&file.path));
+        }
+    }
+    for file in files {
+        file::write_changed(&file.path, file.owner, &file.content)
+            .map_err(|error| Trouble::io("write", &file.path, &error))?;
+    }
+    Ok(())
 }
 
 /// A file that others write as well. One that has just been emptied is being written by somebody: what
@@ -103,7 +121,7 @@ fn changing(path: &Path) -> Trouble {
     ))
 }
 
-pub(crate) fn owner_of(path: &Path) -> Result<Owner, Trouble> {
+fn owner_of(path: &Path) -> Result<Owner, Trouble> {
     let metadata: io::Result<fs::Metadata> = fs::metadata(path);
     let metadata = metadata.map_err(|error| Trouble::io("read", path, &error))?;
     Ok(Owner {

@@ -7,16 +7,14 @@ use std::time::Duration;
 use hanse_core::object::dr_plan::Postgresql;
 
 use super::ROLE;
-use super::adopt::read;
 use super::backup::let_go;
 use super::configure::{Own, reload};
-use super::files::owner_of;
+use super::files::{Written, read_whole, write_all};
 use super::hba;
 use super::layout::Server;
 use super::provide::provide;
 use super::session::Session;
 use super::settings;
-use crate::file;
 use crate::setup::Setup;
 use crate::trouble::Trouble;
 
@@ -53,14 +51,13 @@ pub async fn withdraw(setup: &Setup, postgresql: &Postgresql) -> Result<(), Trou
         true => let_go(&server).await?,
         false => None,
     };
-    let texts = [
-        (&hba, hba::without_block(&read(&hba)?)),
-        (&main, settings::left(&read(&main)?, left.as_ref())),
-    ];
-    for (path, text) in texts {
-        file::write_changed(path, owner_of(path)?, text.as_bytes())
-            .map_err(|error| Trouble::io("write", path, &error))?;
-    }
+    let (main_theirs, hba_theirs) = (read_whole(&main)?, read_whole(&hba)?);
+    let main_text = settings::left(&main_theirs, left.as_ref());
+    let hba_text = hba::without_block(&hba_theirs);
+    write_all(&[
+        Written::over(hba, hba_theirs, hba_text)?,
+        Written::over(main.clone(), main_theirs, main_text)?,
+    ])?;
     // It has the password of the backups.
     let _ = fs::remove_file(setup.folder.join("pgbackrest.conf"));
     // It was written for programs that only ask.
