@@ -19,7 +19,7 @@ fn each_mistake_in_a_dr_plan_is_an_error_on_its_own_attribute() -> Result<()> {
     let plan = terraform.plan()?.output.stdout;
     let flat_plan = flat(&plan);
     // From the declaration alone, and so before anything is there.
-    for predicted in ["detection = \"6s\"", "promotion = \"2s\""] {
+    for predicted in ["detection = \"10s\"", "promotion = \"2s\""] {
         assert!(flat_plan.contains(predicted), "{predicted}: {plan}");
     }
     let cases: [(&str, &[&str], &str, &str); 16] = [

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hanse_client::proto;
-use hanse_core::dr::timings::{ELECTION, Failure, Preset};
+use hanse_core::dr::timings::Preset;
 use hanse_core::finding::Path;
 use hanse_core::object::DrPlan;
 use terraform_plugin::{Attr, Model};
@@ -124,11 +124,9 @@ impl From<proto::Timings> for TimingsModel {
 }
 
 impl PredictionModel {
-    /// Of a plan, from what it declares.
+    /// Of a plan's worst path, from what it declares.
     pub(crate) fn of(plan: &DrPlan) -> Self {
-        let parts = plan
-            .timings()
-            .predict(Failure::Host, ELECTION, plan.others());
+        let (_, parts) = plan.timings().worst(plan.others());
         Self {
             detection: written(parts.detection),
             fencing: written(parts.fencing),

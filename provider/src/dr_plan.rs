@@ -120,7 +120,9 @@ pub(crate) struct DrPlanModel {
     /// changes it.
     #[attribute(computed)]
     pub(crate) fence_epoch: Attr<u64>,
-    /// How long a failover takes at most when the primary's host dies, from this declaration alone.
+    /// How long a failover takes at most, from this declaration alone: the longest of all that an
+    /// automatic failover covers, which is the death of the primary's host, or of its site, with the
+    /// voters' leader. `hanse dr PLAN` and `hanse_dr_status` tell each path.
     #[attribute(computed)]
     pub(crate) predicted: Attr<PredictionModel>,
     /// How long each operation may take. By default 10 minutes for a create or an update, 5 for a

@@ -77,9 +77,15 @@ pub(crate) struct DrStatusModel {
     /// Whether it is accepted that a paused machine may write for a moment when it goes on.
     #[attribute(computed)]
     pub(crate) accepts_pause_risk: Attr<bool>,
-    /// How long a failover takes at most when the primary's host dies.
+    /// How long a failover takes at most: the longest of all that an automatic failover covers, which is
+    /// the death of the primary's host, or of its site, with the voters' leader.
     #[attribute(computed)]
     pub(crate) predicted: Attr<PredictionModel>,
+    /// The same for each path, by what goes away: `process` (the server), `host`, `link`,
+    /// `host-with-leader` (the voters' leader with it), `site`, and `voter` (that leader alone: nobody
+    /// is promoted); null: the voters don't tell.
+    #[attribute(computed)]
+    pub(crate) predicted_paths: Attr<BTreeMap<String, PredictionModel>>,
     /// The latest drill that ended; null: none was held yet.
     #[attribute(computed)]
     pub(crate) last_drill: Attr<PastDrillModel>,
@@ -239,6 +245,11 @@ impl DrStatusModel {
         let copies = status.copies.into_iter();
         let copies = copies.map(|copy| (copy.member_cluster.clone(), CopyModel::from(copy)));
         let set = status.set.filter(|set| set.needed > 0);
+        let paths: BTreeMap<_, _> = status
+            .paths
+            .into_iter()
+            .filter_map(|path| Some((path.failure, PredictionModel::from(path.predicted?))))
+            .collect();
         Self {
             federation: self.federation,
             plan: self.plan,
@@ -263,6 +274,7 @@ impl DrStatusModel {
             automatic_failover: Attr::Known(status.automatic_failover),
             accepts_pause_risk: Attr::Known(status.accepts_pause_risk),
             predicted: Attr::from(status.predicted.map(PredictionModel::from)),
+            predicted_paths: Attr::from(Some(paths).filter(|paths| !paths.is_empty())),
             last_drill,
             drill_progress: Attr::from(drill_progress),
             next_drill_unix_s: Attr::from(status.next_drill_unix_s),

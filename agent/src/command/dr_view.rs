@@ -1,7 +1,5 @@
 //! DR plans as tables and JSON.
 
-use std::time::Duration;
-
 use comfy_table::{Cell, Color};
 use hanse_client::drill_run::{describe_drill, describe_running};
 use hanse_client::plan_run::describe_run;
@@ -9,7 +7,7 @@ use hanse_client::proto;
 use serde_json::{Value, json};
 
 use super::run_plan::past_to_json;
-use super::{dr_backup_view, drill as drills, output};
+use super::{dr_backup_view, dr_prediction_view, drill as drills, output};
 
 const HEADING: [&str; 6] = [
     "PLAN",
@@ -196,11 +194,9 @@ fn details(status: &proto::PlanStatus) -> Vec<String> {
         true => "automatic",
         false => "when somebody asks",
     };
-    let predicted = status.predicted.as_ref().map_or_else(String::new, |total| {
-        let total = Duration::from_millis(total.total_ms);
-        format!(", at most {total:?} when the primary's host dies")
-    });
-    lines.push(format!("  Failover: {failover}{predicted}"));
+    let worst = dr_prediction_view::worst(status);
+    lines.push(format!("  Failover: {failover}{worst}"));
+    lines.extend(dr_prediction_view::paths(status));
     lines.push(drill(status));
     if status.fence_epoch > 0 {
         let silent = status.lease_silent_for_ms;
@@ -308,13 +304,8 @@ fn one_to_json(status: &proto::PlanStatus) -> Value {
             .last()
             .map(|past| status.now_unix_s.saturating_sub(past.ended_unix_s)),
         "next_drill_unix_s": status.next_drill_unix_s,
-        "predicted": status.predicted.as_ref().map(|part| json!({
-            "detection_ms": part.detection_ms,
-            "fencing_ms": part.fencing_ms,
-            "promotion_ms": part.promotion_ms,
-            "redirect_ms": part.redirect_ms,
-            "total_ms": part.total_ms,
-        })),
+        "predicted": status.predicted.as_ref().map(dr_prediction_view::to_json),
+        "predicted_paths": dr_prediction_view::paths_to_json(status),
     })
 }
 

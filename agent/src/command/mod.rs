@@ -12,6 +12,7 @@ pub mod credentials;
 pub mod debug;
 pub mod dr;
 mod dr_backup_view;
+mod dr_prediction_view;
 mod dr_restore;
 mod dr_view;
 pub mod drill;

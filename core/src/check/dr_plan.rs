@@ -1,7 +1,6 @@
 //! Rules of one DR plan among everything else.
 
 use crate::dr::quorum;
-use crate::dr::timings::{ELECTION, Failure};
 use crate::finding::{Finding, Path};
 use crate::inventory::{Inventory, NodeMesh};
 use crate::object::DrPlan;
@@ -178,7 +177,7 @@ fn timings(plan: &DrPlan, findings: &mut Vec<Finding>) {
     }
     let timings = plan.timings();
     timings.check(&Path::of("timings"), plan.automatic_failover, findings);
-    let predicted = timings.predict(Failure::Host, ELECTION, plan.others());
+    let (failure, predicted) = timings.worst(plan.others());
     let predicted = predicted.total();
     if let Some(rto) = plan.rto.as_ref().filter(|rto| rto.value() < predicted)
         && plan.automatic_failover
@@ -187,8 +186,9 @@ fn timings(plan: &DrPlan, findings: &mut Vec<Finding>) {
             Path::of("rto"),
             "These timings can't keep it",
             format!(
-                "With them a failover takes up to {predicted:.1?} when the primary's host dies, which \
-                 is more than {rto}. Take a faster preset, or allow more."
+                "With them a failover takes up to {predicted:.1?} when {}, which is more than {rto}. \
+                 Take a faster preset, or allow more.",
+                failure.event()
             ),
         ));
     }
@@ -319,8 +319,11 @@ mod tests {
                 plan.rto = Some(Span::from_secs(seconds));
             })
         };
-        assert_eq!(rto(5, Preset::Standard), error("rto"));
-        assert_eq!(rto(5, Preset::Fast), []);
+        assert_eq!(rto(16, Preset::Standard), error("rto"));
+        assert_eq!(rto(17, Preset::Standard), []);
+        // That its host dies alone would take 5 s.
+        assert_eq!(rto(8, Preset::Fast), error("rto"));
+        assert_eq!(rto(9, Preset::Fast), []);
         let rpo = |text: &str, mode| {
             let rpo = text.parse().unwrap();
             findings(|plan| {

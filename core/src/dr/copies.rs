@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use super::change::PlanChange;
 use super::duty::{CopyBackup, CopyPlace, CopyPlan, DrillOrder, Service, duty};
 use super::record::PlanRecord;
-use super::timings::{ELECTION, Failure};
 use crate::inventory::{Inventory, Stored};
 use crate::name::{ClusterName, NodeName};
 use crate::object::DrPlan;
@@ -83,7 +82,7 @@ fn drill_order(
     let drill = record.drill.as_ref();
     let drill = drill.filter(|drill| drill.cluster == *cluster)?;
     let declared = plan.drill.clone().unwrap_or_default();
-    let timings = plan.timings();
+    let (_, predicted) = plan.timings().worst(plan.others());
     Some(DrillOrder {
         federation: inventory.name().clone(),
         node: drill.node.clone(),
@@ -93,7 +92,7 @@ fn drill_order(
         timeout: declared.timeout.value(),
         checks: declared.checks,
         command: declared.command,
-        predicted: timings.predict(Failure::Host, ELECTION, plan.others()),
+        predicted,
     })
 }
 

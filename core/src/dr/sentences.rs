@@ -59,6 +59,11 @@ fn of_plans() {
         (plan.preset, plan.timings) = (None, Some(timings));
     });
     is_on_the_page(&early);
+    let late = refused(3, |plan| {
+        plan.automatic_failover = true;
+        plan.rto = Some("15s".parse().unwrap());
+    });
+    is_on_the_page(&late);
     let nobody = refused(1, |plan| {
         let fence = Fencing::Command {
             command: Vec::new(),

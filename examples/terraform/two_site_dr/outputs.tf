@@ -4,6 +4,6 @@ output "address" {
 }
 
 output "failover_takes_at_most" {
-  description = "From the loss of the primary's host to the first write elsewhere."
+  description = "From the loss of the primary's host, and the voters' leader with it, to the first write elsewhere."
   value       = hanse_dr_plan.orders.predicted.total
 }

@@ -362,9 +362,9 @@ fn what_is_not_known_yet_hides_what_rests_on_it() {
 fn a_failover_is_predicted_from_the_declaration_once_its_timings_are_known() {
     let fast = planned(|model| model.preset = Attr::from("fast"));
     let fast = fast.predict().unwrap();
-    assert_eq!(fast.detection, Attr::from("1.5s"));
+    assert_eq!(fast.detection, Attr::from("5.5s"));
     let standard = planned(|_| ()).predict().unwrap();
-    assert_eq!(standard.detection, Attr::from("6s"));
+    assert_eq!(standard.detection, Attr::from("10s"));
     let span = |text: &Attr<String>| {
         let span: hanse_core::duration::Span = text.as_known().unwrap().parse().unwrap();
         span.value()

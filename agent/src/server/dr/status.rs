@@ -5,7 +5,7 @@ use std::time::Duration;
 use hanse_client::{convert, proto};
 use hanse_core::dr::record::{PastRun, PlanRecord, Run};
 use hanse_core::dr::sight::{CopySight, LeaseSight};
-use hanse_core::dr::timings::{ELECTION, Failure};
+use hanse_core::dr::timings::{Failure, Prediction};
 use hanse_core::name::{ClusterName, PlanName};
 use tonic::Status;
 
@@ -74,9 +74,8 @@ fn show(voter: &Voter, plan: &PlanName, glance: &Glance, with_reports: bool) -> 
     let copies = spec.sites().map(view).collect();
     let redirects = redirect::show(&memory, spec);
     drop(memory);
-    let predicted = terms
-        .timings
-        .predict(Failure::Host, ELECTION, spec.others());
+    let (_, predicted) = terms.timings.worst(spec.others());
+    let paths = terms.timings.paths(spec.others());
     let name = |cluster: Option<&ClusterName>| cluster.map(ToString::to_string).unwrap_or_default();
     let now_unix_s = sight.now_unix_s;
     proto::PlanStatus {
@@ -107,13 +106,8 @@ fn show(voter: &Voter, plan: &PlanName, glance: &Glance, with_reports: bool) -> 
             .service_address
             .map(|it| it.to_string())
             .unwrap_or_default(),
-        predicted: Some(proto::Prediction {
-            detection_ms: milliseconds(predicted.detection),
-            fencing_ms: milliseconds(predicted.fencing),
-            promotion_ms: milliseconds(predicted.promotion),
-            redirect_ms: milliseconds(predicted.redirect),
-            total_ms: milliseconds(predicted.total()),
-        }),
+        predicted: Some(show_prediction(&predicted)),
+        paths: paths.iter().map(show_path).collect(),
         accepts_pause_risk: spec.accept_pause_risk,
         automatic_failover: spec.automatic_failover,
         mark_age_ms: record.mark.map(|mark| {
@@ -158,6 +152,23 @@ fn view(glance: &Glance, cluster: &ClusterName, progress: Option<&str>) -> proto
         status: copy.map(|copy| convert::copy_status_to_proto(&glance.plan.name, copy, progress)),
         heard_ago_ms: copy.map_or(0, |copy| milliseconds(copy.ago)),
         lag_bytes,
+    }
+}
+
+fn show_path((failure, predicted): &(Failure, Prediction)) -> proto::PredictedPath {
+    proto::PredictedPath {
+        failure: failure.to_string(),
+        predicted: Some(show_prediction(predicted)),
+    }
+}
+
+fn show_prediction(predicted: &Prediction) -> proto::Prediction {
+    proto::Prediction {
+        detection_ms: milliseconds(predicted.detection),
+        fencing_ms: milliseconds(predicted.fencing),
+        promotion_ms: milliseconds(predicted.promotion),
+        redirect_ms: milliseconds(predicted.redirect),
+        total_ms: milliseconds(predicted.total()),
     }
 }
 
