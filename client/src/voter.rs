@@ -32,15 +32,18 @@ impl Client {
         Ok(response.revision)
     }
 
-    /// Ends a node's vote. Yields the federation's revision that carries the change.
+    /// Ends a node's vote; with `force` also where a DR plan can't fail over by itself without it. Yields
+    /// the federation's revision that carries the change.
     pub async fn remove_voter(
         &self,
         node: &NodeName,
+        force: bool,
         request_id: &str,
     ) -> Result<u64, ClientError> {
         let request = proto::RemoveVoterRequest {
             node: node.to_string(),
             request_id: request_id.to_owned(),
+            force,
         };
         let response = self
             .repeat(|mut api| {

@@ -74,6 +74,11 @@ pub(crate) struct DrStatusModel {
     /// Whether a failover needs nobody's word.
     #[attribute(computed)]
     pub(crate) automatic_failover: Attr<bool>,
+    /// Why an automatic failover would be refused although nothing is wrong yet, in one sentence: there
+    /// are too few voters, or one site has too many; null: it would not, or a failover needs
+    /// somebody's word.
+    #[attribute(computed)]
+    pub(crate) quorum_trouble: Attr<String>,
     /// Whether it is accepted that a paused machine may write for a moment when it goes on.
     #[attribute(computed)]
     pub(crate) accepts_pause_risk: Attr<bool>,
@@ -272,6 +277,7 @@ impl DrStatusModel {
             replication: non_empty(status.replication),
             service_address: non_empty(status.service_address),
             automatic_failover: Attr::Known(status.automatic_failover),
+            quorum_trouble: non_empty(status.quorum_trouble),
             accepts_pause_risk: Attr::Known(status.accepts_pause_risk),
             predicted: Attr::from(status.predicted.map(PredictionModel::from)),
             predicted_paths: Attr::from(Some(paths).filter(|paths| !paths.is_empty())),

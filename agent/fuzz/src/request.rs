@@ -124,7 +124,11 @@ fn vote(message: &[u8]) -> Option<Vec<Request>> {
         sealing_key: SealingKey::try_from([7; 32].as_slice()).ok()?,
         boxes: Vec::new(),
     };
-    let steps = [call, answer, VoteRequest::Dismiss { node: node.clone() }];
-    let steps = steps.into_iter().chain([VoteRequest::Release { node }]);
+    let dismiss = VoteRequest::Dismiss {
+        node: node.clone(),
+        by_force: false,
+    };
+    let steps = [call, answer, dismiss, VoteRequest::Release { node }];
+    let steps = steps.into_iter();
     Some(steps.map(Request::Vote).collect())
 }

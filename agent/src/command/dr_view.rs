@@ -133,6 +133,11 @@ fn remarks(status: &proto::PlanStatus) -> Vec<String> {
     if !status.waits_for.is_empty() && !is_said {
         lines.push(format!("! {plan} waits: {}", status.waits_for));
     }
+    let quorum = status.quorum_trouble.as_str();
+    // Once the primary is dead, the plan waits for it.
+    if !quorum.is_empty() && !status.waits_for.contains(quorum) {
+        lines.push(format!("! {plan} would not fail over by itself: {quorum}"));
+    }
     for redirect in &status.redirects {
         if !redirect.trouble.is_empty() {
             lines.push(format!(
@@ -304,6 +309,7 @@ fn one_to_json(status: &proto::PlanStatus) -> Value {
             .last()
             .map(|past| status.now_unix_s.saturating_sub(past.ended_unix_s)),
         "next_drill_unix_s": status.next_drill_unix_s,
+        "quorum_trouble": status.quorum_trouble,
         "predicted": status.predicted.as_ref().map(dr_prediction_view::to_json),
         "predicted_paths": dr_prediction_view::paths_to_json(status),
     })
@@ -394,6 +400,19 @@ mod tests {
         });
         assert_eq!(shown.matches("its disk is full").count(), 1, "{shown}");
         assert!(shown.contains("hamburg-1: its disk is full"), "{shown}");
+    }
+
+    #[test]
+    fn a_plan_that_lacks_its_quorum_says_so_although_all_is_well_and_once() {
+        let lacks = "the federation has 2 of the 3 voters";
+        let well = shown(|status| status.quorum_trouble = lacks.into());
+        let line = format!("! orders would not fail over by itself: {lacks}");
+        assert!(well.contains(&line), "{well}");
+        let dead = shown(|status| {
+            status.quorum_trouble = lacks.into();
+            status.waits_for = format!("nothing is done by itself: {lacks}");
+        });
+        assert_eq!(dead.matches(lacks).count(), 1, "{dead}");
     }
 
     #[test]

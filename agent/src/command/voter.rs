@@ -24,7 +24,8 @@ Example:
 
 const REMOVE_EXAMPLE: &str = "\
 The node stays enrolled and follows. It is refused where too few of the others can be heard to go
-on. The node knew the federation's secrets: where it is not trusted any more, `hanse node revoke`
+on, and where a DR plan could not fail over by itself without it: replace it by adding the other one
+first. The node knew the federation's secrets: where it is not trusted any more, `hanse node revoke`
 it next and then replace the certificate authority with `hanse authority rotate`.
 
 Example:
@@ -66,6 +67,9 @@ pub struct Remove {
     /// The node
     #[arg(value_name = "NODE")]
     node: NodeName,
+    /// Even if a DR plan can't fail over by itself any more
+    #[arg(long)]
+    force: bool,
     #[command(flatten)]
     connection: Connection,
 }
@@ -118,7 +122,8 @@ impl Remove {
     async fn run(self) -> anyhow::Result<()> {
         let node = &self.node;
         let client = self.connection.open().await?;
-        client.remove_voter(node, &request_id()?).await?;
+        let id = request_id()?;
+        client.remove_voter(node, self.force, &id).await?;
         let done = watch(&client, node, |voter| voter.is_none());
         done.await.with_context(|| {
             format!(

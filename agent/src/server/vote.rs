@@ -30,12 +30,13 @@ pub(super) async fn add(
         advertise: read_endpoint("advertise", &request.advertise)?,
     };
     let id = &request.request_id;
-    let committed = propose(voter, caller, Call::AddVoter, &node, id, change).await?;
+    let object = object(&node);
+    let committed = propose(voter, caller, Call::AddVoter, &object, id, change).await?;
     let revision = committed.revision;
     Ok(proto::AddVoterResponse { revision })
 }
 
-/// Ends a node's vote, if enough others can be heard.
+/// Ends a node's vote, if enough others can be heard, and if no DR plan needs it or somebody insists.
 pub(super) async fn remove(
     voter: &Voter,
     caller: &Caller,
@@ -43,9 +44,17 @@ pub(super) async fn remove(
 ) -> Result<proto::RemoveVoterResponse, Status> {
     let node = read_name(&request.node)?;
     check_quorum(voter, &node).await?;
-    let change = VoteRequest::Dismiss { node: node.clone() };
+    // Whoever overrides a refusal stands in the audit log with it.
+    let object = match request.force {
+        true => format!("{}, by force", object(&node)),
+        false => object(&node),
+    };
+    let change = VoteRequest::Dismiss {
+        node,
+        by_force: request.force,
+    };
     let id = &request.request_id;
-    let committed = propose(voter, caller, Call::RemoveVoter, &node, id, change).await?;
+    let committed = propose(voter, caller, Call::RemoveVoter, &object, id, change).await?;
     let revision = committed.revision;
     Ok(proto::RemoveVoterResponse { revision })
 }
@@ -64,7 +73,8 @@ pub(super) async fn answer(
         sealing_key,
         boxes: voter.seal_all_for(node, &sealing_key)?,
     };
-    let committed = propose(voter, caller, Call::Renew, node, request_id, change).await?;
+    let object = object(node);
+    let committed = propose(voter, caller, Call::Renew, &object, request_id, change).await?;
     let record = committed.state.inventory().nodes.get(node);
     let listen = record.and_then(|record| record.vote.listen.as_ref());
     let listen = listen.map(ToString::to_string).unwrap_or_default();
@@ -89,15 +99,19 @@ async fn propose(
     voter: &Voter,
     caller: &Caller,
     call: Call,
-    node: &NodeName,
+    object: &str,
     request_id: &str,
     change: VoteRequest,
 ) -> Result<Committed, Status> {
-    let object = format!("vote of node `{node}`");
     let change = Request::Vote(change);
     voter
-        .propose(caller, call, &object, request_id, change)
+        .propose(caller, call, object, request_id, change)
         .await
+}
+
+/// What an audit's line is about.
+fn object(node: &NodeName) -> String {
+    format!("vote of node `{node}`")
 }
 
 /// An address of the machine: names are for those who call it.

@@ -194,7 +194,11 @@ impl Stage {
             }
             "RemoveVoter" => {
                 let node = self.called().await;
-                let message = proto::RemoveVoterRequest { node, request_id };
+                let message = proto::RemoveVoterRequest {
+                    node,
+                    request_id,
+                    force: false,
+                };
                 one(Call::RemoveVoter, message.encode_to_vec())
             }
             "ReportCopy" => {

@@ -113,7 +113,8 @@ mod tests {
         enroll(&mut federation, "b");
         let dismiss = || {
             let node = "b".parse().unwrap();
-            Request::Vote(VoteRequest::Dismiss { node })
+            let by_force = false;
+            Request::Vote(VoteRequest::Dismiss { node, by_force })
         };
         let refused = federation.ask(dismiss()).unwrap_err();
         assert_eq!(refused.kind, RefusalKind::Conflict);

@@ -2,8 +2,9 @@
 //! by the leader alone, who asks [`crate::voters::check_removal`].
 
 use super::{Refusal, RefusalKind, secret};
+use crate::dr::quorum;
 use crate::endpoint::Endpoint;
-use crate::finding::Path;
+use crate::finding::{Finding, Path};
 use crate::inventory::{Inventory, NodeRecord};
 use crate::name::NodeName;
 use crate::secret::{SealedSecret, SealingKey};
@@ -27,7 +28,7 @@ pub(super) fn admit(state: &FederationState, request: VoteRequest) -> Decided {
             sealing_key,
             boxes,
         } => answer(inventory, node, sealing_key, boxes),
-        VoteRequest::Dismiss { node } => dismiss(inventory, node),
+        VoteRequest::Dismiss { node, by_force } => dismiss(inventory, node, by_force),
         VoteRequest::Release { node } => {
             let pending = &known(inventory, &node)?.vote.pending;
             let is_dismissed = *pending == Some(Pending::Dismissed);
@@ -124,7 +125,7 @@ fn answer(
     }
 }
 
-fn dismiss(inventory: &Inventory, node: NodeName) -> Decided {
+fn dismiss(inventory: &Inventory, node: NodeName, by_force: bool) -> Decided {
     let record = known(inventory, &node)?;
     match (record.voter, &record.vote.pending) {
         (true, Some(Pending::Dismissed)) => Ok(None),
@@ -135,15 +136,40 @@ fn dismiss(inventory: &Inventory, node: NodeName) -> Decided {
         }
         (true, Some(Pending::Called { .. }) | None) => {
             let mut others = inventory.nodes.iter();
-            if others.any(|(name, other)| *name != node && other.shall_vote()) {
-                return Ok(Some(VoteChange::Dismissed { node }));
+            if !others.any(|(name, other)| *name != node && other.shall_vote()) {
+                let detail = format!(
+                    "`{node}` is the only voter: without it there is no federation. Add another \
+                     one first, with `hanse voter add`."
+                );
+                return Err(refuse(RefusalKind::Invalid, "The last voter", &detail));
             }
-            let detail = format!(
-                "`{node}` is the only voter: without it there is no federation. Add another one \
-                 first, with `hanse voter add`."
-            );
-            Err(refuse(RefusalKind::Invalid, "The last voter", &detail))
+            if !by_force {
+                check_plans(inventory, &node)?;
+            }
+            Ok(Some(VoteChange::Dismissed { node }))
         }
+    }
+}
+
+/// Refuses to let a voter go that DR plans need for their automatic failover.
+fn check_plans(inventory: &Inventory, node: &NodeName) -> Result<(), Refusal> {
+    let lost = quorum::lost_without(inventory, node).into_iter();
+    let findings: Vec<Finding> = lost
+        .map(|(plan, trouble)| {
+            let detail = format!(
+                "The DR plan `{plan}` fails over by itself, and without `{node}` {trouble}. Do that \
+                 first, or declare automatic_failover = false. `hanse voter remove {node} --force` \
+                 goes on all the same, and `{plan}` then waits for `hanse failover`."
+            );
+            Finding::error(Path::of("node"), "A DR plan needs it", detail)
+        })
+        .collect();
+    match findings.is_empty() {
+        true => Ok(()),
+        false => Err(Refusal {
+            kind: RefusalKind::Invalid,
+            findings,
+        }),
     }
 }
 
@@ -162,7 +188,8 @@ fn refuse(kind: RefusalKind, summary: &str, detail: &str) -> Refusal {
 mod tests {
     use super::*;
     use crate::command::Request;
-    use crate::testing::Builder;
+    use crate::object::{DrPlan, Object};
+    use crate::testing::{Builder, dr_plan};
     use crate::voters::vote::Duty;
 
     fn ask(federation: &mut Builder, request: VoteRequest) -> Result<(), Refusal> {
@@ -192,7 +219,11 @@ mod tests {
     }
 
     fn dismiss(federation: &mut Builder, node: &str) -> Result<(), Refusal> {
-        ask(federation, VoteRequest::Dismiss { node: name(node) })
+        let request = VoteRequest::Dismiss {
+            node: name(node),
+            by_force: false,
+        };
+        ask(federation, request)
     }
 
     fn release(federation: &mut Builder, node: &str) -> Result<(), Refusal> {
@@ -262,6 +293,97 @@ mod tests {
             matches!(duty(&federation, "b"), Duty::Vote { .. }),
             "it was not dismissed"
         );
+    }
+
+    /// Voters `v1`, `v2` and so on, each in its site, and a plan at home in `a` with standbys in `b` and
+    /// `c` that fails over by itself.
+    fn with_plan(sites: &[&str]) -> Builder {
+        let named = ["a", "b", "c", "d"].into_iter();
+        let mut federation = named
+            .fold(Builder::new(), Builder::site)
+            .mesh(&["10.0.0.0/24"]);
+        for (number, site) in (1..).zip(sites) {
+            let node = format!("v{number}");
+            federation.enroll(&node, site);
+            call(&mut federation, &node, number).unwrap();
+            answer(&mut federation, &node, number as u8).unwrap();
+        }
+        let plan = Object::DrPlan(Box::new(dr_plan()));
+        federation.declare(plan);
+        federation
+    }
+
+    #[test]
+    fn a_voter_stays_that_a_plan_needs_to_fail_over_by_itself() {
+        let mut federation = with_plan(&["a", "b", "d"]);
+        let refused = dismiss(&mut federation, "v3").unwrap_err();
+        let finding = &refused.findings[0];
+        assert_eq!(finding.summary, "A DR plan needs it");
+        for part in ["`orders`", "has 2 of the 3", "voter remove v3 --force"] {
+            assert!(finding.detail.contains(part), "{}", finding.detail);
+        }
+        assert!(matches!(duty(&federation, "v3"), Duty::Vote { .. }));
+
+        // Of four in two sites each site has half.
+        let mut federation = with_plan(&["a", "a", "b", "b", "d"]);
+        let refused = dismiss(&mut federation, "v5").unwrap_err();
+        assert!(refused.findings[0].detail.contains("of 4 voters 2 are in"));
+    }
+
+    #[test]
+    fn whoever_was_dismissed_is_no_voter_that_a_plan_could_count_on() {
+        let mut federation = with_plan(&["a", "b", "d", "d", "d"]);
+        dismiss(&mut federation, "v5").unwrap();
+        dismiss(&mut federation, "v4").unwrap();
+        dismiss(&mut federation, "v3").unwrap_err();
+    }
+
+    #[test]
+    fn a_voter_is_replaced_by_adding_the_other_one_first() {
+        let mut federation = with_plan(&["a", "b", "d"]);
+        federation.enroll("v4", "d");
+        call(&mut federation, "v4", 4).unwrap();
+        dismiss(&mut federation, "v3").unwrap_err();
+        answer(&mut federation, "v4", 4).unwrap();
+        dismiss(&mut federation, "v3").unwrap();
+    }
+
+    #[test]
+    fn a_voter_may_come_wherever_it_is_although_a_plan_waits_for_the_next_one() {
+        let mut federation = with_plan(&["a", "b", "d"]);
+        for (number, node) in (4..).zip(["v4", "v5"]) {
+            federation.enroll(node, "a");
+            call(&mut federation, node, number).unwrap();
+            answer(&mut federation, node, number as u8).unwrap();
+        }
+        // The plan has lost its quorum already: no removal takes it away.
+        dismiss(&mut federation, "v2").unwrap();
+    }
+
+    #[test]
+    fn by_force_and_where_nothing_happens_by_itself_any_voter_goes_but_the_last() {
+        let mut federation = with_plan(&["a", "b", "d"]);
+        for node in ["v3", "v2"] {
+            let request = VoteRequest::Dismiss {
+                node: name(node),
+                by_force: true,
+            };
+            ask(&mut federation, request).unwrap();
+        }
+        let request = VoteRequest::Dismiss {
+            node: name("v1"),
+            by_force: true,
+        };
+        let last = ask(&mut federation, request).unwrap_err();
+        assert_eq!(last.findings[0].summary, "The last voter");
+
+        let mut federation = with_plan(&["a", "b", "d"]);
+        let by_hand = DrPlan {
+            automatic_failover: false,
+            ..dr_plan()
+        };
+        federation.declare(Object::DrPlan(Box::new(by_hand)));
+        dismiss(&mut federation, "v3").unwrap();
     }
 
     #[test]

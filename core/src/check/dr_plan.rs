@@ -88,12 +88,11 @@ fn ways(inventory: &Inventory, plan: &DrPlan, missing: Missing, findings: &mut V
 
 /// An automatic failover needs a majority of the voters outside each site that may be lost (rule 6).
 fn voters(inventory: &Inventory, plan: &DrPlan, findings: &mut Vec<Finding>) {
-    let voters = inventory.nodes.iter().filter(|(_, record)| record.voter);
-    let voters = voters.map(|(name, record)| (name.clone(), record.cluster.clone()));
+    let voters = quorum::voters_to_be(inventory);
     let copies = plan.sites().cloned().collect();
     // Without a node nothing is known of the federation.
     let is_known = !inventory.nodes.is_empty();
-    if let Err(trouble) = quorum::check(&voters.collect(), &copies)
+    if let Err(trouble) = quorum::check(&voters, &copies)
         && plan.automatic_failover
         && is_known
     {

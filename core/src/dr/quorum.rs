@@ -3,10 +3,15 @@
 //! The voters grant leases, so a site whose loss takes their majority with it could never be failed
 //! over from; and a site that has a majority by itself could go on alone while the others believe that
 //! it is gone. So a majority must be outside each single site that holds a copy.
+//!
+//! That is asked where a plan is declared and where a voter goes. Who comes is let in wherever it is:
+//! voters are added one at a time, and on the way from three to five a site may have too many for a
+//! moment.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::name::{ClusterName, NodeName};
+use crate::inventory::Inventory;
+use crate::name::{ClusterName, NodeName, PlanName};
 
 /// With fewer voters the death of one ends every decision.
 const VOTERS_MIN: usize = 3;
@@ -33,6 +38,35 @@ pub enum QuorumTrouble {
         /// How many there are.
         all: usize,
     },
+}
+
+/// Who is to vote, each in its member cluster: whoever was dismissed counts no more.
+#[must_use]
+pub fn voters_to_be(inventory: &Inventory) -> BTreeMap<NodeName, ClusterName> {
+    let voters = inventory.nodes.iter();
+    voters
+        .filter(|(_, record)| record.shall_vote())
+        .map(|(node, record)| (node.clone(), record.cluster.clone()))
+        .collect()
+}
+
+/// The plans that fail over by themselves and could no more without a voter, each with the reason. Those
+/// that can't with it either are not among them: it takes nothing from them.
+#[must_use]
+pub fn lost_without(inventory: &Inventory, node: &NodeName) -> Vec<(PlanName, QuorumTrouble)> {
+    let with = voters_to_be(inventory);
+    let mut without = with.clone();
+    without.remove(node);
+    let plans = inventory.dr_plans.values().map(|stored| &stored.spec);
+    let automatic = plans.filter(|plan| plan.automatic_failover);
+    automatic
+        .filter_map(|plan| {
+            let copies = plan.sites().cloned().collect();
+            check(&with, &copies).ok()?;
+            let trouble = check(&without, &copies).err()?;
+            Some((plan.name.clone(), trouble))
+        })
+        .collect()
 }
 
 /// Whether the voters, each in its member cluster, suffice for copies in these sites.
@@ -116,6 +150,19 @@ mod tests {
                     let left = sites.iter().filter(|site| **site != lost).count();
                     prop_assert!(left > sites.len() / 2);
                 }
+            }
+        }
+
+        #[test]
+        fn a_removal_that_takes_a_quorum_away_would_make_no_majority_smaller(
+            sites in vec(0_usize..4, 1..8),
+            gone in 0_usize..7,
+        ) {
+            let mut left = sites.clone();
+            left.remove(gone % sites.len());
+            let is_lost = trouble(&sites).is_none() && trouble(&left).is_some();
+            if is_lost {
+                prop_assert_eq!(left.len() / 2, sites.len() / 2);
             }
         }
     }

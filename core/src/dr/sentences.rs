@@ -1,13 +1,18 @@
 //! What docs/dr-errors.md says that users see is what they see.
 
+use std::collections::BTreeMap;
+
 use super::ask::{Ask, admit};
 use super::machine::tests::{Case, copy};
 use super::machine::{Next, next};
+use super::quorum;
 use super::sight::CopyRole;
 use crate::command::Request;
+use crate::name::{ClusterName, NodeName};
 use crate::object::dr_plan::Fencing;
 use crate::object::{DrPlan, Object};
 use crate::testing::{Builder, dr_plan};
+use crate::voters::vote::VoteRequest;
 
 const PAGE: &str = include_str!("../../../docs/dr-errors.md");
 
@@ -72,6 +77,25 @@ fn of_plans() {
         plan.fencing.insert("a".parse().unwrap(), fence);
     });
     is_on_the_page(&nobody);
+}
+
+#[test]
+fn of_voters() {
+    let mut federation = federation(3);
+    federation.declare(Object::DrPlan(Box::new(dr_plan())));
+    let request = VoteRequest::Dismiss {
+        node: "c-1".parse().unwrap(),
+        by_force: false,
+    };
+    let refused = federation.ask(Request::Vote(request)).unwrap_err();
+    is_on_the_page(&refused.findings[0].detail);
+
+    let voters: BTreeMap<NodeName, ClusterName> = ["a", "b"]
+        .map(|site| (format!("{site}-1").parse().unwrap(), site.parse().unwrap()))
+        .into();
+    let copies = dr_plan().sites().cloned().collect();
+    let lacks = quorum::check(&voters, &copies).unwrap_err();
+    is_on_the_page(&lacks.to_string());
 }
 
 #[test]

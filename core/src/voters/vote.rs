@@ -65,6 +65,8 @@ pub enum VoteRequest {
     Dismiss {
         /// The node.
         node: NodeName,
+        /// Even if a DR plan loses the quorum for its automatic failover by it.
+        by_force: bool,
     },
     /// The voters' list is without a node that was dismissed.
     Release {

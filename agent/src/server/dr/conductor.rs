@@ -1,6 +1,5 @@
 //! The leader's turn at DR plans: looks, asks `hanse-core` what is next, proposes it.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -236,12 +235,8 @@ fn is_redirected(
 }
 
 fn quorum_trouble(state: &FederationState, plan: &DrPlan) -> Option<String> {
-    let nodes = state.inventory().nodes.iter();
-    let voters: BTreeMap<_, _> = nodes
-        .filter(|(_, record)| record.voter)
-        .map(|(node, record)| (node.clone(), record.cluster.clone()))
-        .collect();
-    let copies: BTreeSet<_> = plan.sites().cloned().collect();
+    let voters = quorum::voters_to_be(state.inventory());
+    let copies = plan.sites().cloned().collect();
     quorum::check(&voters, &copies)
         .err()
         .map(|trouble| trouble.to_string())

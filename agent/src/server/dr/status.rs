@@ -108,6 +108,11 @@ fn show(voter: &Voter, plan: &PlanName, glance: &Glance, with_reports: bool) -> 
             .unwrap_or_default(),
         predicted: Some(show_prediction(&predicted)),
         paths: paths.iter().map(show_path).collect(),
+        quorum_trouble: sight
+            .quorum_trouble
+            .clone()
+            .filter(|_| spec.automatic_failover)
+            .unwrap_or_default(),
         accepts_pause_risk: spec.accept_pause_risk,
         automatic_failover: spec.automatic_failover,
         mark_age_ms: record.mark.map(|mark| {
