@@ -178,6 +178,10 @@ pub(crate) struct CopyModel {
     /// How the backups are, from the node that makes them; null: this one makes none.
     #[attribute(computed)]
     pub(crate) backup: Attr<BackupStatusModel>,
+    /// Whether the host's watchdog resets it if what writes can't be ended, which needs the fencing
+    /// `watchdog` and a device.
+    #[attribute(computed)]
+    pub(crate) watchdog: Attr<bool>,
     /// How long ago its node told, in milliseconds.
     #[attribute(computed)]
     pub(crate) heard_ago_ms: Attr<u64>,
@@ -331,6 +335,7 @@ impl From<proto::CopyView> for CopyModel {
             trouble: non_empty(told.trouble),
             progress: non_empty(told.progress),
             backup: Attr::from(told.backup.map(BackupStatusModel::from)),
+            watchdog: Attr::from(told.watchdog),
             heard_ago_ms: Attr::from(was_heard.then_some(copy.heard_ago_ms)),
         }
     }

@@ -124,6 +124,9 @@ pub struct Status {
     /// What is wrong though the workload runs, in one sentence.
     #[serde(default)]
     pub trouble: Option<String>,
+    /// Whether the host's watchdog is set: it resets the host if the workload can't be ended.
+    #[serde(default)]
+    pub watchdog: bool,
 }
 
 /// What is of a workload's processes.

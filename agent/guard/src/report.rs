@@ -22,6 +22,7 @@ impl Machine {
             process: self.process(),
             observed: self.observed.clone(),
             trouble: None,
+            watchdog: false,
         })
     }
 

@@ -251,6 +251,7 @@ impl Service {
     fn told_now(&mut self, now: Duration) -> Option<Status> {
         let mut status = self.machine.status(now)?;
         status.trouble = self.dog.trouble();
+        status.watchdog = self.dog.is_set();
         Some(status)
     }
 

@@ -108,6 +108,11 @@ impl Dog {
         }
     }
 
+    /// Whether it resets the host once nobody feeds it.
+    pub(super) fn is_set(&self) -> bool {
+        self.file.is_some() && self.timeout_s.is_some()
+    }
+
     /// What is wrong with it.
     pub(super) fn trouble(&self) -> Option<String> {
         self.trouble.clone()

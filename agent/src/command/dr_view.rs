@@ -202,6 +202,7 @@ fn details(status: &proto::PlanStatus) -> Vec<String> {
     let worst = dr_prediction_view::worst(status);
     lines.push(format!("  Failover: {failover}{worst}"));
     lines.extend(dr_prediction_view::paths(status));
+    lines.extend(watchdogs(status));
     lines.push(drill(status));
     if status.fence_epoch > 0 {
         let silent = status.lease_silent_for_ms;
@@ -234,6 +235,18 @@ fn details(status: &proto::PlanStatus) -> Vec<String> {
     let backups = told.filter_map(|told| told.backup.as_ref());
     lines.extend(backups.map(dr_backup_view::line));
     lines
+}
+
+/// Whether a watchdog resets the hosts of the copies, as far as their nodes tell.
+fn watchdogs(status: &proto::PlanStatus) -> Option<String> {
+    let told = status.copies.iter().filter_map(|copy| {
+        let is_there = copy.status.as_ref()?.watchdog?;
+        let word = if is_there { "yes" } else { "no" };
+        Some(format!("{} {word}", copy.node))
+    });
+    let told: Vec<String> = told.collect();
+    let all = told.join(", ");
+    (!told.is_empty()).then(|| format!("  Watchdog that resets the host: {all}"))
 }
 
 /// The last drill, its age and what it found.
@@ -327,6 +340,7 @@ fn copy_to_json(copy: &proto::CopyView) -> Value {
         "trouble": told.map(|told| &told.trouble),
         "progress": told.map(|told| &told.progress),
         "backup": told.and_then(|told| told.backup.as_ref()).map(dr_backup_view::to_json),
+        "watchdog": told.and_then(|told| told.watchdog),
         "heard_ago_ms": told.map(|_| copy.heard_ago_ms),
     })
 }
@@ -413,6 +427,19 @@ mod tests {
             status.waits_for = format!("nothing is done by itself: {lacks}");
         });
         assert_eq!(dead.matches(lacks).count(), 1, "{dead}");
+    }
+
+    #[test]
+    fn one_plan_is_shown_with_the_watchdogs_of_its_hosts() {
+        let mut status = status();
+        for (copy, is_there) in status.copies.iter_mut().zip([true, false]) {
+            copy.status.as_mut().unwrap().watchdog = Some(is_there);
+        }
+        let all = to_json(&[status.clone()]);
+        assert_eq!(all["plans"][0]["copies"][1]["watchdog"], false);
+        let shown = text(&[status], true);
+        let line = "resets the host: lubeck-1 yes, hamburg-1 no";
+        assert!(shown.contains(line), "{shown}");
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub struct Guard {
     #[arg(long, value_name = "PLAN")]
     plan: PlanName,
     /// The watchdog that resets the host, for plans whose fencing here is `watchdog`
-    #[arg(long, value_name = "DEVICE", default_value = "/dev/watchdog")]
+    #[arg(long, value_name = "DEVICE", default_value = crate::guard::WATCHDOG)]
     watchdog: PathBuf,
 }
 

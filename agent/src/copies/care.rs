@@ -100,6 +100,7 @@ impl Care {
             plans: plans.subscribe(),
             reports,
             drills: news_of_drills,
+            guard: guard.status(),
         };
         tasks.spawn(reporter::run(plan.clone(), told, signer, (lines, news)));
         Self {
@@ -320,6 +321,7 @@ mod tests {
                 set: SyncSet::default(),
             }),
             trouble: None,
+            watchdog: false,
         }
     }
 

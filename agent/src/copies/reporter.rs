@@ -2,19 +2,22 @@
 //! answer says what the copy has to be, if this node has not heard it: so a stream that hangs, since
 //! its voter stands still, keeps nothing from a copy.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hanse_client::{convert, proto};
 use hanse_core::dr::duty::CopyPlan;
-use hanse_core::dr::sight::CopySight;
+use hanse_core::dr::sight::{CopyRole, CopySight};
 use hanse_core::name::PlanName;
+use hanse_guard::Status;
 use hanse_workload::{CopyReport, DrillNews};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 
 use super::drills::Signer;
 use crate::follower::Lines;
+use crate::guard::WATCHDOG;
 
 /// How long one report may take at least and at most.
 const TIMEOUT_MIN: Duration = Duration::from_millis(500);
@@ -27,6 +30,7 @@ pub(super) struct Told {
     pub(super) plans: watch::Receiver<Option<(u64, CopyPlan)>>,
     pub(super) reports: watch::Receiver<CopyReport>,
     pub(super) drills: watch::Receiver<Option<DrillNews>>,
+    pub(super) guard: watch::Receiver<Option<Status>>,
 }
 
 /// Reports for as long as there is somebody who keeps the copy.
@@ -40,16 +44,22 @@ pub(super) async fn run(
         mut plans,
         mut reports,
         mut drills,
+        guard,
     } = told;
     loop {
         let report = reports.borrow_and_update().clone();
-        let (heard_revision, interval) = match &*plans.borrow_and_update() {
-            Some((revision, copy)) => (*revision, copy.timings.check_interval.value()),
+        let (heard_revision, interval, watchdog) = match &*plans.borrow_and_update() {
+            Some((revision, copy)) => {
+                let watchdog = is_watched(copy, report.role, guard.borrow().as_ref());
+                let interval = copy.timings.check_interval.value();
+                (*revision, interval, watchdog)
+            }
             None => return,
         };
         let progress = report.progress.as_deref();
         let mut status = convert::copy_status_to_proto(&plan, &sight(&report), progress);
         status.backup = report.backup.as_ref().map(convert::backup_status_to_proto);
+        status.watchdog = Some(watchdog);
         let drill = drills.borrow_and_update().clone();
         let drill = drill.map(|news| signer.tell(&news));
         let asked = lines.ask(|federation| {
@@ -87,6 +97,20 @@ pub(super) async fn run(
             () = sleep(pause) => {}
         }
     }
+}
+
+/// Whether the host's watchdog resets it if what writes can't be ended: as the guard has it where something
+/// writes, and elsewhere whether there is one.
+fn is_watched(copy: &CopyPlan, role: CopyRole, guard: Option<&Status>) -> bool {
+    copy.watchdog
+        && match role {
+            CopyRole::Primary => guard.is_some_and(|guard| guard.watchdog),
+            CopyRole::Absent
+            | CopyRole::Seeding
+            | CopyRole::Stopped
+            | CopyRole::Following
+            | CopyRole::Detached => Path::new(WATCHDOG).exists(),
+        }
 }
 
 fn sight(report: &CopyReport) -> CopySight {

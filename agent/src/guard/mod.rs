@@ -23,6 +23,9 @@ use crate::copies::{Told, setup};
 use crate::data::DataFolder;
 use crate::notify;
 
+/// The host's watchdog, as the kernel calls it.
+pub const WATCHDOG: &str = "/dev/watchdog";
+
 /// The hidden commands by which the guard starts its own processes.
 pub const KEEPER: &str = "guard-keeper";
 /// See [`KEEPER`].

@@ -53,6 +53,10 @@ pub(in super::super) fn report(
                 .progress
                 .insert(key.clone(), shortened(&status.progress)),
         };
+        match status.watchdog {
+            None => memory.watchdogs.remove(&key),
+            Some(is_there) => memory.watchdogs.insert(key.clone(), is_there),
+        };
         match &status.backup {
             None => memory.backups.remove(&key),
             Some(backup) => memory.backups.insert(key, read_backup(backup)),

@@ -51,6 +51,8 @@ struct Memory {
     progress: BTreeMap<(PlanName, ClusterName), String>,
     /// How backups are, by the copy that makes them.
     backups: BTreeMap<(PlanName, ClusterName), BackupSight>,
+    /// Whether a watchdog resets the hosts of copies, where their nodes tell.
+    watchdogs: BTreeMap<(PlanName, ClusterName), bool>,
     /// What plans wait for.
     waits: BTreeMap<PlanName, String>,
     /// Fences from outside that are under way or failed.
@@ -69,6 +71,7 @@ impl Memory {
         self.lookout.keep_only(&is_there);
         self.progress.retain(|(plan, _), _| is_there(plan));
         self.backups.retain(|(plan, _), _| is_there(plan));
+        self.watchdogs.retain(|(plan, _), _| is_there(plan));
         self.waits.retain(|plan, _| is_there(plan));
         self.outside.retain(|plan, _| is_there(plan));
         self.redirects.retain(|(plan, _), _| is_there(plan));

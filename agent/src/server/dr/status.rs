@@ -68,6 +68,7 @@ fn show(voter: &Voter, plan: &PlanName, glance: &Glance, with_reports: bool) -> 
         if let Some(status) = &mut view.status {
             let backup = memory.backups.get(&key);
             status.backup = backup.map(convert::backup_status_to_proto);
+            status.watchdog = memory.watchdogs.get(&key).copied();
         }
         view
     };

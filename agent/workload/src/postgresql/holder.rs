@@ -167,6 +167,7 @@ mod tests {
             process,
             observed: None,
             trouble: None,
+            watchdog: false,
         }
     }
 

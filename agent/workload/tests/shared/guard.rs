@@ -199,6 +199,7 @@ impl Keeper {
             process,
             observed: None,
             trouble: None,
+            watchdog: false,
         }));
     }
 }
