@@ -6,6 +6,7 @@
     reason = "what a test takes for granted ends it"
 )]
 
+mod asks;
 mod audit;
 mod backup;
 mod backups;

@@ -294,7 +294,7 @@ async fn write_down(voter: &Voter) {
 
 /// What others are told of something that happened; none: nothing.
 fn event(happened: &Happened) -> Option<(PlanName, HookEvent, Event)> {
-    let command::Event::Plan { plan, change } = &happened.event else {
+    let command::Event::Plan { plan, change, .. } = &happened.event else {
         return None;
     };
     let kind = match change {
