@@ -10,12 +10,12 @@ use hanse_core::name::PlanName;
 use hanse_core::object::{DrPlan, Object};
 
 use super::harness::Federation;
-use super::plans::{copy, orders, two_sites, until};
+use super::plans::{orders, start, two_sites, until};
 
 const ADMIN: &str = "spiffe://acme/user/admin";
 const OPERATOR: &str = "spiffe://acme/user/alex";
 
-/// A plan whose primary renews its lease no more, so that a failover may be asked for.
+/// A plan whose primary never renews its lease, so that a failover may be asked for in a moment.
 async fn silent_primary(federation: &Federation, admin: &Client) {
     let (_folder, credentials) = federation.join("home", "db-home").await;
     let primary = federation.client(&credentials).await;
@@ -25,13 +25,7 @@ async fn silent_primary(federation: &Federation, admin: &Client) {
         ..orders()
     }));
     admin.apply(&plan, 0, "plan").await.unwrap();
-    until(admin, |status| status.waits_for.contains("no data yet")).await;
-    let stopped = copy("stopped", 0);
-    primary.report_copy(stopped, None, 0).await.unwrap();
-    let started = until(admin, |status| status.fence_epoch > 0).await;
-    let leads = copy("primary", started.fence_epoch);
-    primary.report_copy(leads, None, 0).await.unwrap();
-    until(admin, |status| status.past.is_some()).await;
+    start(admin, &primary).await;
 }
 
 /// Every line of the audit log that tells of an ask: who, of what, with what result.
