@@ -12,6 +12,7 @@ use crate::diagnostics::of_error;
 use crate::dr_backup::BackupStatusModel;
 use crate::dr_drill::PastDrillModel;
 use crate::dr_parts::PredictionModel;
+use crate::dr_redirect::{HookStatusModel, RedirectStatusModel};
 use crate::lookup::{expect_federation, texts, wrong};
 use crate::session::Session;
 
@@ -71,6 +72,12 @@ pub(crate) struct DrStatusModel {
     /// The address that follows the primary; null: there is none.
     #[attribute(computed)]
     pub(crate) service_address: Attr<String>,
+    /// How clients outside the mesh are led, by `dns` or `route53`.
+    #[attribute(computed)]
+    pub(crate) redirects: Attr<BTreeMap<String, RedirectStatusModel>>,
+    /// How those are told who hear of the plan's runs, by hook, as the voter has it that leads.
+    #[attribute(computed)]
+    pub(crate) hooks: Attr<BTreeMap<String, HookStatusModel>>,
     /// Whether a failover needs nobody's word.
     #[attribute(computed)]
     pub(crate) automatic_failover: Attr<bool>,
@@ -239,6 +246,10 @@ impl DrStatusModel {
         let copies = status.copies.into_iter();
         let copies = copies.map(|copy| (copy.member_cluster.clone(), CopyModel::from(copy)));
         let set = status.set.filter(|set| set.needed > 0);
+        let redirects = status.redirects.into_iter();
+        let redirects = redirects.map(|one| (one.way.clone(), RedirectStatusModel::from(one)));
+        let hooks = status.hooks.into_iter();
+        let hooks = hooks.map(|hook| (hook.name.clone(), HookStatusModel::from(hook)));
         Self {
             federation: self.federation,
             plan: self.plan,
@@ -260,6 +271,8 @@ impl DrStatusModel {
             })),
             replication: non_empty(status.replication),
             service_address: non_empty(status.service_address),
+            redirects: Attr::Known(redirects.collect()),
+            hooks: Attr::Known(hooks.collect()),
             automatic_failover: Attr::Known(status.automatic_failover),
             accepts_pause_risk: Attr::Known(status.accepts_pause_risk),
             predicted: Attr::from(status.predicted.map(PredictionModel::from)),
@@ -317,3 +330,6 @@ impl From<proto::CopyView> for CopyModel {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
