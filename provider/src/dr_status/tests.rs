@@ -1,3 +1,5 @@
+//! What Terraform is shown of a plan.
+
 use super::*;
 
 /// As Terraform asks for it.
