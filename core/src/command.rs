@@ -145,6 +145,8 @@ pub struct PlanRequest {
     pub spec_revision: u64,
     /// What.
     pub change: PlanChange,
+    /// Who asked for it; none: nobody did.
+    pub asked_by: Option<String>,
     /// The epoch of the lease that the leader knows to have ended; none: nobody held it. Of no
     /// meaning unless somebody is promoted.
     pub ended_epoch: Option<u64>,
@@ -353,6 +355,9 @@ pub enum Command {
         plan: PlanName,
         /// What.
         change: PlanChange,
+        /// Who asked for it; none: nobody did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        asked_by: Option<String>,
     },
     /// What a node told of the time when nobody heard it.
     #[cfg_attr(feature = "previous-version", serde(skip))]
@@ -518,5 +523,8 @@ pub enum Event {
         plan: PlanName,
         /// What.
         change: PlanChange,
+        /// Who asked for it; none: nobody did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        asked_by: Option<String>,
     },
 }

@@ -9,7 +9,8 @@ use imbl::Vector;
 use serde::{Deserialize, Serialize};
 
 use crate::command::Event;
-use crate::name::NodeName;
+use crate::dr::change::PlanChange;
+use crate::name::{NodeName, PlanName};
 use crate::object::ObjectRef;
 use crate::recollection::PastChange;
 
@@ -226,10 +227,14 @@ impl Event {
                 format!("node/{node}"),
                 format!("the node `{node}` is back in the restored federation"),
             ),
-            Self::Plan { plan, change } => told(
+            Self::Plan {
+                plan,
+                change,
+                asked_by,
+            } => told(
                 "dr-plan",
                 format!("dr_plan/{plan}"),
-                format!("DR plan `{plan}`: {change}"),
+                step(plan, change, asked_by.as_deref()),
             ),
             Self::LevelRaised(level) => told(
                 "feature-level-raised",
@@ -246,6 +251,14 @@ fn subject(reference: &ObjectRef) -> String {
         ObjectRef::MemberCluster(name) => format!("member_cluster/{name}"),
         ObjectRef::VpnMesh(name) => format!("vpn_mesh/{name}"),
         ObjectRef::DrPlan(name) => format!("dr_plan/{name}"),
+    }
+}
+
+/// A step of a plan, with who asked for it: that stands in its reason already, if it has one.
+fn step(plan: &PlanName, change: &PlanChange, asked_by: Option<&str>) -> String {
+    match asked_by.filter(|_| !change.has_reason()) {
+        Some(by) => format!("DR plan `{plan}`: {change} (by the word of {by})"),
+        None => format!("DR plan `{plan}`: {change}"),
     }
 }
 
@@ -284,6 +297,46 @@ mod tests {
         assert_eq!(first.revision, history.complete_from());
         assert_eq!(history.since(last).count(), 1);
         assert_eq!(history.since(last + 1).count(), 0);
+    }
+
+    #[test]
+    fn a_step_that_somebody_asked_for_says_who_once() {
+        let by = "spiffe://acme/user/admin";
+        let told = |change, asked_by: Option<&str>| {
+            let event = Event::Plan {
+                plan: "orders".parse().unwrap(),
+                change,
+                asked_by: asked_by.map(str::to_owned),
+            };
+            event.telling().sentence
+        };
+        let insisted = || PlanChange::Insisted {
+            to: None,
+            allows_data_loss: true,
+            reason: format!("{by} asks for it"),
+        };
+        for (change, sentence) in [
+            (
+                PlanChange::Paused(false),
+                "DR plan `orders`: it is resumed (by the word of spiffe://acme/user/admin)",
+            ),
+            (
+                insisted(),
+                "DR plan `orders`: its run is to go on, and data may be lost: \
+                 spiffe://acme/user/admin asks for it",
+            ),
+        ] {
+            assert_eq!(told(change, Some(by)), sentence);
+        }
+        let by_itself = told(PlanChange::Writes, None);
+        assert_eq!(by_itself, "DR plan `orders`: the new primary takes writes");
+    }
+
+    #[test]
+    fn a_step_of_before_anybody_was_named_is_read_and_written_as_it_was() {
+        let written = r#"{"plan":{"plan":"orders","change":{"paused":true}}}"#;
+        let event: Event = serde_json::from_str(written).unwrap();
+        assert_eq!(serde_json::to_string(&event).unwrap(), written);
     }
 
     #[test]

@@ -384,7 +384,11 @@ impl FederationState {
                 self.leases.apply(change, self.revision);
                 Vec::new()
             }
-            Command::Plan { plan, change } => self.change_plan(plan, change, entry.at_unix_s),
+            Command::Plan {
+                plan,
+                change,
+                asked_by,
+            } => self.change_plan(plan, (change, asked_by.as_ref()), entry.at_unix_s),
             Command::Seal { boxes } => {
                 self.secrets.put(boxes);
                 Vec::new()

@@ -105,7 +105,7 @@ pub(crate) struct PastDrillModel {
 }
 
 /// Proves a DR plan: on a standby a copy is promoted where nobody reaches it, verified, and thrown away.
-/// The primary and its clients notice nothing. It fails if something is not as it should be.
+/// The primary gives it neither a connection nor disk. It fails if something is not as it should be.
 #[derive(Clone, Model)]
 pub(crate) struct DrillModel {
     /// The federation.

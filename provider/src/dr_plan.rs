@@ -102,7 +102,8 @@ pub(crate) struct DrPlanModel {
     /// Who is told of the plan's runs, by a name of its own.
     #[attribute(optional)]
     pub(crate) hooks: Attr<BTreeMap<String, HookModel>>,
-    /// From what the workload can be restored as it was at any time.
+    /// From what the workload can be restored as it was at any time. For `postgresql` only: the snapshots
+    /// of a `directory` are its backup, and those of a `command` are its own programs' to make.
     #[attribute(optional)]
     pub(crate) backup: Attr<BackupModel>,
     /// How the plan is proved before it is needed.

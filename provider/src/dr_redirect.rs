@@ -107,6 +107,46 @@ pub(crate) struct HookModel {
     pub(crate) events: Attr<Set<Attr<String>>>,
 }
 
+/// How a record leads clients.
+#[derive(Clone, Model)]
+pub(crate) struct RedirectStatusModel {
+    /// The record.
+    #[attribute(computed)]
+    pub(crate) record: Attr<String>,
+    /// Where clients are led; null: that is not known, or they can't be led.
+    #[attribute(computed)]
+    pub(crate) leads_to: Attr<String>,
+    /// Why clients can't be led, in one sentence; null: they can.
+    #[attribute(computed)]
+    pub(crate) trouble: Attr<String>,
+}
+
+/// How a hook is told.
+#[derive(Clone, Model)]
+pub(crate) struct HookStatusModel {
+    /// How many events wait.
+    #[attribute(computed)]
+    pub(crate) waiting: Attr<u64>,
+    /// Since when the oldest waits, in seconds since 1970; null: none does.
+    #[attribute(computed)]
+    pub(crate) oldest_unix_s: Attr<u64>,
+    /// How many attempts came to nothing, one after the other.
+    #[attribute(computed)]
+    pub(crate) attempts: Attr<u64>,
+    /// When the first of them did, in seconds since 1970; null: none did.
+    #[attribute(computed)]
+    pub(crate) failing_since_unix_s: Attr<u64>,
+    /// Why nothing is sent or taken, in one sentence; null: it is.
+    #[attribute(computed)]
+    pub(crate) trouble: Attr<String>,
+    /// How many events were given up since the voter began that leads.
+    #[attribute(computed)]
+    pub(crate) given_up: Attr<u64>,
+    /// Why the latest event was given up; null: it was taken, or none was sent yet.
+    #[attribute(computed)]
+    pub(crate) given_up_why: Attr<String>,
+}
+
 impl DnsModel {
     pub(crate) fn to_wire(&self, unknowns: &mut Unknowns) -> proto::Dns {
         let at = |name| Path::of("dns").attribute(name);
@@ -207,6 +247,32 @@ impl From<proto::Hook> for HookModel {
                 true => Attr::Null,
                 false => Attr::Known(events),
             },
+        }
+    }
+}
+
+impl From<proto::RedirectView> for RedirectStatusModel {
+    fn from(view: proto::RedirectView) -> Self {
+        Self {
+            record: Attr::Known(view.record),
+            leads_to: non_empty(view.leads_to),
+            trouble: non_empty(view.trouble),
+        }
+    }
+}
+
+impl From<proto::HookView> for HookStatusModel {
+    fn from(view: proto::HookView) -> Self {
+        let moment =
+            |unix_s: u64| -> Attr<u64> { Attr::from(Some(unix_s).filter(|unix_s| *unix_s > 0)) };
+        Self {
+            waiting: Attr::Known(view.waiting),
+            oldest_unix_s: moment(view.oldest_unix_s),
+            attempts: Attr::Known(view.attempts),
+            failing_since_unix_s: moment(view.failing_since_unix_s),
+            trouble: non_empty(view.trouble),
+            given_up: Attr::Known(view.given_up),
+            given_up_why: non_empty(view.given_up_why),
         }
     }
 }

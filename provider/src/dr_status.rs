@@ -12,6 +12,7 @@ use crate::diagnostics::of_error;
 use crate::dr_backup::BackupStatusModel;
 use crate::dr_drill::PastDrillModel;
 use crate::dr_parts::PredictionModel;
+use crate::dr_redirect::{HookStatusModel, RedirectStatusModel};
 use crate::lookup::{expect_federation, texts, wrong};
 use crate::session::Session;
 
@@ -71,6 +72,12 @@ pub(crate) struct DrStatusModel {
     /// The address that follows the primary; null: there is none.
     #[attribute(computed)]
     pub(crate) service_address: Attr<String>,
+    /// How clients outside the mesh are led, by `dns` or `route53`.
+    #[attribute(computed)]
+    pub(crate) redirects: Attr<BTreeMap<String, RedirectStatusModel>>,
+    /// How those are told who hear of the plan's runs, by hook, as the voter has it that leads.
+    #[attribute(computed)]
+    pub(crate) hooks: Attr<BTreeMap<String, HookStatusModel>>,
     /// Whether a failover needs nobody's word.
     #[attribute(computed)]
     pub(crate) automatic_failover: Attr<bool>,
@@ -259,6 +266,10 @@ impl DrStatusModel {
             .into_iter()
             .filter_map(|path| Some((path.failure, PredictionModel::from(path.predicted?))))
             .collect();
+        let redirects = status.redirects.into_iter();
+        let redirects = redirects.map(|one| (one.way.clone(), RedirectStatusModel::from(one)));
+        let hooks = status.hooks.into_iter();
+        let hooks = hooks.map(|hook| (hook.name.clone(), HookStatusModel::from(hook)));
         Self {
             federation: self.federation,
             plan: self.plan,
@@ -280,6 +291,8 @@ impl DrStatusModel {
             })),
             replication: non_empty(status.replication),
             service_address: non_empty(status.service_address),
+            redirects: Attr::Known(redirects.collect()),
+            hooks: Attr::Known(hooks.collect()),
             automatic_failover: Attr::Known(status.automatic_failover),
             quorum_trouble: non_empty(status.quorum_trouble),
             accepts_pause_risk: Attr::Known(status.accepts_pause_risk),
@@ -340,3 +353,6 @@ impl From<proto::CopyView> for CopyModel {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::ConfigError;
 use crate::secret::{Secret, hex};
 
-pub use queue::{Pushed, Queue, QueueError, Tally};
+pub use queue::{Failing, Pushed, Queue, QueueError, Tally};
 pub use sender::{Backoff, Hook, HookConfig};
 pub use store::{Bounds, GivenUp, Reason};
 

@@ -12,7 +12,7 @@ use super::connection::Connection;
 use super::dr_restore::{Backups, Restore};
 use super::drill::Records;
 use super::run_plan::Asking;
-use super::{dr_view, output};
+use super::{dr_json, dr_view, output};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -106,7 +106,7 @@ impl Dr {
         };
         if !self.watch {
             return match self.json {
-                true => output::print_json(&dr_view::to_json(&answer.plans)),
+                true => output::print_json(&dr_json::to_json(&answer.plans)),
                 false => output::print(&dr_view::text(&answer.plans, self.plan.is_some())),
             };
         }
@@ -126,7 +126,7 @@ impl Dr {
         let mut shown = String::new();
         loop {
             let text = match self.json {
-                true => dr_view::to_json(&answer.plans).to_string(),
+                true => dr_json::to_json(&answer.plans).to_string(),
                 false => format!(
                     "{clear}{}",
                     dr_view::text(&answer.plans, self.plan.is_some())

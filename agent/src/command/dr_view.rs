@@ -1,13 +1,11 @@
-//! DR plans as tables and JSON.
+//! DR plans as tables.
 
 use comfy_table::{Cell, Color};
 use hanse_client::drill_run::{describe_drill, describe_running};
 use hanse_client::plan_run::describe_run;
 use hanse_client::proto;
-use serde_json::{Value, json};
 
-use super::run_plan::past_to_json;
-use super::{dr_backup_view, dr_prediction_view, drill as drills, output};
+use super::{dr_backup_view, dr_hook_view, dr_prediction_view, output};
 
 const HEADING: [&str; 6] = [
     "PLAN",
@@ -146,6 +144,8 @@ fn remarks(status: &proto::PlanStatus) -> Vec<String> {
             ));
         }
     }
+    let hooks = status.hooks.iter();
+    lines.extend(hooks.flat_map(|hook| dr_hook_view::remarks(plan, hook)));
     if !status.held.is_empty() {
         lines.push(format!(
             "! {plan}: `{0}` may still be primary. Make sure that it can't write, then run: \
@@ -231,6 +231,7 @@ fn details(status: &proto::PlanStatus) -> Vec<String> {
         };
         lines.push(format!("  {} ({}): {leads}", redirect.record, redirect.way));
     }
+    lines.extend(status.hooks.iter().map(dr_hook_view::line));
     let told = status.copies.iter().filter_map(|copy| copy.status.as_ref());
     let backups = told.filter_map(|told| told.backup.as_ref());
     lines.extend(backups.map(dr_backup_view::line));
@@ -270,86 +271,11 @@ fn drill(status: &proto::PlanStatus) -> String {
     format!("  Last drill ({age} old): {said}{next}")
 }
 
-/// For programs.
-pub(super) fn to_json(plans: &[proto::PlanStatus]) -> Value {
-    json!({ "plans": plans.iter().map(one_to_json).collect::<Vec<_>>() })
-}
-
-fn one_to_json(status: &proto::PlanStatus) -> Value {
-    json!({
-        "plan": status.plan,
-        "home": status.home,
-        "primary": status.primary,
-        "primary_node": status.primary_node,
-        "fence_epoch": status.fence_epoch,
-        "run": status.run.as_ref().map(|run| json!({
-            "kind": run.kind,
-            "phase": run.phase,
-            "from": run.from,
-            "to": run.to,
-            "reason": run.reason,
-            "began_unix_s": run.began_unix_s,
-        })),
-        "past": status.past.as_ref().map(past_to_json),
-        "copies": status.copies.iter().map(copy_to_json).collect::<Vec<_>>(),
-        "paused": status.paused,
-        "held": status.held,
-        "waits_for": status.waits_for,
-        "lease_silent_for_ms": status.lease_silent_for_ms,
-        "mark_age_ms": status.mark_age_ms,
-        "set": status.set.as_ref().map(|set| json!({ "members": set.members, "needed": set.needed })),
-        "service_address": status.service_address,
-        "redirects": status.redirects.iter().map(|one| json!({
-            "way": one.way,
-            "record": one.record,
-            "leads_to": one.leads_to,
-            "trouble": one.trouble,
-        })).collect::<Vec<_>>(),
-        "replication": status.replication,
-        "automatic_failover": status.automatic_failover,
-        "accepts_pause_risk": status.accepts_pause_risk,
-        "drill": status.drill.as_ref().map(|drill| json!({
-            "number": drill.number,
-            "member_cluster": drill.member_cluster,
-            "node": drill.node,
-            "began_unix_s": drill.began_unix_s,
-            "reason": drill.reason,
-            "progress": drill.progress,
-        })),
-        "last_drill": status.drills.last().map(drills::past_to_json),
-        "last_drill_age_s": status
-            .drills
-            .last()
-            .map(|past| status.now_unix_s.saturating_sub(past.ended_unix_s)),
-        "next_drill_unix_s": status.next_drill_unix_s,
-        "quorum_trouble": status.quorum_trouble,
-        "predicted": status.predicted.as_ref().map(dr_prediction_view::to_json),
-        "predicted_paths": dr_prediction_view::paths_to_json(status),
-    })
-}
-
-fn copy_to_json(copy: &proto::CopyView) -> Value {
-    let told = copy.status.as_ref();
-    let position = told.and_then(|told| told.position.as_ref());
-    json!({
-        "member_cluster": copy.member_cluster,
-        "node": copy.node,
-        "role": told.map(|told| &told.role),
-        "lag_bytes": copy.lag_bytes,
-        "position": position.map(|at| json!({ "branch": at.branch, "offset_bytes": at.offset_bytes })),
-        "trouble": told.map(|told| &told.trouble),
-        "progress": told.map(|told| &told.progress),
-        "backup": told.and_then(|told| told.backup.as_ref()).map(dr_backup_view::to_json),
-        "watchdog": told.and_then(|told| told.watchdog),
-        "heard_ago_ms": told.map(|_| copy.heard_ago_ms),
-    })
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn status() -> proto::PlanStatus {
+    pub(in super::super) fn status() -> proto::PlanStatus {
         let copy = |site: &str, role: &str| proto::CopyView {
             member_cluster: site.into(),
             node: format!("{site}-1"),
@@ -406,6 +332,32 @@ mod tests {
     }
 
     #[test]
+    fn what_is_wrong_outside_stands_below_it_too() {
+        let with_trouble = |status: &mut proto::PlanStatus| {
+            status.redirects.push(proto::RedirectView {
+                way: "dns".into(),
+                record: "app.example.org".into(),
+                trouble: "its TSIG key hanse has another secret".into(),
+                ..Default::default()
+            });
+            status.hooks.push(proto::HookView {
+                name: "pager".into(),
+                waiting: 1,
+                attempts: 2,
+                trouble: "it answered 503".into(),
+                ..Default::default()
+            });
+        };
+        let shown = shown(with_trouble);
+        for line in [
+            "! orders: app.example.org: its TSIG key hanse has another secret",
+            "! orders: the hook pager is not delivered: it answered 503 (tried 2 times, ",
+        ] {
+            assert!(shown.contains(line), "{line}: {shown}");
+        }
+    }
+
+    #[test]
     fn what_a_copy_complains_about_is_said_once_although_the_plan_waits_for_it() {
         let shown = shown(|status| {
             status.waits_for = "its disk is full".into();
@@ -435,8 +387,6 @@ mod tests {
         for (copy, is_there) in status.copies.iter_mut().zip([true, false]) {
             copy.status.as_mut().unwrap().watchdog = Some(is_there);
         }
-        let all = to_json(&[status.clone()]);
-        assert_eq!(all["plans"][0]["copies"][1]["watchdog"], false);
         let shown = text(&[status], true);
         let line = "resets the host: lubeck-1 yes, hamburg-1 no";
         assert!(shown.contains(line), "{shown}");
@@ -460,19 +410,5 @@ mod tests {
         });
         assert!(shown.contains("lacks 300 MiB, heard 42 s ago"), "{shown}");
         assert!(shown.contains("visby: not heard of yet"), "{shown}");
-    }
-
-    #[test]
-    fn programs_get_null_for_what_is_not_known() {
-        let mut status = status();
-        status.copies[1].lag_bytes = None;
-        status.copies[1].status = None;
-        let all = to_json(&[status]);
-        let standby = &all["plans"][0]["copies"][1];
-        assert_eq!(standby["member_cluster"], "hamburg");
-        for unknown in ["role", "lag_bytes", "position", "heard_ago_ms"] {
-            assert_eq!(standby[unknown], Value::Null, "{unknown}");
-        }
-        assert_eq!(all["plans"][0]["run"], Value::Null);
     }
 }

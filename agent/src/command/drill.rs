@@ -17,8 +17,9 @@ use crate::identity::drill::read;
 use crate::identity::identity_key;
 
 const EXAMPLE: &str = "\
-A copy of a standby is promoted where nobody reaches it, verified, and thrown away. The primary and its
-clients notice nothing; a run that begins meanwhile ends the drill.
+A copy of a standby is promoted where nobody reaches it, verified, and thrown away. The primary gives it
+neither a connection nor disk; a host that both share has fewer processors for it meanwhile. A run that
+begins ends the drill.
 
 Examples:
   hanse drill orders

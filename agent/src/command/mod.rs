@@ -12,6 +12,8 @@ pub mod credentials;
 pub mod debug;
 pub mod dr;
 mod dr_backup_view;
+mod dr_hook_view;
+mod dr_json;
 mod dr_prediction_view;
 mod dr_restore;
 mod dr_view;

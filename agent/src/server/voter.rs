@@ -370,6 +370,20 @@ impl Voter {
         noted.map_err(unaudited)
     }
 
+    /// Notes that what somebody asked for again was done at a revision already.
+    pub async fn note_unchanged(
+        &self,
+        caller: &Caller,
+        call: Call,
+        object: &str,
+        revision: u64,
+    ) -> Result<(), Status> {
+        let words = unchanged(revision);
+        let outcome = Outcome::Done(&words);
+        let noted = self.audit.note(caller, call, object, outcome).await;
+        noted.map_err(unaudited)
+    }
+
     /// Whether this voter leads: the one that may act by itself.
     #[must_use]
     pub fn is_leader(&self) -> bool {
@@ -478,7 +492,7 @@ async fn note_result(
 ) -> Result<(), AuditError> {
     let (words, is_done) = match result {
         Ok(committed) if committed.is_new => (format!("committed at {}", committed.revision), true),
-        Ok(committed) => (format!("unchanged at {}", committed.revision), true),
+        Ok(committed) => (unchanged(committed.revision), true),
         Err(ProposeError::Refused(refusal)) => (first_finding(refusal), false),
         Err(error @ (ProposeError::NotLeader(_) | ProposeError::Failed(_))) => {
             (error.to_string(), false)
@@ -490,6 +504,10 @@ async fn note_result(
         Outcome::Refused(&words)
     };
     audit.note(caller, call, object, outcome).await
+}
+
+fn unchanged(revision: u64) -> String {
+    format!("unchanged at {revision}")
 }
 
 fn first_finding(refusal: &Refusal) -> String {

@@ -6,6 +6,7 @@
     reason = "what a test takes for granted ends it"
 )]
 
+mod asks;
 mod audit;
 mod backup;
 mod backups;
@@ -18,6 +19,7 @@ mod followers;
 mod following;
 mod harness;
 mod health;
+mod hooks;
 mod identities;
 mod objects;
 mod papers;
@@ -29,7 +31,11 @@ mod pve;
 mod redirects;
 mod revocation;
 mod rotation;
+mod route53;
 mod sizes;
 mod stage;
 mod strangers;
+#[path = "../../redirect/tests/redirect/web.rs"]
+#[allow(dead_code, reason = "other tests need the rest of it")]
+mod web;
 mod wire;

@@ -73,6 +73,18 @@ pub(crate) fn copy(role: &str, epoch: u64) -> proto::CopyStatus {
     }
 }
 
+/// Lets the plan's first run happen, by what the primary's node tells. Yields the plan after it.
+pub(crate) async fn start(admin: &Client, primary: &Client) -> proto::PlanStatus {
+    // The copy has its node: what was told before is of nobody.
+    until(admin, |status| status.waits_for.contains("no data yet")).await;
+    let stopped = copy("stopped", 0);
+    primary.report_copy(stopped, None, 0).await.unwrap();
+    let promoted = until(admin, |status| status.fence_epoch > 0).await;
+    let leads = copy("primary", promoted.fence_epoch);
+    primary.report_copy(leads, None, 0).await.unwrap();
+    until(admin, |status| status.past.is_some()).await
+}
+
 /// The plan, once it is as wanted.
 pub(crate) async fn until(
     admin: &Client,

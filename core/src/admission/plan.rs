@@ -18,6 +18,7 @@ pub(super) fn admit(state: &FederationState, request: PlanRequest) -> Result<Com
         record_revision,
         spec_revision,
         change,
+        asked_by,
         ended_epoch,
     } = request;
     let declared = state.inventory().dr_plans.get(&plan);
@@ -41,7 +42,11 @@ pub(super) fn admit(state: &FederationState, request: PlanRequest) -> Result<Com
             return Err(Refusal::one(kind, Path::root(), "Held", detail));
         }
     }
-    Ok(Command::Plan { plan, change })
+    Ok(Command::Plan {
+        plan,
+        change,
+        asked_by,
+    })
 }
 
 /// Refuses to take a plan back while a run is under way.

@@ -3,6 +3,8 @@
 //! Nothing here overrides fencing or the voters' majority: a failover that was asked for waits for the
 //! old primary's end like any other, unless somebody says that it can't write.
 
+use std::fmt;
+
 use super::change::PlanChange;
 use super::drill;
 use super::machine::death;
@@ -41,6 +43,34 @@ pub enum Ask {
         /// The node.
         holder: NodeName,
     },
+}
+
+impl fmt::Display for Ask {
+    /// What is asked for, as the audit log has it: which is one of a kind, and with which override.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Switchover { to } => write!(f, "switchover to `{to}`"),
+            Self::Failback => f.write_str("failback"),
+            Self::Failover {
+                to,
+                allows_data_loss,
+            } => {
+                f.write_str("failover")?;
+                if let Some(to) = to {
+                    write!(f, " to `{to}`")?;
+                }
+                match allows_data_loss {
+                    true => f.write_str(", and data may be lost"),
+                    false => Ok(()),
+                }
+            }
+            Self::Drill { on: None } => f.write_str("drill"),
+            Self::Drill { on: Some(on) } => write!(f, "drill in `{on}`"),
+            Self::Pause => f.write_str("pause"),
+            Self::Resume => f.write_str("resume"),
+            Self::ConfirmFenced { holder } => write!(f, "confirm-fenced of `{holder}`"),
+        }
+    }
 }
 
 /// Why it is refused.
@@ -289,6 +319,36 @@ mod tests {
     fn is_refused(case: &Case, wanted: Ask, reason: &str) {
         let refused = ask(case, wanted).unwrap_err();
         assert!(refused.contains(reason), "{refused}");
+    }
+
+    #[test]
+    fn everything_that_is_asked_for_says_what_where_and_with_which_override() {
+        let lossy = |to: Option<&str>| Ask::Failover {
+            to: to.map(cluster),
+            allows_data_loss: true,
+        };
+        let holder = node("a-1");
+        let table = [
+            (switchover("b"), "switchover to `b`"),
+            (Ask::Failback, "failback"),
+            (failover(None), "failover"),
+            (failover(Some("b")), "failover to `b`"),
+            (lossy(None), "failover, and data may be lost"),
+            (lossy(Some("b")), "failover to `b`, and data may be lost"),
+            (Ask::Drill { on: None }, "drill"),
+            (
+                Ask::Drill {
+                    on: Some(cluster("c")),
+                },
+                "drill in `c`",
+            ),
+            (Ask::Pause, "pause"),
+            (Ask::Resume, "resume"),
+            (Ask::ConfirmFenced { holder }, "confirm-fenced of `a-1`"),
+        ];
+        for (asked, said) in table {
+            assert_eq!(asked.to_string(), said);
+        }
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! What is decided of a DR plan, and what that makes of its record.
 
-use std::fmt;
+mod words;
 
 use serde::{Deserialize, Serialize};
 
 use super::choose::SyncSet;
-use super::drill::{Drill, DrillEnd, DrillOutcome};
+use super::drill::{Drill, DrillEnd};
 use super::position::{Mark, Position};
 use super::record::{Outcome, PastRun, Phase, PlanRecord, Run, RunKind};
 use crate::name::{ClusterName, NodeName};
@@ -141,6 +141,18 @@ impl PlanChange {
             end.report = None;
         }
         change
+    }
+
+    /// Whether its sentence ends with why, and so says who asked for it, if somebody did.
+    #[must_use]
+    pub fn has_reason(&self) -> bool {
+        matches!(
+            self,
+            Self::Begun { .. }
+                | Self::Insisted { .. }
+                | Self::Fencing { .. }
+                | Self::DrillBegun { .. }
+        )
     }
 
     /// Whether it says how far the primary is and nothing else.
@@ -327,77 +339,6 @@ impl PlanRecord {
                 if let Some(run) = self.run.as_mut().filter(|_| is_primary) {
                     run.fence_confirmed = true;
                 }
-            }
-        }
-    }
-}
-
-impl fmt::Display for PlanChange {
-    /// One sentence, without the plan.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Placed { cluster, node } => {
-                write!(f, "its copy in `{cluster}` is on the node `{node}`")
-            }
-            Self::Unplaced { cluster } => write!(f, "it has no copy in `{cluster}` any more"),
-            Self::Whole { cluster } => write!(f, "its copy in `{cluster}` is whole"),
-            Self::Begun {
-                kind, to, reason, ..
-            } => {
-                write!(f, "a {kind} begins")?;
-                if let Some(to) = to {
-                    write!(f, " to `{to}`")?;
-                }
-                write!(f, ": {reason}")
-            }
-            Self::Insisted { reason, .. } => write!(f, "its run is to go on: {reason}"),
-            Self::Fencing { reason } => write!(f, "the old primary is fenced: {reason}"),
-            Self::Stopped { position } => {
-                write!(
-                    f,
-                    "the old primary has stopped in good order, at {position}"
-                )
-            }
-            Self::Promoted {
-                cluster,
-                lost_bytes,
-                ..
-            } => {
-                write!(f, "`{cluster}` is promoted, ")?;
-                match lost_bytes {
-                    Some(0) => f.write_str("and lacks nothing that is known"),
-                    Some(bytes) => write!(f, "and lacks {bytes} bytes that are known"),
-                    None => f.write_str("and what it lacks is not known"),
-                }
-            }
-            Self::Writes => f.write_str("the new primary takes writes"),
-            Self::Ended { outcome } => write!(f, "its run ended: {outcome}"),
-            Self::Marked { position } => write!(f, "its primary is at {position}"),
-            Self::Set { promised, wanted } => {
-                write!(f, "each commit waits for {wanted}")?;
-                match promised == wanted {
-                    true => Ok(()),
-                    false => write!(f, ", and until that is in effect for {promised}"),
-                }
-            }
-            Self::Fences(true) => f.write_str("the end of its lease stops its primary"),
-            Self::Fences(false) => f.write_str("the end of its lease stops nothing"),
-            Self::Paused(true) => f.write_str("it is paused: nothing happens by itself"),
-            Self::Paused(false) => f.write_str("it is resumed"),
-            Self::DrillBegun {
-                number,
-                cluster,
-                reason,
-                ..
-            } => write!(f, "drill {number} begins in `{cluster}`: {reason}"),
-            Self::DrillEnded { number, end } => match end.outcome {
-                DrillOutcome::Passed => write!(f, "drill {number} passed"),
-                DrillOutcome::Failed | DrillOutcome::Abandoned => {
-                    write!(f, "drill {number} {}: {}", end.outcome, end.trouble)
-                }
-            },
-            Self::FencedConfirmed { holder } => {
-                write!(f, "somebody made sure that `{holder}` can't write")
             }
         }
     }

@@ -55,10 +55,11 @@ impl FederationState {
             .apply(&LeaseChange::Released { lease }, self.revision);
     }
 
+    /// Takes a plan a step further; with the step comes who asked for it.
     pub(super) fn change_plan(
         &mut self,
         plan: &PlanName,
-        change: &PlanChange,
+        (change, asked_by): (&PlanChange, Option<&String>),
         at_unix_s: u64,
     ) -> Vec<Event> {
         let Some(record) = self.plans.get_mut(plan) else {
@@ -85,6 +86,7 @@ impl FederationState {
         vec![Event::Plan {
             plan: plan.clone(),
             change: change.for_history(),
+            asked_by: asked_by.cloned(),
         }]
     }
 }
@@ -152,6 +154,7 @@ mod tests {
             record_revision,
             spec_revision,
             change,
+            asked_by: None,
             ended_epoch,
         }))
     }
@@ -226,6 +229,7 @@ mod tests {
             record_revision: 1,
             spec_revision: 1,
             change: PlanChange::Paused(true),
+            asked_by: None,
             ended_epoch: None,
         };
         federation.ask(Request::Plan(overtaken)).unwrap_err();

@@ -10,6 +10,7 @@ use tokio::task::spawn_blocking;
 use super::Event;
 use super::store::{Bounds, GivenUp, Reason, Store, Waiting};
 use crate::clock::Clock;
+use crate::decide::shortened;
 
 /// Why a queue can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +54,19 @@ pub struct Tally {
     pub dropped: u64,
     /// How many were damaged.
     pub damaged: u64,
+    /// Why the latest event was given up; none: the latest was taken, or none was sent yet.
+    pub given_up_last: Option<Reason>,
+}
+
+/// Why nothing is taken now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failing {
+    /// How many attempts came to nothing, one after the other.
+    pub attempts: u64,
+    /// When the first of them did.
+    pub since_unix_s: u64,
+    /// Why the latest did.
+    pub why: String,
 }
 
 /// The events of one hook. Clones are the same queue.
@@ -72,6 +86,8 @@ struct Inner {
 struct State {
     store: Store,
     tally: Tally,
+    /// None: the latest attempt was answered for good.
+    failing: Option<Failing>,
 }
 
 impl Queue {
@@ -94,10 +110,16 @@ impl Queue {
         }
         let tally = Tally {
             damaged,
+            given_up_last: (damaged > 0).then_some(Reason::Damaged),
             ..Tally::default()
         };
+        let state = State {
+            store,
+            tally,
+            failing: None,
+        };
         let inner = Arc::new(Inner {
-            state: Mutex::new(State { store, tally }),
+            state: Mutex::new(state),
             pushed: Notify::new(),
         });
         Ok(Self {
@@ -122,6 +144,9 @@ impl Queue {
                 }
                 let dropped = state.store.push(&event, now_unix_s)?;
                 state.tally.dropped += dropped;
+                if dropped > 0 {
+                    state.tally.given_up_last = Some(Reason::Full);
+                }
                 Ok(Pushed::Kept { dropped })
             })
             .await?;
@@ -143,6 +168,14 @@ impl Queue {
             oldest_unix_s: waiting.front().map(|oldest| oldest.since_unix_s),
             ..state.tally
         }
+    }
+
+    /// Why the oldest event is not taken; none: nothing waits, or it was not tried in vain.
+    #[must_use]
+    pub fn failing(&self) -> Option<Failing> {
+        let state = self.inner.lock();
+        let waits = !state.store.waiting().is_empty();
+        state.failing.clone().filter(|_| waits)
     }
 
     /// What was given up, oldest first; the latest thousand of it, those of earlier lives too.
@@ -174,14 +207,25 @@ impl Queue {
         self.with("remove an event that was taken", move |state| {
             state.store.done(place)?;
             state.tally.delivered += 1;
+            state.tally.given_up_last = None;
+            state.failing = None;
             Ok(())
         })
         .await
     }
 
     /// An attempt came to nothing.
-    pub(super) fn failed(&self) {
-        self.inner.lock().tally.failed += 1;
+    pub(super) fn failed(&self, why: &str) {
+        let now_unix_s = self.clock.now_unix_s();
+        let mut state = self.inner.lock();
+        state.tally.failed += 1;
+        let attempts = state.failing.as_ref().map_or(0, |it| it.attempts);
+        let since_unix_s = state.failing.as_ref().map(|it| it.since_unix_s);
+        state.failing = Some(Failing {
+            attempts: attempts + 1,
+            since_unix_s: since_unix_s.unwrap_or(now_unix_s),
+            why: shortened(why),
+        });
     }
 
     /// The receiver will never take it.
@@ -191,6 +235,8 @@ impl Queue {
             let reason = Reason::Refused(status);
             state.store.give_up(place, reason, now_unix_s)?;
             state.tally.refused += 1;
+            state.tally.given_up_last = Some(reason);
+            state.failing = None;
             Ok(())
         })
         .await
@@ -228,6 +274,7 @@ impl State {
             self.store
                 .give_up(oldest.place, Reason::Expired, now_unix_s)?;
             self.tally.expired += 1;
+            self.tally.given_up_last = Some(Reason::Expired);
             tracing::warn!(
                 id = oldest.id,
                 "an event waited too long for its hook and was given up"

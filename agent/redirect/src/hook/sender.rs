@@ -89,6 +89,7 @@ impl Hook {
                 Ok(Verdict::Again { after_s, .. }) => after_s,
                 Err(error) => {
                     tracing::error!(hook = self.config.name, %error, "unable to go on with a hook");
+                    self.queue.failed(&error.to_string());
                     None
                 }
             };
@@ -115,7 +116,7 @@ impl Hook {
                 self.queue.refused(waiting.place, *status).await?;
             }
             Verdict::Again { why, .. } => {
-                self.queue.failed();
+                self.queue.failed(why);
                 tracing::warn!(
                     hook,
                     id,

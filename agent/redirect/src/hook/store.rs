@@ -39,7 +39,7 @@ impl Default for Bounds {
 }
 
 /// Why an event was given up.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// The receiver will never take it.

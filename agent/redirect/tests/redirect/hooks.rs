@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use hanse_redirect::hook::{
-    Backoff, Bounds, Event, Hook, HookConfig, HookSecret, Pushed, Queue, Reason,
+    Backoff, Bounds, Event, Failing, Hook, HookConfig, HookSecret, Pushed, Queue, Reason, Tally,
 };
 use hanse_redirect::{Clock, Http};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -145,6 +145,38 @@ async fn what_is_refused_for_good_is_recorded_and_the_next_goes_on() {
         ("event-2", &Reason::Refused(302)),
     ];
     assert_eq!(told, expected);
+}
+
+/// Runs a hook until its queue's tally is as wanted.
+async fn until(hook: &Hook, queue: &Queue, is_wanted: impl Fn(Tally) -> bool) {
+    tokio::select! {
+        () = hook.run() => {}
+        () = async { while !is_wanted(queue.tally()) { tokio::task::yield_now().await } } => {}
+    }
+}
+
+#[tokio::test]
+async fn how_often_since_when_and_why_an_event_is_not_taken_is_told_until_one_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let replies = [500, 503, 404].map(Reply::status);
+    let (url, _received) = receiver(replies.into());
+    let queue = queue(folder.path()).await;
+    assert_eq!(queue.failing(), None);
+    queue.push(event(1)).await.unwrap();
+    let hook = hook(&url, &queue);
+    until(&hook, &queue, |tally| tally.failed == 2).await;
+    let failing = Failing {
+        attempts: 2,
+        since_unix_s: 1000,
+        why: "it answered 503".to_owned(),
+    };
+    assert_eq!(queue.failing(), Some(failing));
+    until(&hook, &queue, |tally| tally.refused == 1).await;
+    assert_eq!(queue.failing(), None);
+    assert_eq!(queue.tally().given_up_last, Some(Reason::Refused(404)));
+    queue.push(event(2)).await.unwrap();
+    until(&hook, &queue, |tally| tally.delivered == 1).await;
+    assert_eq!(queue.tally().given_up_last, None);
 }
 
 #[tokio::test]

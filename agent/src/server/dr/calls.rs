@@ -231,7 +231,13 @@ pub(in super::super) async fn run_plan(
     let plan = read_plan(&request.plan)?;
     let wanted = read_ask(request.ask)?;
     let id = &request.request_id;
+    // Each ask is one line of the audit log, which says what was asked for.
+    let object = format!("DR plan `{plan}`: {wanted}");
     if let Some(revision) = voter.committed_at(caller, Call::RunPlan, id).await? {
+        // When it was committed, its line may not have got to the disk.
+        voter
+            .note_unchanged(caller, Call::RunPlan, &object, revision)
+            .await?;
         return Ok(proto::RunPlanResponse { revision });
     }
     let Some(glance) = glance(voter, &plan) else {
@@ -248,7 +254,6 @@ pub(in super::super) async fn run_plan(
         &glance.sight,
         (wanted, reason),
     );
-    let object = format!("DR plan `{plan}`");
     let change = match decided {
         Ok(change) => change,
         Err(reason) => {
@@ -266,6 +271,7 @@ pub(in super::super) async fn run_plan(
         record_revision: glance.record.revision,
         spec_revision: glance.terms.revision,
         change,
+        asked_by: Some(caller.to_string()),
         ended_epoch: None,
     };
     let committed = voter

@@ -156,6 +156,7 @@ async fn commit(
         record_revision: glance.record.revision,
         spec_revision: glance.terms.revision,
         change,
+        asked_by: None,
         ended_epoch: None,
     };
     // Another one each time: what was decided on another state is refused and decided anew.

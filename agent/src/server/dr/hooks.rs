@@ -15,7 +15,7 @@ use hanse_client::proto;
 use hanse_core::command;
 use hanse_core::dr::change::PlanChange;
 use hanse_core::history::Happened;
-use hanse_core::name::{HookName, PlanName};
+use hanse_core::name::{FederationName, HookName, PlanName};
 use hanse_core::object::dr_redirect::{self, HookEvent};
 use hanse_core::secret::Purpose;
 use hanse_core::state::FederationState;
@@ -25,7 +25,7 @@ use tokio::task::JoinHandle;
 
 use self::unwritten::Unwritten;
 use super::super::voter::Voter;
-use super::ways;
+use super::{Desk, ways};
 
 /// What a new leader tells again: a majority elects one, and reads the state, well within it.
 const LATELY_S: u64 = 600;
@@ -73,6 +73,30 @@ impl Line {
             sender.abort();
         }
     }
+
+    /// How it is, without its name.
+    fn show(&self) -> proto::HookView {
+        let queue = self.queue.as_ref();
+        let tally = queue.map(Queue::tally).unwrap_or_default();
+        let failing = queue.and_then(Queue::failing);
+        let unwritten = &self.unwritten;
+        let oldest_unix_s = tally.oldest_unix_s.or(unwritten.oldest_unix_s());
+        let given_up = tally.refused + tally.expired + tally.dropped + tally.damaged;
+        let given_up_why = tally.given_up_last.map(|reason| reason.to_string());
+        let unsent = self.sender.as_ref().err().cloned();
+        let untaken = failing.as_ref().map(|it| it.why.clone());
+        let trouble = unwritten.trouble().or(unsent).or(untaken);
+        proto::HookView {
+            name: String::new(),
+            waiting: (tally.waiting + unwritten.len()) as u64,
+            oldest_unix_s: oldest_unix_s.unwrap_or_default(),
+            given_up: given_up + unwritten.given_up(),
+            trouble: trouble.unwrap_or_default(),
+            attempts: failing.as_ref().map_or(0, |it| it.attempts),
+            failing_since_unix_s: failing.map_or(0, |it| it.since_unix_s),
+            given_up_why: given_up_why.unwrap_or_default(),
+        }
+    }
 }
 
 /// All hooks of this voter.
@@ -82,16 +106,23 @@ pub(super) type Lines = BTreeMap<(PlanName, HookName), Line>;
 pub(in super::super) async fn tell(voter: Arc<Voter>, folder: PathBuf) {
     let mut changes = voter.replica.changes();
     let mut told_until = None;
+    let mut shown = Vec::new();
     loop {
         let state = changes.borrow_and_update().clone();
         settle(&voter, &state, &folder).await;
         if voter.is_leader() {
             let from = told_until.unwrap_or_else(|| lately(&voter, &state));
-            told_until = Some(tell_since(&voter, &state, from).await);
+            told_until = Some(tell_since(&voter, &state, from));
         } else {
             told_until = None;
         }
-        write_down(&voter).await;
+        write_down(&voter.desk).await;
+        // Whoever looks on hears of a receiver that is away.
+        let now: Vec<_> = voter.desk.lines().values().map(Line::show).collect();
+        if shown != now {
+            shown = now;
+            voter.desk.bump();
+        }
         tokio::select! {
             () = voter.stop.cancelled() => {
                 voter.desk.lines().clear();
@@ -111,19 +142,9 @@ pub(in super::super) async fn tell(voter: Arc<Voter>, folder: PathBuf) {
 /// How the hooks of a plan are, as this voter has them.
 pub(super) fn show(lines: &Lines, plan: &PlanName) -> Vec<proto::HookView> {
     let own = lines.iter().filter(|((of, _), _)| of == plan);
-    own.map(|((_, name), line)| {
-        let tally = line.queue.as_ref().map(Queue::tally).unwrap_or_default();
-        let unwritten = &line.unwritten;
-        let oldest_unix_s = tally.oldest_unix_s.or(unwritten.oldest_unix_s());
-        let given_up = tally.refused + tally.expired + tally.dropped + tally.damaged;
-        let trouble = unwritten.trouble().or(line.sender.as_ref().err().cloned());
-        proto::HookView {
-            name: name.to_string(),
-            waiting: (tally.waiting + unwritten.len()) as u64,
-            oldest_unix_s: oldest_unix_s.unwrap_or_default(),
-            given_up: given_up + unwritten.given_up(),
-            trouble: trouble.unwrap_or_default(),
-        }
+    own.map(|((_, name), line)| proto::HookView {
+        name: name.to_string(),
+        ..line.show()
     })
     .collect()
 }
@@ -230,8 +251,8 @@ fn lately(voter: &Voter, state: &FederationState) -> u64 {
     first.map_or(state.revision() + 1, |first| first.revision)
 }
 
-/// Adds what happened at a revision and after it to the queues; yields the next to tell.
-async fn tell_since(voter: &Voter, state: &FederationState, from: u64) -> u64 {
+/// Has what happened at a revision and after it in the lines; yields the next to tell.
+fn tell_since(voter: &Voter, state: &FederationState, from: u64) -> u64 {
     let mut events: Vec<_> = state.history().since(from).filter_map(event).collect();
     let refusals = std::mem::take(&mut voter.desk.lock().refused);
     let now_unix_s = voter.now_unix_s();
@@ -244,28 +265,35 @@ async fn tell_since(voter: &Voter, state: &FederationState, from: u64) -> u64 {
         };
         (refused.plan, HookEvent::Refused, event)
     }));
-    for (plan, kind, event) in events {
-        let mut lines = voter.desk.lines();
+    add(&mut voter.desk.lines(), voter.federation(), events);
+    state.revision() + 1
+}
+
+/// Has events in the lines of the hooks that hear them.
+fn add(
+    lines: &mut Lines,
+    federation: &FederationName,
+    events: impl IntoIterator<Item = (PlanName, HookEvent, Event)>,
+) {
+    for (plan, kind, mut event) in events {
+        if let Some(data) = event.data.as_object_mut() {
+            data.insert("federation".into(), federation.to_string().into());
+        }
         let own = lines
             .iter_mut()
             .filter(|((of, _), line)| *of == plan && line.declared.hears(kind));
         for (_, line) in own {
-            let mut event = event.clone();
-            if let Some(data) = event.data.as_object_mut() {
-                data.insert("federation".into(), voter.federation().to_string().into());
-            }
-            line.unwritten.add(event);
+            line.unwritten.add(event.clone());
         }
     }
-    state.revision() + 1
 }
 
 /// Has what is to be told on the disk, in order; what does not get there now does later.
-async fn write_down(voter: &Voter) {
-    let keys: Vec<_> = voter.desk.lines().keys().cloned().collect();
+async fn write_down(desk: &Desk) {
+    let keys: Vec<_> = desk.lines().keys().cloned().collect();
     for key in keys {
         loop {
-            let next = voter.desk.lines().get(&key).and_then(|line| {
+            let next = desk.lines().get(&key).and_then(|line| {
                 let event = line.unwritten.first()?.clone();
                 Some((line.queue.clone(), event))
             });
@@ -282,7 +310,7 @@ async fn write_down(voter: &Voter) {
                 tracing::error!(%plan, %hook, reason, "events of a hook are kept in memory alone");
             }
             let is_written = written.is_ok();
-            if let Some(line) = voter.desk.lines().get_mut(&key) {
+            if let Some(line) = desk.lines().get_mut(&key) {
                 line.unwritten.tried(&id, written.map(|_| ()));
             }
             if !is_written {
@@ -294,7 +322,7 @@ async fn write_down(voter: &Voter) {
 
 /// What others are told of something that happened; none: nothing.
 fn event(happened: &Happened) -> Option<(PlanName, HookEvent, Event)> {
-    let command::Event::Plan { plan, change } = &happened.event else {
+    let command::Event::Plan { plan, change, .. } = &happened.event else {
         return None;
     };
     let kind = match change {
@@ -333,3 +361,6 @@ fn clock(voter: &Voter) -> Clock {
     let clock = voter.clock.clone();
     Clock::new(move || clock.now_unix_s())
 }
+
+#[cfg(test)]
+mod tests;

@@ -34,7 +34,7 @@ const RUN: &str = "/run";
 /// The same, which everybody writes to.
 const OPEN: [&str; 2] = ["/tmp", "/dev/shm"];
 /// What programs of a drill give way to.
-const GENTLY: [&str; 6] = ["nice", "-n", "15", "ionice", "-c", "3"];
+const GENTLY: [&str; 6] = ["nice", "-n", "19", "ionice", "-c", "3"];
 
 /// What a cage is to be.
 pub(crate) struct Caging<'a> {

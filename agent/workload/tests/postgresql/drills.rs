@@ -205,6 +205,10 @@ async fn a_drill_beside_a_standby_that_follows_under_load_passes_and_leaves_noth
             "it is alone",
             "select count(*) = 0 from pg_stat_wal_receiver",
         ),
+        check(
+            "it gives way",
+            "select split_part(pg_read_file('/proc/self/stat', 0, 4096), ' ', 19) = '19'",
+        ),
     ];
     let mut wanted = order(1, checks);
     wanted.command = words(&[
@@ -217,7 +221,7 @@ async fn a_drill_beside_a_standby_that_follows_under_load_passes_and_leaves_noth
     stage.order(Some(wanted));
     let report = stage.report(1).await;
     assert_eq!(report.outcome, DrillOutcome::Passed, "{report:#?}");
-    assert_eq!(report.checks.len(), 5, "{report:#?}");
+    assert_eq!(report.checks.len(), 6, "{report:#?}");
     let rto = report.rto.unwrap();
     assert_eq!(rto.total_ms, 12_000 + rto.measured_promotion_ms);
     assert!(report.copied_bytes.unwrap() > 1 << 20);
