@@ -134,6 +134,18 @@ pub trait Cluster {
         )
     }
 
+    /// Has the agent of a host stand still (SIGSTOP), and nothing else.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, or it has no guard beside it.
+    fn freeze_agent(&mut self, host: u8) -> Result<()> {
+        bail!(
+            "{} has no agent apart from its guard on h{host}",
+            self.title()
+        )
+    }
+
     /// Sends a signal to what guards the server of a host, and to nothing else.
     ///
     /// # Errors

@@ -261,6 +261,11 @@ impl Cluster for Hanse<'_> {
         self.federation.agents[usize::from(host) - 1].kill()
     }
 
+    fn freeze_agent(&mut self, host: u8) -> Result<()> {
+        let agent = self.federation.agents[usize::from(host) - 1].process();
+        agent.context("the agent does not run")?.stop()
+    }
+
     fn signal_guard(&self, host: u8, signal: &str) -> Result<()> {
         let script = r#"
             for pid in $(cd /proc && printf '%s\n' [0-9]*); do

@@ -3,7 +3,8 @@
 //!
 //! * [`cluster`] says what such a system has to answer; [`patroni`] and [`auto_failover`] are the
 //!   peers.
-//! * [`fault`] lists what happens to it, [`trial`] lets it happen once, [`report`] is the table.
+//! * [`fault`] lists what happens to it, [`blow`] does it, [`trial`] lets it happen once, [`report`] is the
+//!   table.
 //! * [`load`] writes, [`observer`] asks each server itself, [`ledger`] and [`writers`]
 //!   compute what came of it.
 //! * [`in_guest`] puts the primary into a machine that can be paused.
@@ -14,6 +15,7 @@
 //! It judges nothing: no figure makes it fail. No test of the gate runs a peer.
 
 pub mod auto_failover;
+pub mod blow;
 pub mod cluster;
 mod declared;
 mod etcd;
