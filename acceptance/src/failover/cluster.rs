@@ -4,6 +4,8 @@
 //! and keeps the processes. It never mends anything by itself: what a boot of the host would not
 //! start, nobody starts.
 
+use std::net::IpAddr;
+
 use anyhow::{Result, bail};
 use clap::ValueEnum;
 use serde::Serialize;
@@ -69,6 +71,11 @@ pub trait Cluster {
 
     /// Where clients go.
     fn front(&self) -> Front;
+
+    /// The address that follows the primary in a mesh of the hosts; none: there is no such thing.
+    fn service(&self) -> Option<IpAddr> {
+        None
+    }
 
     /// The PostgreSQL on a host that holds a copy. Its socket must lie on the host's disk.
     fn server(&self, host: u8) -> Server;

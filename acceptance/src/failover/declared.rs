@@ -1,12 +1,14 @@
 //! The plan that the bench declares, as a user would write it.
 
+use std::net::Ipv4Addr;
+
 use super::cluster::{Replication, Variant};
 use super::server;
 
 /// Its name.
 pub(super) const PLAN: &str = "orders";
 /// The address that follows the primary.
-pub(super) const SERVICE: &str = "10.90.0.200";
+pub(super) const SERVICE: Ipv4Addr = Ipv4Addr::new(10, 90, 0, 200);
 /// Where each host has its copy.
 pub(super) const DATA: &str = "/run/data/disk/pg";
 /// How many hosts have one.

@@ -4,6 +4,7 @@
 //! adopts it. What a boot of a host starts is the agent; that starts the guard, and the guard the
 //! server.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -181,6 +182,10 @@ impl Cluster for Hanse<'_> {
             from: Some(self.roles.witness),
             explanation: "the plan's service address in the mesh, from the witness",
         }
+    }
+
+    fn service(&self) -> Option<IpAddr> {
+        Some(SERVICE.into())
     }
 
     fn server(&self, host: u8) -> Server {

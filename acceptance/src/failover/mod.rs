@@ -5,14 +5,14 @@
 //!   peers.
 //! * [`fault`] lists what happens to it, [`blow`] does it, [`trial`] lets it happen once, [`report`] is the
 //!   table.
-//! * [`load`] writes, [`observer`] asks each server itself, [`ledger`] and [`writers`]
-//!   compute what came of it.
+//! * [`load`] writes, [`observer`] asks each server itself, [`ways`] sees where each host is led;
+//!   [`onlookers`] are all three. [`ledger`] and [`writers`] compute what came of it.
 //! * [`in_guest`] puts the primary into a machine that can be paused.
 //! * [`rehearsal`] measures what a drill costs the primary.
 //! * [`system`] is the list of systems; a new one is one line there and one file.
 //! * [`server`] knows PostgreSQL's processes and files, [`peers`] where the peers' programs lie.
 //!
-//! It judges nothing: no figure makes it fail. No test of the gate runs a peer.
+//! It judges nothing: no figure makes it fail; tests judge what it measures. None of them runs a peer.
 
 pub mod auto_failover;
 pub mod blow;
@@ -25,6 +25,7 @@ pub mod in_guest;
 pub mod ledger;
 pub mod load;
 pub mod observer;
+pub mod onlookers;
 pub mod patroni;
 pub mod peers;
 pub mod rehearsal;
@@ -32,16 +33,19 @@ pub mod report;
 pub mod server;
 pub mod system;
 pub mod trial;
+pub mod ways;
 pub mod writers;
 
 use rustix::time::{ClockId, clock_gettime};
 
 pub use cluster::{Cluster, Front, Replication, Variant};
 pub use fault::Fault;
+pub use onlookers::Onlookers;
 pub use rehearsal::Rehearsal;
 pub use report::Row;
 pub use system::System;
 pub use trial::Trial;
+pub use ways::Redirect;
 
 /// Now, by the clock that every process of the machine shares.
 #[must_use]
