@@ -81,7 +81,8 @@ impl<'l> InGuest<'l> {
         let live = federation.operator.wait_until_live(host.name());
         live.with_context(|| story(&guest))?;
         let more = fencing(replication, has_watchdog, &program()?, &guest.control());
-        let kept = Hanse::plan(laboratory, federation, ROLES, (variant, replication), &more);
+        let terms = (variant, replication).into();
+        let kept = Hanse::plan(laboratory, federation, ROLES, terms, &more);
         let plan = kept.with_context(|| story(&guest))?;
         Ok(Self {
             laboratory,

@@ -39,6 +39,7 @@ pub mod writers;
 use rustix::time::{ClockId, clock_gettime};
 
 pub use cluster::{Cluster, Front, Replication, Variant};
+pub use declared::Terms;
 pub use fault::Fault;
 pub use onlookers::Onlookers;
 pub use rehearsal::Rehearsal;
