@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use hanse_acceptance::failover::hanse::{self, Hanse};
 use hanse_acceptance::failover::{Cluster, Fault, Replication, Row, System, Trial, Variant};
 use hanse_acceptance::{Laboratory, Plan, wait_until};
@@ -16,22 +16,17 @@ const MOVE_TIMEOUT: Duration = Duration::from_secs(120);
 /// Lets one fault happen to a plan whose commits wait for a standby.
 fn suffer(fault: Fault) -> Result<Row> {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let trial = Trial {
-        system: System::Hanse,
-        variant: Variant::Default,
-        replication: Replication::Sync,
-        fault,
-        number: 1,
-    };
-    let row = trial.run(|step| eprintln!("{step}"))?;
-    assert!(row.writers_max <= 1, "two wrote at once: {row:?}");
-    assert_eq!(row.lost, Some(0), "acknowledged and lost: {row:?}");
-    assert!(row.rto_ms.is_some(), "nobody writes any more: {row:?}");
-    assert!(
-        row.whole_after_ms.is_some(),
-        "not every copy follows: {row:?}"
-    );
-    Ok(row)
+    let trial = Trial::of(System::Hanse, Replication::Sync, fault);
+    trial.judged(
+        |step| eprintln!("{step}"),
+        |row| {
+            ensure!(row.writers_max <= 1, "two wrote at once");
+            ensure!(row.lost == Some(0), "acknowledged and lost");
+            ensure!(row.rto_ms.is_some(), "nobody writes any more");
+            ensure!(row.whole_after_ms.is_some(), "not every copy follows");
+            Ok(())
+        },
+    )
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::slice::from_ref;
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::Result;
-use hanse_acceptance::failover::{Fault, Replication, Row, System, Trial, Variant, report};
+use hanse_acceptance::failover::{Fault, Replication, Row, System, Trial, report};
 
 /// One guest at a time: an emulated processor takes a real one.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -17,13 +17,7 @@ static ALONE: Mutex<()> = Mutex::new(());
 /// Lets one fault happen to a plan whose primary is in a guest.
 fn suffer(fault: Fault, replication: Replication) -> Result<Row> {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let trial = Trial {
-        system: System::HanseInGuest,
-        variant: Variant::Default,
-        replication,
-        fault,
-        number: 1,
-    };
+    let trial = Trial::of(System::HanseInGuest, replication, fault);
     let row = trial.run(|step| eprintln!("{step}"))?;
     eprintln!(
         "{}{}",

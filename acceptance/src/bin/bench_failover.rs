@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -13,7 +13,7 @@ use anyhow::{Context, Result, ensure};
 use clap::{Parser, Subcommand, ValueEnum};
 use hanse_acceptance::failover::observer::{self, Observed};
 use hanse_acceptance::failover::{
-    Fault, Rehearsal, Replication, Row, System, Trial, Variant, load, peers, report,
+    Fault, Rehearsal, Replication, Row, System, Trial, Variant, load, peers, report, trial, ways,
 };
 use hanse_acceptance::guest;
 
@@ -74,6 +74,12 @@ enum Command {
         /// `NUMBER:PORT:FOLDER` each, or an address in the folder's place.
         servers: Vec<String>,
     },
+    /// Notes where its host sends what is for an address, until it is killed (the bench starts it).
+    #[command(hide = true)]
+    Ways {
+        /// The address.
+        address: IpAddr,
+    },
     /// Takes the power of a guest away and returns once it has none (a plan's fence calls it).
     #[command(hide = true)]
     PowerOff {
@@ -90,6 +96,7 @@ fn main() -> ExitCode {
         Some(Command::Drill { size_mb, rounds }) => drill(*size_mb, *rounds),
         Some(Command::Load { clients, endpoints }) => load::run(endpoints, *clients),
         Some(Command::Observe { servers }) => observe(servers),
+        Some(Command::Ways { address }) => ways::run(*address),
         Some(Command::PowerOff { socket }) => guest::power_off(socket),
     };
     match done {
@@ -215,6 +222,7 @@ fn trials(arguments: &Arguments) -> Vec<Trial> {
                             replication: *replication,
                             fault,
                             number,
+                            seed: trial::seed(),
                         });
                     }
                 }

@@ -4,6 +4,8 @@
 //! and keeps the processes. It never mends anything by itself: what a boot of the host would not
 //! start, nobody starts.
 
+use std::net::IpAddr;
+
 use anyhow::{Result, bail};
 use clap::ValueEnum;
 use serde::Serialize;
@@ -70,6 +72,11 @@ pub trait Cluster {
     /// Where clients go.
     fn front(&self) -> Front;
 
+    /// The address that follows the primary in a mesh of the hosts; none: there is no such thing.
+    fn service(&self) -> Option<IpAddr> {
+        None
+    }
+
     /// The PostgreSQL on a host that holds a copy. Its socket must lie on the host's disk.
     fn server(&self, host: u8) -> Server;
 
@@ -128,6 +135,18 @@ pub trait Cluster {
     ///
     /// When there is none, or it has no guard beside it.
     fn kill_agent(&mut self, host: u8) -> Result<()> {
+        bail!(
+            "{} has no agent apart from its guard on h{host}",
+            self.title()
+        )
+    }
+
+    /// Has the agent of a host stand still (SIGSTOP), and nothing else.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, or it has no guard beside it.
+    fn freeze_agent(&mut self, host: u8) -> Result<()> {
         bail!(
             "{} has no agent apart from its guard on h{host}",
             self.title()

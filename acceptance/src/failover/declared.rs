@@ -1,12 +1,14 @@
 //! The plan that the bench declares, as a user would write it.
 
+use std::net::Ipv4Addr;
+
 use super::cluster::{Replication, Variant};
 use super::server;
 
 /// Its name.
 pub(super) const PLAN: &str = "orders";
 /// The address that follows the primary.
-pub(super) const SERVICE: &str = "10.90.0.200";
+pub(super) const SERVICE: Ipv4Addr = Ipv4Addr::new(10, 90, 0, 200);
 /// Where each host has its copy.
 pub(super) const DATA: &str = "/run/data/disk/pg";
 /// How many hosts have one.
@@ -25,14 +27,36 @@ pub(super) struct Roles {
     pub(super) presets: [&'static str; 2],
 }
 
+/// How a plan is declared.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    /// Its timings.
+    pub variant: Variant,
+    /// Whether its commits wait.
+    pub replication: Replication,
+    /// Whether a failover needs nobody's word.
+    pub is_automatic: bool,
+}
+
+impl From<(Variant, Replication)> for Terms {
+    fn from((variant, replication): (Variant, Replication)) -> Self {
+        Self {
+            variant,
+            replication,
+            is_automatic: true,
+        }
+    }
+}
+
 /// The plan, in which there is `more`.
-pub(super) fn plan(roles: Roles, variant: Variant, replication: Replication, more: &str) -> String {
+pub(super) fn plan(roles: Roles, terms: Terms, more: &str) -> String {
     let [home, first, second] = roles.copies;
-    let preset = match variant {
+    let preset = match terms.variant {
         Variant::Default => roles.presets[0],
         Variant::Tuned => roles.presets[1],
     };
-    let mode = match replication {
+    let is_automatic = terms.is_automatic;
+    let mode = match terms.replication {
         Replication::Default | Replication::Async => "async",
         Replication::Sync => "sync",
     };
@@ -45,7 +69,7 @@ resource "hanse_dr_plan" "orders" {{
   standbys           = ["site{first}", "site{second}"]
   preset             = "{preset}"
   replication        = {{ mode = "{mode}", min_in_sync = 1 }}
-  automatic_failover = true
+  automatic_failover = {is_automatic}
   service_address    = "{SERVICE}"
   {more}
   workload = {{

@@ -4,16 +4,18 @@
 //! adopts it. What a boot of a host starts is the agent; that starts the guard, and the guard the
 //! server.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
 
 use super::cluster::{Cluster, Front, Replication, Variant};
-use super::declared::{COPIES, PLAN, Roles, SERVICE, plan};
+use super::declared::{COPIES, PLAN, Roles, SERVICE, Terms, plan};
 use super::server::{self, Server};
 use crate::federation::Federation;
 use crate::laboratory::{Host, Invocation, Laboratory, Output, last_lines};
+use crate::operator::Operator;
 use crate::terraform::Terraform;
 use crate::wait::wait_until_true;
 
@@ -47,6 +49,17 @@ impl<'l> Hanse<'l> {
         variant: Variant,
         replication: Replication,
     ) -> Result<Self> {
+        let hanse = Self::written(laboratory, (variant, replication))?;
+        hanse.begin()?;
+        Ok(hanse)
+    }
+
+    /// Raises all of it but the plan, which is written down and not applied.
+    ///
+    /// # Errors
+    ///
+    /// When its programs are missing or the federation doesn't come up.
+    pub fn written(laboratory: &'l Laboratory, terms: impl Into<Terms>) -> Result<Self> {
         let roles = Roles {
             copies: [1, 2, 3],
             witness: HOSTS,
@@ -58,7 +71,7 @@ impl<'l> Hanse<'l> {
         }
         make_first(laboratory.host(1))?;
         let federation = Federation::raise_voters(laboratory)?;
-        Self::plan(laboratory, federation, roles, (variant, replication), "")
+        Self::of(laboratory, federation, roles, terms.into(), "")
     }
 
     /// Has a federation keep the plan, in which there is `more`, and waits until it does.
@@ -66,7 +79,19 @@ impl<'l> Hanse<'l> {
         laboratory: &'l Laboratory,
         federation: Federation<'l>,
         roles: Roles,
-        (variant, replication): (Variant, Replication),
+        terms: Terms,
+        more: &str,
+    ) -> Result<Self> {
+        let hanse = Self::of(laboratory, federation, roles, terms, more)?;
+        hanse.begin()?;
+        Ok(hanse)
+    }
+
+    fn of(
+        laboratory: &'l Laboratory,
+        federation: Federation<'l>,
+        roles: Roles,
+        terms: Terms,
         more: &str,
     ) -> Result<Self> {
         let title = format!(
@@ -75,18 +100,34 @@ impl<'l> Hanse<'l> {
             server::version(laboratory)?
         );
         let mut configuration = federation.configuration();
-        configuration.tail = plan(roles, variant, replication, more);
+        configuration.tail = plan(roles, terms, more);
         let terraform = federation.terraform(&configuration)?;
-        terraform.apply()?;
-        let hanse = Self {
+        Ok(Self {
             laboratory,
             title,
             roles,
             federation,
             terraform,
-        };
-        wait_until_true("every copy follows", RAISE_TIMEOUT, || hanse.is_whole())?;
-        Ok(hanse)
+        })
+    }
+
+    /// Applies the plan, and waits until every copy follows.
+    ///
+    /// # Errors
+    ///
+    /// When it is refused, or they don't.
+    pub fn begin(&self) -> Result<()> {
+        self.terraform.apply()?;
+        self.wait_until_whole()
+    }
+
+    /// Waits until one copy is primary, all others follow it, and nothing is wrong.
+    ///
+    /// # Errors
+    ///
+    /// When it doesn't come to that.
+    pub fn wait_until_whole(&self) -> Result<()> {
+        wait_until_true("every copy follows", RAISE_TIMEOUT, || self.is_whole())
     }
 
     /// How the plan is, as `hanse dr` tells it.
@@ -104,18 +145,19 @@ impl<'l> Hanse<'l> {
     /// # Errors
     ///
     /// When it is refused, or does not become whole.
-    pub fn declare(
-        &self,
-        (variant, replication): (Variant, Replication),
-        more: &str,
-        beside: &str,
-    ) -> Result<()> {
+    pub fn declare(&self, terms: impl Into<Terms>, more: &str, beside: &str) -> Result<()> {
         let mut configuration = self.federation.configuration();
-        configuration.tail = plan(self.roles, variant, replication, more) + beside;
+        configuration.tail = plan(self.roles, terms.into(), more) + beside;
         self.terraform
             .write("main.tf", &configuration.to_string())?;
         self.terraform.apply()?;
         Ok(())
+    }
+
+    /// Whoever asks.
+    #[must_use]
+    pub fn operator(&self) -> &Operator<'l> {
+        &self.federation.operator
     }
 
     /// What `hanse` says to an operator.
@@ -183,6 +225,10 @@ impl Cluster for Hanse<'_> {
         }
     }
 
+    fn service(&self) -> Option<IpAddr> {
+        Some(SERVICE.into())
+    }
+
     fn server(&self, host: u8) -> Server {
         Server {
             user: server::postgres_ids().ok(),
@@ -234,7 +280,7 @@ impl Cluster for Hanse<'_> {
             self.federation.agents[leader].start()?;
             let voters = usize::from(self.roles.voters);
             self.federation.wait_until_voting(voters)?;
-            wait_until_true("every copy follows", RAISE_TIMEOUT, || self.is_whole())?;
+            self.wait_until_whole()?;
         }
         Ok(false)
     }
@@ -259,6 +305,11 @@ impl Cluster for Hanse<'_> {
 
     fn kill_agent(&mut self, host: u8) -> Result<()> {
         self.federation.agents[usize::from(host) - 1].kill()
+    }
+
+    fn freeze_agent(&mut self, host: u8) -> Result<()> {
+        let agent = self.federation.agents[usize::from(host) - 1].process();
+        agent.context("the agent does not run")?.stop()
     }
 
     fn signal_guard(&self, host: u8, signal: &str) -> Result<()> {

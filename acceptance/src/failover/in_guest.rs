@@ -4,6 +4,7 @@
 //! What fences the guest goes by the replication: `sync` fences without any clock; `async` has the guest
 //! powered off from outside; by default the risk of a pause is accepted, and the table shows what it is.
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -13,8 +14,9 @@ use super::cluster::{Befell, Cluster, Front, Replication, Variant};
 use super::declared::{DATA, Roles};
 use super::fault::Fault;
 use super::hanse::{self, Hanse};
+use super::onlookers::program;
 use super::server::{self, Server};
-use super::trial::{milliseconds, program};
+use super::trial::milliseconds;
 use crate::binaries;
 use crate::federation::Federation;
 use crate::guest::GuestHost;
@@ -79,7 +81,8 @@ impl<'l> InGuest<'l> {
         let live = federation.operator.wait_until_live(host.name());
         live.with_context(|| story(&guest))?;
         let more = fencing(replication, has_watchdog, &program()?, &guest.control());
-        let kept = Hanse::plan(laboratory, federation, ROLES, (variant, replication), &more);
+        let terms = (variant, replication).into();
+        let kept = Hanse::plan(laboratory, federation, ROLES, terms, &more);
         let plan = kept.with_context(|| story(&guest))?;
         Ok(Self {
             laboratory,
@@ -105,6 +108,10 @@ impl Cluster for InGuest<'_> {
 
     fn front(&self) -> Front {
         self.plan.front()
+    }
+
+    fn service(&self) -> Option<IpAddr> {
+        self.plan.service()
     }
 
     fn server(&self, host: u8) -> Server {

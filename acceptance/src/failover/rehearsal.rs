@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::cluster::{Cluster, Replication, Variant};
 use super::hanse::{HOSTS, Hanse};
 use super::ledger::{self, Commit};
-use super::trial::{start_load, stop};
+use super::onlookers::{start_load, stop};
 use super::{load, now_ns};
 use crate::laboratory::Laboratory;
 use crate::wait::{pause_before_fault, wait_until_true};

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::cluster::{Befell, Replication, Variant};
 use super::fault::Fault;
 use super::system::System;
+use super::ways::Redirect;
 
 /// One trial.
 #[derive(Clone, Debug, Serialize)]
@@ -25,6 +26,8 @@ pub struct Row {
     pub fault: Fault,
     /// Which one of many.
     pub trial: u32,
+    /// By what the fault's moment was drawn.
+    pub seed: u64,
     /// When.
     pub started_unix_s: u64,
     /// The machine's load at the end, which counts what others ran too.
@@ -49,10 +52,15 @@ pub struct Row {
     pub writers_max: usize,
     /// For how long two or more did.
     pub two_writers_ms: f64,
+    /// When the last node led to the new primary.
+    pub redirect: Redirect,
     /// From the mending until all copies followed again; none if they didn't.
     pub whole_after_ms: Option<f64>,
     /// What a person who looked before the mending was told.
     pub told: String,
+    /// What a person who looked in the end was told, if writes were not acknowledged then or not every copy
+    /// followed.
+    pub told_in_the_end: Option<String>,
     /// What befell the primary's machine, if it is one of its own.
     pub befell: Vec<Befell>,
 }
@@ -67,8 +75,9 @@ pub fn table(rows: &[Row]) -> String {
     }
     let mut text = String::from(
         "| fault | system | set up | trials | RTO, s: median (range) | acknowledged and lost | \
-         to the observer alone | writers at once, most | two writers, s | whole again after, s |\n\
-         |---|---|---|--:|--:|--:|--:|--:|--:|--:|\n",
+         to the observer alone | writers at once, most | two writers, s | whole again after, s | \
+         redirect at the last node, s | after the first node, s |\n\
+         |---|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n",
     );
     for ((fault, _, variant, replication), rows) in groups {
         let title = rows.first().map_or("", |row| row.title.as_str());
@@ -77,22 +86,18 @@ pub fn table(rows: &[Row]) -> String {
             Variant::Default => "default",
             Variant::Tuned => "tuned",
         };
-        let two: Vec<Option<f64>> = rows.iter().map(|row| Some(row.two_writers_ms)).collect();
         let writers = rows.iter().map(|row| row.writers_max).max().unwrap_or(0);
         text += &format!(
-            "| {} | {title} | {set_up}{waits} | {} | {} | {} | {} | {writers} | {} | {} |\n",
+            "| {} | {title} | {set_up}{waits} | {} | {} | {} | {} | {writers} | {} | {} | {} | {} |\n",
             fault.name(),
             rows.len(),
-            spread(&rows.iter().map(|row| row.rto_ms).collect::<Vec<_>>()),
+            spread_of(&rows, |row| Some(row.rto_ms)),
             each(rows.iter().map(|row| row.lost)),
             each(rows.iter().map(|row| row.lost_probes)),
-            spread(&two),
-            spread(
-                &rows
-                    .iter()
-                    .map(|row| row.whole_after_ms)
-                    .collect::<Vec<_>>()
-            ),
+            spread_of(&rows, |row| Some(Some(row.two_writers_ms))),
+            spread_of(&rows, |row| Some(row.whole_after_ms)),
+            spread_of(&rows, |row| led(row, |after_write_ms, _| after_write_ms)),
+            spread_of(&rows, |row| led(row, |_, after_first_ms| after_first_ms)),
         );
     }
     let fronts: BTreeMap<&str, &str> = rows
@@ -151,6 +156,24 @@ fn each(counts: impl Iterator<Item = Option<usize>>) -> String {
         .map(|count| count.map_or("?".to_owned(), |count| count.to_string()))
         .collect();
     texts.join(", ")
+}
+
+/// One of the figures of how nodes were led, of a row that has them.
+fn led(row: &Row, figure: fn(f64, f64) -> f64) -> Option<Option<f64>> {
+    match row.redirect {
+        Redirect::NotNeeded => None,
+        Redirect::Late => Some(None),
+        Redirect::Done {
+            after_write_ms,
+            after_first_ms,
+        } => Some(Some(figure(after_write_ms, after_first_ms))),
+    }
+}
+
+/// The median and the range of a figure of those rows that have it.
+fn spread_of(rows: &[&Row], figure: impl Fn(&Row) -> Option<Option<f64>>) -> String {
+    let times: Vec<Option<f64>> = rows.iter().filter_map(|row| figure(row)).collect();
+    spread(&times)
 }
 
 /// The median and the range in seconds; what never ended is longer than all that did.

@@ -57,7 +57,7 @@ impl System {
         match self {
             Self::HanseInGuest => fault.is_of_guests(),
             Self::Hanse => !fault.is_of_guests(),
-            Self::Patroni => !fault.is_ours_alone(),
+            Self::Patroni => !fault.is_ours_alone() && !fault.is_of_witness(),
             Self::PgAutoFailover => !fault.is_ours_alone() && !fault.is_of_both(),
         }
     }

@@ -1,32 +1,29 @@
 //! One fault, once: a system is raised anew, written to, hurt, mended and counted.
 
-use std::collections::BTreeSet;
-use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result, ensure};
-use rand::Rng;
+use anyhow::{Context, Result};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 
 use super::cluster::{Cluster, Replication, Variant};
 use super::fault::{Fault, Hold};
 use super::ledger::{self, Outage};
+use super::now_ns;
+use super::onlookers::{Onlookers, Seen};
 use super::report::Row;
+use super::server::Server;
 use super::system::System;
-use super::{load, now_ns, writers};
-use crate::laboratory::{Invocation, Laboratory, Process, last_lines};
+use super::ways::{self, Redirect};
+use crate::laboratory::Laboratory;
 use crate::wait::{pause_before_fault, wait_until_true};
 
-/// The bench's own file.
-const PROGRAM: &str = "bench_failover";
-/// Clients that write.
-const CLIENTS: u32 = 4;
-/// How long the first writes may take.
-const LOAD_TIMEOUT: Duration = Duration::from_secs(15);
+/// Set to have the fault happen at the same moment again.
+const SEED_VARIABLE: &str = "HANSE_SEED";
+/// A machine that is busy with something else may hold up everything for a moment before the fault.
+const STILL_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long is written before the fault, in ms; drawn by lot, so that it keeps step with nothing.
 const MOMENT_MS: std::ops::Range<u64> = 3_000..8_000;
-/// An acknowledgement that old says that writes go on.
-const FRESH_NS: u64 = 1_000_000_000;
 /// How long a service may stay away before the fault is mended all the same.
 const SERVED_TIMEOUT: Duration = Duration::from_secs(150);
 /// How long before the end of a fault of a given length the system is asked what it tells a person.
@@ -49,9 +46,32 @@ pub struct Trial {
     pub fault: Fault,
     /// Which one of many, from 1 on.
     pub number: u32,
+    /// By what the fault's moment is drawn.
+    pub seed: u64,
+}
+
+/// The seed that is asked for by `HANSE_SEED`, or one by lot.
+#[must_use]
+pub fn seed() -> u64 {
+    let asked = std::env::var(SEED_VARIABLE).ok();
+    let asked = asked.and_then(|text| text.parse().ok());
+    asked.unwrap_or_else(|| rand::rng().random())
 }
 
 impl Trial {
+    /// One of a system as it comes.
+    #[must_use]
+    pub fn of(system: System, replication: Replication, fault: Fault) -> Self {
+        Self {
+            system,
+            variant: Variant::Default,
+            replication,
+            fault,
+            number: 1,
+            seed: seed(),
+        }
+    }
+
     /// Does it; `say` is told of each step.
     ///
     /// # Errors
@@ -59,15 +79,41 @@ impl Trial {
     /// When it can't be measured: the system doesn't become whole at first, or refuses a switchover.
     /// However badly it fares after that, it is a row and no error.
     pub fn run(&self, say: impl Fn(&str)) -> Result<Row> {
+        self.measure(&self.system.laboratory()?, say)
+    }
+
+    /// The same, and has what came of it judged while the logs are still there: where it is found wrong,
+    /// `say` is told of their ends.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be measured, or `judge` finds it wrong.
+    pub fn judged(
+        &self,
+        say: impl Fn(&str),
+        judge: impl FnOnce(&Row) -> Result<()>,
+    ) -> Result<Row> {
         let laboratory = self.system.laboratory()?;
+        let judged = self.measure(&laboratory, &say).and_then(|row| {
+            judge(&row).with_context(|| format!("{row:?}"))?;
+            Ok(row)
+        });
+        if judged.is_err() {
+            say(&laboratory.last_logs());
+        }
+        let name = self.fault.name();
+        judged.with_context(|| format!("{name}, {SEED_VARIABLE}={}", self.seed))
+    }
+
+    fn measure(&self, laboratory: &Laboratory, say: impl Fn(&str)) -> Result<Row> {
         if let Some(size_mb) = self.fault.disk_mb() {
             laboratory.limit_disks(size_mb)?;
         }
         say("raising the system");
         let mut cluster =
             self.system
-                .raise(&laboratory, self.variant, self.replication, self.fault)?;
-        self.hurt(&laboratory, cluster.as_mut(), say)
+                .raise(laboratory, self.variant, self.replication, self.fault)?;
+        self.hurt(laboratory, cluster.as_mut(), say)
     }
 
     fn hurt(
@@ -76,26 +122,12 @@ impl Trial {
         cluster: &mut dyn Cluster,
         say: impl Fn(&str),
     ) -> Result<Row> {
-        let started_unix_s = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default()
-            .as_secs();
-        let first = cluster.primary()?;
-        cluster.server(first).ask(laboratory, load::TABLES)?;
-        let observer = start_observer(laboratory, cluster)?;
-        let writer = start_load(laboratory, cluster)?;
-        wait_until_true("the load writes", LOAD_TIMEOUT, || is_served(&writer))?;
+        let started_unix_s = unix_s();
+        let onlookers = Onlookers::begin(laboratory, cluster)?;
         let blow = self.fault.prepare(laboratory, cluster)?;
-        pause_before_fault(Duration::from_millis(rand::rng().random_range(MOMENT_MS)));
-        // A machine that is busy with something else may hold up everything for a moment.
-        wait_until_true("the load writes still", LOAD_TIMEOUT, || {
-            ensure!(
-                is_served(&writer)?,
-                "the load's last words: {}",
-                last_lines(&writer.log()?, 5)
-            );
-            Ok(true)
-        })?;
+        let mut random = StdRng::seed_from_u64(self.seed);
+        pause_before_fault(Duration::from_millis(random.random_range(MOMENT_MS)));
+        onlookers.wait_until_served(STILL_TIMEOUT)?;
 
         say(&format!(
             "{} on h{}, decided on h{}",
@@ -106,35 +138,28 @@ impl Trial {
         let (fault_ns, begun) = (now_ns(), Instant::now());
         let (primary_before, decider) = (blow.primary(), blow.decider());
         blow.begin(laboratory, cluster)?;
-        let told = self.hold(begun, &writer, cluster);
+        let told = self.hold(begun, &onlookers, cluster);
 
         say("mending");
+        let mended_ns = now_ns();
         blow.mend(laboratory, cluster)?;
-        let mended = Instant::now();
-        let whole = wait_until_true("the system is whole", WHOLE_TIMEOUT, || cluster.is_whole());
-        if whole.is_err() {
-            say(&format!("it does not become whole:\n{}", cluster.told()));
-        }
-        let whole_after = whole.is_ok().then(|| mended.elapsed());
+        let whole_after = until_whole(cluster, &say);
         pause_before_fault(REST);
 
         let end_ns = now_ns();
-        let (written, observed) = (stop(writer)?, stop(observer)?);
-        let commits = ledger::commits(&written);
-        let (rto, lasting) = match ledger::outage(&commits, fault_ns, end_ns) {
+        let seen = onlookers.end(cluster)?;
+        let (rto, lasting) = match ledger::outage(&seen.commits, fault_ns, end_ns) {
             Outage::Over(gap) => (Some(gap), None),
             Outage::Lasting(gap) => (None, Some(gap)),
         };
         let primary_after = cluster.primary().ok();
-        let probes = writers::probes(&observed, cluster.copies());
-        let ask_primary = |question| {
-            let server = cluster.server(primary_after?);
-            server.ask(laboratory, question).ok()
+        let moved = (primary_before, primary_after);
+        let server = primary_after.map(|primary| cluster.server(primary));
+        let lost = |count: fn(&Seen, &Laboratory, &Server) -> Result<usize>| {
+            count(&seen, laboratory, server.as_ref()?).ok()
         };
-        let lost = ask_primary(load::ROWS).map(|said| ledger::lost(&commits, &pairs(&said)));
-        let lost_probes = ask_primary(load::PROBES)
-            .map(|said| writers::lost_probes(&probes, cluster.copies(), &pairs(&said)));
-        let together = writers::writers(&probes);
+        let writers = seen.writers();
+        let is_over = rto.is_some() && whole_after.is_some();
         Ok(Row {
             system: self.system,
             title: cluster.title().to_owned(),
@@ -143,6 +168,7 @@ impl Trial {
             front: cluster.front().explanation.to_owned(),
             fault: self.fault,
             trial: self.number,
+            seed: self.seed,
             started_unix_s,
             load_average: load_average(),
             primary_before,
@@ -150,20 +176,22 @@ impl Trial {
             decider,
             rto_ms: rto.map(milliseconds),
             outage_lasting_ms: lasting.map(milliseconds),
-            commits: commits.len(),
-            lost,
-            lost_probes,
-            writers_max: together.at_once_max,
-            two_writers_ms: milliseconds(together.many),
+            commits: seen.commits.len(),
+            lost: lost(Seen::lost),
+            lost_probes: lost(Seen::lost_probes),
+            writers_max: writers.at_once_max,
+            two_writers_ms: milliseconds(writers.many),
+            redirect: self.redirect(&seen, moved, (fault_ns, mended_ns)),
             whole_after_ms: whole_after.map(milliseconds),
             told,
+            told_in_the_end: (!is_over).then(|| cluster.told()),
             befell: cluster.befell(fault_ns),
         })
     }
 
     /// Lets the fault last: what a person who looks near its end is told. Asking takes its time, and
     /// must not lengthen a fault of a given length.
-    fn hold(&self, begun: Instant, writer: &Process, cluster: &dyn Cluster) -> String {
+    fn hold(&self, begun: Instant, onlookers: &Onlookers, cluster: &dyn Cluster) -> String {
         let rest_of = |length: Duration| length.saturating_sub(begun.elapsed());
         match self.fault.hold() {
             Hold::For(length) => {
@@ -174,75 +202,51 @@ impl Trial {
             }
             Hold::UntilServed(least) => {
                 pause_before_fault(rest_of(least));
-                let left = rest_of(SERVED_TIMEOUT);
                 // A service that stays away is what the row will say.
-                let _ = wait_until_true("writes go on", left, || is_served(writer));
+                let _ = onlookers.wait_until_served(rest_of(SERVED_TIMEOUT));
                 cluster.told()
             }
         }
     }
-}
 
-pub(super) fn start_load(laboratory: &Laboratory, cluster: &dyn Cluster) -> Result<Process> {
-    let front = cluster.front();
-    let load = itself()?
-        .args(["load", "--clients", &CLIENTS.to_string()])
-        .args(front.endpoints);
-    match front.from {
-        None => laboratory.spawn("load", load),
-        Some(number) => laboratory.host(number).spawn("load", load),
+    /// When the last node led to the new primary, of those that could hear of it.
+    fn redirect(
+        &self,
+        seen: &Seen,
+        (before, after): (u8, Option<u8>),
+        (fault_ns, mended_ns): (u64, u64),
+    ) -> Redirect {
+        let moved_to = after.filter(|after| *after != before && !seen.ways.is_empty());
+        let Some(after) = moved_to else {
+            return Redirect::NotNeeded;
+        };
+        let hears = |host: u8| host != before || self.fault.spares_agent();
+        let hosts = seen.ways.iter().filter(|(host, _)| hears(**host));
+        ways::redirect(
+            hosts.map(|(_, turns)| turns.as_slice()),
+            (fault_ns, mended_ns),
+            seen.first_write_ns(after, fault_ns),
+        )
     }
 }
 
-fn start_observer(laboratory: &Laboratory, cluster: &dyn Cluster) -> Result<Process> {
-    let program = program()?;
-    let first = cluster.copies().first().context("the system has no copy")?;
-    let mut observe = cluster.server(*first).client(program).arg("observe");
-    for number in cluster.copies() {
-        let server = cluster.server(*number);
-        let sockets = server.sockets.display();
-        observe = observe.arg(format!("{number}:{}:{sockets}", server.port));
+/// Waits until the system is whole: how long that took; none: it doesn't become so.
+fn until_whole(cluster: &dyn Cluster, say: impl Fn(&str)) -> Option<Duration> {
+    let mended = Instant::now();
+    let whole = wait_until_true("the system is whole", WHOLE_TIMEOUT, || cluster.is_whole());
+    if whole.is_err() {
+        say(&format!("it does not become whole:\n{}", cluster.told()));
     }
-    laboratory.spawn("observer", observe)
-}
-
-/// The bench, which is the load and the observer too. A test of this package lies one folder deeper.
-pub(super) fn program() -> Result<PathBuf> {
-    let current = std::env::current_exe().context("unable to find this program")?;
-    let folders = current.ancestors().skip(1).take(2);
-    let mut programs = folders.map(|folder| folder.join(PROGRAM));
-    let found = programs.find(|program| program.is_file());
-    found.with_context(|| format!("{PROGRAM} is not built: run `cargo build -p hanse-acceptance`"))
-}
-
-fn itself() -> Result<Invocation> {
-    Ok(Invocation::new(program()?))
-}
-
-/// Whether a commit was acknowledged just now.
-fn is_served(writer: &Process) -> Result<bool> {
-    let commits = ledger::commits(&writer.log()?);
-    let is_fresh = |last: &ledger::Commit| last.acked_ns + FRESH_NS > now_ns();
-    Ok(commits.last().is_some_and(is_fresh))
-}
-
-/// Kills it: all that it wrote.
-pub(super) fn stop(mut process: Process) -> Result<String> {
-    process.kill()?;
-    process.log()
-}
-
-/// From lines of two numbers each.
-fn pairs<T: FromStr + Ord, U: FromStr + Ord>(said: &str) -> BTreeSet<(T, U)> {
-    let pair = |line: &str| {
-        let (first, second) = line.split_once(' ')?;
-        Some((first.parse().ok()?, second.parse().ok()?))
-    };
-    said.lines().filter_map(pair).collect()
+    whole.is_ok().then(|| mended.elapsed())
 }
 
 pub(super) fn milliseconds(length: Duration) -> f64 {
     (length.as_secs_f64() * 1e6).round() / 1e3
+}
+
+fn unix_s() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.unwrap_or_default().as_secs()
 }
 
 /// Of the last minute: how far to trust the times.

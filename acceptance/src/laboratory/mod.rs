@@ -189,6 +189,12 @@ impl Laboratory {
         self.core.change_wire(|wire| wire.faults.clear())
     }
 
+    /// The last lines of every log.
+    #[must_use]
+    pub fn last_logs(&self) -> String {
+        self.core.last_logs()
+    }
+
     /// A command line that leads a person to the operator's place.
     ///
     /// # Errors
@@ -290,25 +296,26 @@ impl Core {
     fn end(&self) {
         if let Some(anchor) = lock(&self.anchor).take() {
             if std::thread::panicking() {
-                self.show_logs();
+                eprintln!("{}", self.last_logs());
             }
             let _ = anchor.end();
         }
     }
 
-    fn show_logs(&self) {
+    fn last_logs(&self) -> String {
         let Ok(entries) = fs::read_dir(self.folder.join("logs")) else {
-            return;
+            return String::new();
         };
         let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
         paths.sort();
-        for path in paths {
-            let text = fs::read(&path).unwrap_or_default();
+        let told = paths.iter().map(|path| {
+            let text = fs::read(path).unwrap_or_default();
             let text = String::from_utf8_lossy(&text);
             let lines: Vec<_> = text.lines().collect();
             let shown = &lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..];
-            eprintln!("the end of {}:\n  {}", path.display(), shown.join("\n  "));
-        }
+            format!("the end of {}:\n  {}", path.display(), shown.join("\n  "))
+        });
+        told.collect::<Vec<_>>().join("\n")
     }
 }
 
