@@ -69,7 +69,7 @@ fn primary(status: &proto::PlanStatus) -> Cell {
     }
 }
 
-/// A standby, how much it lacks, and how old that word is.
+/// A standby, how much it lacks and since when, and how old that word is.
 fn standby(copy: &proto::CopyView) -> String {
     let place = match copy.node.as_str() {
         "" => copy.member_cluster.clone(),
@@ -84,11 +84,15 @@ fn standby(copy: &proto::CopyView) -> String {
         Some(bytes) => format!(", lacks {}", output::bytes(bytes)),
         None => String::new(),
     };
+    let behind = match copy.lag_s {
+        None | Some(0) => String::new(),
+        Some(lag_s) => format!(", {} behind", output::age(lag_s.saturating_mul(1000))),
+    };
     let heard = match output::age(copy.heard_ago_ms).as_str() {
         "now" => String::new(),
         age => format!(", heard {age} ago"),
     };
-    format!("{place}: {}{lag}{heard}", told.role)
+    format!("{place}: {}{lag}{behind}{heard}", told.role)
 }
 
 /// What is under way, in a few words.
@@ -154,6 +158,9 @@ fn remarks(status: &proto::PlanStatus) -> Vec<String> {
         let told = copy.status.clone().unwrap_or_default();
         if !told.trouble.is_empty() {
             lines.push(format!("! {plan}: {}: {}", copy.node, told.trouble));
+        }
+        for warning in &told.warnings {
+            lines.push(format!("! {plan}: {}: {warning}", copy.node));
         }
         if !told.progress.is_empty() {
             lines.push(format!("  {plan}: {}: {}", copy.node, told.progress));
@@ -326,8 +333,10 @@ fn copy_to_json(copy: &proto::CopyView) -> Value {
         "node": copy.node,
         "role": told.map(|told| &told.role),
         "lag_bytes": copy.lag_bytes,
+        "lag_s": copy.lag_s,
         "position": position.map(|at| json!({ "branch": at.branch, "offset_bytes": at.offset_bytes })),
         "trouble": told.map(|told| &told.trouble),
+        "warnings": told.map(|told| &told.warnings),
         "progress": told.map(|told| &told.progress),
         "backup": told.and_then(|told| told.backup.as_ref()).map(dr_backup_view::to_json),
         "heard_ago_ms": told.map(|_| copy.heard_ago_ms),
@@ -426,6 +435,30 @@ mod tests {
     }
 
     #[test]
+    fn a_standby_says_for_how_long_it_lags_and_nothing_if_it_does_not() {
+        let standby = |lag_s| shown(|status| status.copies[1].lag_s = lag_s);
+        let late = standby(Some(40));
+        assert!(late.contains("lacks nothing, 40 s behind"), "{late}");
+        for lag_s in [None, Some(0)] {
+            let shown = standby(lag_s);
+            assert!(!shown.contains("behind"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn what_a_copy_warns_of_stands_below_the_plan_and_is_told_to_programs() {
+        let mut status = status();
+        let told = status.copies[0].status.as_mut().unwrap();
+        told.warnings = vec!["it listens elsewhere".into()];
+        let all = to_json(&[status.clone()]);
+        let warnings = &all["plans"][0]["copies"][0]["warnings"];
+        assert_eq!(*warnings, json!(["it listens elsewhere"]));
+        let shown = text(&[status], false);
+        let line = "! orders: lubeck-1: it listens elsewhere";
+        assert!(shown.contains(line), "{shown}");
+    }
+
+    #[test]
     fn programs_get_null_for_what_is_not_known() {
         let mut status = status();
         status.copies[1].lag_bytes = None;
@@ -433,7 +466,7 @@ mod tests {
         let all = to_json(&[status]);
         let standby = &all["plans"][0]["copies"][1];
         assert_eq!(standby["member_cluster"], "hamburg");
-        for unknown in ["role", "lag_bytes", "position", "heard_ago_ms"] {
+        for unknown in ["role", "lag_bytes", "lag_s", "position", "heard_ago_ms"] {
             assert_eq!(standby[unknown], Value::Null, "{unknown}");
         }
         assert_eq!(all["plans"][0]["run"], Value::Null);

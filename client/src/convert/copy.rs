@@ -125,6 +125,8 @@ pub fn copy_status_to_proto(
         trouble: copy.trouble.clone().unwrap_or_default(),
         progress: progress.unwrap_or_default().to_owned(),
         backup: None,
+        lag_s: None,
+        warnings: Vec::new(),
     }
 }
 

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use super::announced::Announced;
 use super::backup::Backups;
 use super::decide::{Ordered, Step, decide};
+use super::lag::Lag;
 use super::memory::Memory;
 use super::{Observer, Own, Primary, Server};
 use crate::keeper::{self, Desk, Pace};
@@ -38,6 +39,7 @@ pub(crate) struct Keeper {
     pub(crate) set: Announced,
     /// The end of the log of a server that stands still, by its last checkpoint.
     pub(crate) end: Option<(u64, u64)>,
+    pub(crate) lag: Lag,
     /// The backups, which are made while this copy leads.
     pub(crate) backups: Backups,
     obeyed: u64,
@@ -84,6 +86,7 @@ impl Keeper {
             provided: None,
             set: Announced::default(),
             end: None,
+            lag: Lag::default(),
             backups: Backups::new(),
             obeyed: 0,
             here: None,

@@ -217,6 +217,7 @@ impl Keeper {
             ),
             _ => (None, None),
         };
+        let lag_s = self.lag_s(look);
         let told = self.guard.status();
         let trouble = trouble
             .or_else(|| told.borrow().as_ref().and_then(|told| told.trouble.clone()))
@@ -241,6 +242,8 @@ impl Keeper {
             set: self.set.in_effect().clone(),
             trouble,
             progress,
+            lag_s,
+            warnings: Vec::new(),
             backup: None,
         })
     }

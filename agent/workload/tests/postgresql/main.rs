@@ -17,6 +17,7 @@ mod drills;
 mod guard;
 mod interruption;
 mod laboratory;
+mod lags;
 mod moves;
 #[path = "../shared/patience.rs"]
 mod patience;

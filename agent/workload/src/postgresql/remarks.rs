@@ -1,0 +1,19 @@
+//! What is told of a copy for people alone: nothing is decided from it.
+
+use std::time::Instant;
+
+use super::keeper::Keeper;
+use super::lag::Lag;
+use super::look::Look;
+
+impl Keeper {
+    /// By how many seconds a standby lags at most; none: it is none, or nobody can tell.
+    pub(super) fn lag_s(&mut self, look: &Look) -> Option<u64> {
+        let answer = look.answer.as_ref()?;
+        if answer.writes {
+            self.lag = Lag::default();
+            return None;
+        }
+        self.lag.seconds(answer.replayed, Instant::now())
+    }
+}
