@@ -20,6 +20,7 @@ use super::command::run;
 use super::files::{Configuration, Written, read_whole};
 use super::hba;
 use super::layout::Server;
+use super::listen::Wanted;
 use super::memory::Lineage;
 use super::names;
 use super::provide::password;
@@ -129,10 +130,12 @@ impl Server {
         let mut files: Vec<_> = ours.collect();
         files.push(Written::over(hba, hba_theirs, hba_text)?);
         files.push(Written::over(main, main_theirs, main_text)?);
+        let listens = own.get(self, "listen_addresses").await?;
         Ok(Configuration {
             files,
             stale: archiving.stale,
             digest,
+            listens_elsewhere: Wanted::of(plan).elsewhere(&listens),
             archive_trouble: archiving.trouble,
         })
     }
@@ -148,7 +151,7 @@ impl Server {
             ("port", self.port.to_string()),
             (
                 "listen_addresses",
-                listen(&own.get(self, "listen_addresses").await?, plan),
+                Wanted::of(plan).listen(&own.get(self, "listen_addresses").await?),
             ),
             (
                 "wal_level",
@@ -262,36 +265,6 @@ pub(crate) fn others(plan: &CopyPlan) -> impl Iterator<Item = (&ClusterName, Opt
         .values()
         .filter(|place| place.cluster != plan.cluster);
     others.map(|place| (&place.cluster, place.address))
-}
-
-/// Where the server listens: where it did, and where copies and clients look for it.
-fn listen(here: &str, plan: &CopyPlan) -> String {
-    if here.split(',').any(|address| address.trim() == "*") {
-        return "*".to_owned();
-    }
-    let own = plan
-        .places
-        .values()
-        .find(|place| place.cluster == plan.cluster);
-    let own = own
-        .and_then(|place| place.address)
-        .map(|address| address.to_string());
-    let service = plan
-        .service
-        .as_ref()
-        .map(|service| service.address.to_string());
-    let mut all: Vec<String> = Vec::new();
-    let here = here.split(',').map(|address| address.trim().to_owned());
-    for address in here
-        .chain(own)
-        .chain(service)
-        .chain(["localhost".to_owned()])
-    {
-        if !address.is_empty() && !all.contains(&address) {
-            all.push(address);
-        }
-    }
-    all.join(",")
 }
 
 /// Lets the server listen on an address that is not here yet.

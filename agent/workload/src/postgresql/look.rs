@@ -217,7 +217,7 @@ impl Keeper {
             ),
             _ => (None, None),
         };
-        let lag_s = self.lag_s(look);
+        let (warnings, lag_s) = (self.warnings(look), self.lag_s(look));
         let told = self.guard.status();
         let trouble = trouble
             .or_else(|| told.borrow().as_ref().and_then(|told| told.trouble.clone()))
@@ -243,7 +243,7 @@ impl Keeper {
             trouble,
             progress,
             lag_s,
-            warnings: Vec::new(),
+            warnings,
             backup: None,
         })
     }

@@ -17,6 +17,7 @@ mod holder;
 mod keeper;
 mod lag;
 mod layout;
+mod listen;
 mod look;
 mod lsn;
 mod measured;

@@ -7,6 +7,13 @@ use super::lag::Lag;
 use super::look::Look;
 
 impl Keeper {
+    /// What somebody should know of, although nothing is wrong with the copy.
+    pub(super) fn warnings(&self, look: &Look) -> Vec<String> {
+        let configuration = look.configuration.as_ref();
+        let elsewhere = configuration.and_then(|it| it.listens_elsewhere.clone());
+        elsewhere.into_iter().collect()
+    }
+
     /// By how many seconds a standby lags at most; none: it is none, or nobody can tell.
     pub(super) fn lag_s(&mut self, look: &Look) -> Option<u64> {
         let answer = look.answer.as_ref()?;
