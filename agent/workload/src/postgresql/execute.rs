@@ -1,6 +1,6 @@
 //! Takes the steps. Nothing is decided here.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hanse_core::dr::duty::Duty;
 use hanse_core::dr::sight::CopyRole;
@@ -227,6 +227,7 @@ impl Keeper {
         {
             let folder = folder.display();
             tracing::warn!(%folder, bytes, "what the primary does not have is kept for 7 days");
+            self.tell_kept(at);
         }
         match must {
             Ok(true) => {
@@ -247,6 +248,21 @@ impl Keeper {
             memory.is_being_made = true;
             memory.lineage = primary.source.lineage;
         })
+    }
+
+    /// Tells of what was given up before it is gone from the data.
+    fn tell_kept(&mut self, at: &Here) {
+        self.kept_aside.look_again();
+        let folder = &at.server.setup.folder;
+        let kept = self.kept_aside.sentences(folder, Instant::now()).to_vec();
+        self.report.send_modify(|report| {
+            report.progress = Some("it gives up what the primary does not have".to_owned());
+            for sentence in kept {
+                if !report.warnings.contains(&sentence) {
+                    report.warnings.push(sentence);
+                }
+            }
+        });
     }
 }
 

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use super::announced::Announced;
 use super::backup::Backups;
 use super::decide::{Ordered, Step, decide};
+use super::kept_aside::KeptAside;
 use super::lag::Lag;
 use super::memory::Memory;
 use super::{Observer, Own, Primary, Server};
@@ -40,6 +41,8 @@ pub(crate) struct Keeper {
     /// The end of the log of a server that stands still, by its last checkpoint.
     pub(crate) end: Option<(u64, u64)>,
     pub(crate) lag: Lag,
+    /// What was given up and is kept for a while.
+    pub(crate) kept_aside: KeptAside,
     /// The backups, which are made while this copy leads.
     pub(crate) backups: Backups,
     obeyed: u64,
@@ -87,6 +90,7 @@ impl Keeper {
             set: Announced::default(),
             end: None,
             lag: Lag::default(),
+            kept_aside: KeptAside::default(),
             backups: Backups::new(),
             obeyed: 0,
             here: None,

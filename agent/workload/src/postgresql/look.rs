@@ -217,7 +217,7 @@ impl Keeper {
             ),
             _ => (None, None),
         };
-        let (warnings, lag_s) = (self.warnings(look), self.lag_s(look));
+        let (warnings, lag_s) = (self.warnings(at, look), self.lag_s(look));
         let told = self.guard.status();
         let trouble = trouble
             .or_else(|| told.borrow().as_ref().and_then(|told| told.trouble.clone()))

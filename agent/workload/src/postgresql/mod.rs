@@ -15,6 +15,7 @@ mod files;
 mod hba;
 mod holder;
 mod keeper;
+mod kept_aside;
 mod lag;
 mod layout;
 mod listen;

@@ -2,16 +2,20 @@
 
 use std::time::Instant;
 
-use super::keeper::Keeper;
+use super::keeper::{Here, Keeper};
 use super::lag::Lag;
 use super::look::Look;
 
 impl Keeper {
     /// What somebody should know of, although nothing is wrong with the copy.
-    pub(super) fn warnings(&self, look: &Look) -> Vec<String> {
+    pub(super) fn warnings(&mut self, at: &Here, look: &Look) -> Vec<String> {
+        let mut warnings = Vec::new();
         let configuration = look.configuration.as_ref();
-        let elsewhere = configuration.and_then(|it| it.listens_elsewhere.clone());
-        elsewhere.into_iter().collect()
+        warnings.extend(configuration.and_then(|it| it.listens_elsewhere.clone()));
+        let folder = &at.server.setup.folder;
+        let kept = self.kept_aside.sentences(folder, Instant::now());
+        warnings.extend_from_slice(kept);
+        warnings
     }
 
     /// By how many seconds a standby lags at most; none: it is none, or nobody can tell.
