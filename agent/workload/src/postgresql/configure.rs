@@ -33,7 +33,8 @@ use crate::trouble::Trouble;
 
 /// Slots and senders: one for each copy, one more for a base backup of each.
 const SENDERS_MIN: u64 = 10;
-/// A dead standby keeps no more of the log than this share of the disk.
+/// A dead standby keeps no more of the log than this share of the disk, unless the server's own
+/// configuration says how much.
 const SLOT_SHARE: u64 = 4;
 const SLOT_KEEP_MIN_MB: u64 = 1024;
 const ANSWER_MAX: Duration = Duration::from_secs(2);
@@ -165,7 +166,7 @@ impl Server {
             ("wal_retrieve_retry_interval", "1s".to_owned()),
             (
                 "max_slot_wal_keep_size",
-                format!("{}MB", self.slot_keep_mb()?),
+                format!("{}MB", self.slot_keep_mb(own).await?),
             ),
             ("recovery_target_timeline", "latest".to_owned()),
             ("synchronous_standby_names", names::show_set(&aim.set)),
@@ -218,7 +219,11 @@ impl Server {
             .map_err(|error| Trouble::io("write", &path, &error))
     }
 
-    fn slot_keep_mb(&self) -> Result<u64, Trouble> {
+    async fn slot_keep_mb(&self, own: &mut Own) -> Result<u64, Trouble> {
+        // By itself there is no limit, which is -1.
+        if let Ok(own_mb) = own.get(self, "max_slot_wal_keep_size").await?.parse() {
+            return Ok(own_mb);
+        }
         let disk_mb = Space::of(&self.data)?.total_bytes >> 20;
         let keep_mb = (disk_mb / SLOT_SHARE).max(SLOT_KEEP_MIN_MB);
         // A disk may be as large as its neighbours let it be (ZFS): the settings don't follow each change.

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use super::announced::Announced;
 use super::backup::Backups;
+use super::behind::Behind;
 use super::decide::{Ordered, Step, decide};
 use super::kept_aside::KeptAside;
 use super::lag::Lag;
@@ -40,6 +41,8 @@ pub(crate) struct Keeper {
     pub(crate) set: Announced,
     /// The end of the log of a server that stands still, by its last checkpoint.
     pub(crate) end: Option<(u64, u64)>,
+    /// Whether a copy that receives nothing can go on.
+    pub(crate) behind: Behind,
     pub(crate) lag: Lag,
     /// What was given up and is kept for a while.
     pub(crate) kept_aside: KeptAside,
@@ -69,7 +72,9 @@ impl keeper::Keeper for Keeper {
         self.here = Some(at);
         Ok(match step? {
             Step::Rest => Pace::Calm,
-            Step::Wait(_) | Step::Configure | Step::Promote | Step::Ask => Pace::Soon,
+            Step::Wait(_) | Step::Configure | Step::Promote | Step::Ask | Step::AskLog { .. } => {
+                Pace::Soon
+            }
             Step::Trouble(_) => Pace::Retry,
             _ => Pace::Now,
         })
@@ -89,6 +94,7 @@ impl Keeper {
             provided: None,
             set: Announced::default(),
             end: None,
+            behind: Behind::default(),
             lag: Lag::default(),
             kept_aside: KeptAside::default(),
             backups: Backups::new(),

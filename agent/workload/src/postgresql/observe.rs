@@ -31,6 +31,7 @@ select not pg_is_in_recovery() as writes,
     then greatest(receiver.received_tli, recovery.min_recovery_end_timeline, checkpoint.timeline_id)
     else ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int
     end as timeline,
+  pg_last_wal_receive_lsn() is not null as has_asked,
   receiver.status = 'streaming' as streams, receiver.pid as receiver,
   receiver.sender_host, receiver.sender_port,
   receiver.status = 'streaming' and pg_last_wal_replay_lsn() >= receiver.latest_end_lsn
@@ -55,6 +56,8 @@ pub(crate) struct Answer {
     pub(crate) receives_from: Option<(String, u16)>,
     /// Nothing reaches it any more, and it has gone through all that did.
     pub(crate) is_settled: bool,
+    /// It has gone through all that is here and asked a primary for more, and receives nothing.
+    pub(crate) waits_for_log: bool,
     /// What a standby has gone through.
     pub(crate) replayed: Replayed,
     /// Who has each commit, as it is in effect; none: it was not we who said so.
@@ -145,6 +148,7 @@ fn read(row: &SimpleQueryRow) -> Option<Answer> {
             .map_or(Some(0), |bytes| bytes.parse().ok())?,
         timeline: row.get("timeline")?.parse().ok()?,
         is_settled: !writes && is_cut && row.get("waits") == Some(EXHAUSTED),
+        waits_for_log: row.get("has_asked") == Some("t") && receives_from.is_none(),
         receives_from,
         replayed: Replayed {
             is_all: row.get("has_all") == Some("t"),

@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use super::behind::CUT_OFF;
+use super::decide::Course;
 use super::keeper::{Here, Keeper};
 use super::lag::Lag;
 use super::look::Look;
@@ -10,6 +12,9 @@ impl Keeper {
     /// What somebody should know of, although nothing is wrong with the copy.
     pub(super) fn warnings(&mut self, at: &Here, look: &Look) -> Vec<String> {
         let mut warnings = Vec::new();
+        if look.course == Course::CutOff {
+            warnings.push(CUT_OFF.to_owned());
+        }
         let configuration = look.configuration.as_ref();
         warnings.extend(configuration.and_then(|it| it.listens_elsewhere.clone()));
         let folder = &at.server.setup.folder;

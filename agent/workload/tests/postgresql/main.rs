@@ -7,6 +7,7 @@
     reason = "a test that fails may panic"
 )]
 
+mod absence;
 mod adoption;
 mod backup_hang;
 mod backup_trouble;
