@@ -64,7 +64,8 @@ async fn watch(cx: &Cx<Session>, plan: &DrPlan, change: &Change) -> Result<(), (
                 };
                 if seen.is_empty() {
                     if let Some(status) = status {
-                        unled(status).for_each(|(summary, detail)| cx.warn(summary, detail));
+                        let warnings = unled(status).chain(warned(status));
+                        warnings.for_each(|(summary, detail)| cx.warn(summary, detail));
                     }
                     return Ok(());
                 }
@@ -134,6 +135,19 @@ fn unled(status: &proto::PlanStatus) -> impl Iterator<Item = (String, String)> {
             it.trouble, status.plan
         );
         (summary, detail)
+    })
+}
+
+/// What the copies warn of. The plan is proved all the same.
+fn warned(status: &proto::PlanStatus) -> impl Iterator<Item = (String, String)> {
+    status.copies.iter().flat_map(move |copy| {
+        let told = copy.status.iter().flat_map(|told| &told.warnings);
+        told.map(move |warning| {
+            let (node, plan) = (&copy.node, &status.plan);
+            let summary = format!("`{node}` warns of its copy of the DR plan `{plan}`");
+            let detail = format!("{warning}. `hanse dr {plan}` shows it, too.");
+            (summary, detail)
+        })
     })
 }
 
@@ -298,6 +312,19 @@ mod tests {
         assert_eq!(seen(redirect("192.0.2.1", "")), (0, 0));
         assert_eq!(seen(redirect("", "the key is wrong")), (0, 1));
         assert_eq!(seen(redirect("", "")), (1, 0));
+    }
+
+    #[test]
+    fn what_a_copy_warns_of_is_a_warning_and_nobody_waits_for_it() {
+        let mut warnings = Vec::new();
+        let late = late(|status| {
+            told(status, 1).warnings = vec!["it listens elsewhere".into()];
+            warnings = warned(status).collect();
+        });
+        assert_eq!(late, Vec::<String>::new());
+        let summary = "`hamburg-1` warns of its copy of the DR plan `orders`";
+        let detail = "it listens elsewhere. `hanse dr orders` shows it, too.";
+        assert_eq!(warnings, [(summary.to_owned(), detail.to_owned())]);
     }
 
     #[test]

@@ -173,12 +173,18 @@ pub(crate) struct CopyModel {
     /// What it lacks of the primary, in bytes; null: that is not known.
     #[attribute(computed)]
     pub(crate) lag_bytes: Attr<u64>,
+    /// By how many seconds it lags at most, 0 while it has all that the primary has; null: that is not known.
+    #[attribute(computed)]
+    pub(crate) lag_s: Attr<u64>,
     /// How far it is.
     #[attribute(computed)]
     pub(crate) position: Attr<PositionModel>,
     /// What is wrong with it, in one sentence; null: nothing.
     #[attribute(computed)]
     pub(crate) trouble: Attr<String>,
+    /// What somebody should know of, although nothing is wrong with it, each in one sentence.
+    #[attribute(computed)]
+    pub(crate) warnings: Attr<Vec<String>>,
     /// How far a long step is, in words; null: none is under way.
     #[attribute(computed)]
     pub(crate) progress: Attr<String>,
@@ -341,11 +347,16 @@ impl From<proto::CopyView> for CopyModel {
             node: non_empty(copy.node),
             role: non_empty(told.role),
             lag_bytes: Attr::from(copy.lag_bytes),
+            lag_s: Attr::from(copy.lag_s),
             position: Attr::from(told.position.map(|position| PositionModel {
                 branch: Attr::Known(position.branch),
                 offset_bytes: Attr::Known(position.offset_bytes),
             })),
             trouble: non_empty(told.trouble),
+            warnings: match was_heard {
+                true => texts(told.warnings),
+                false => Attr::Null,
+            },
             progress: non_empty(told.progress),
             backup: Attr::from(told.backup.map(BackupStatusModel::from)),
             watchdog: Attr::from(told.watchdog),

@@ -73,8 +73,10 @@ fn copy_to_json(copy: &proto::CopyView) -> Value {
         "node": copy.node,
         "role": told.map(|told| &told.role),
         "lag_bytes": copy.lag_bytes,
+        "lag_s": copy.lag_s,
         "position": position.map(|at| json!({ "branch": at.branch, "offset_bytes": at.offset_bytes })),
         "trouble": told.map(|told| &told.trouble),
+        "warnings": told.map(|told| &told.warnings),
         "progress": told.map(|told| &told.progress),
         "backup": told.and_then(|told| told.backup.as_ref()).map(dr_backup_view::to_json),
         "watchdog": told.and_then(|told| told.watchdog),
@@ -95,10 +97,20 @@ mod tests {
         let all = to_json(&[status]);
         let standby = &all["plans"][0]["copies"][1];
         assert_eq!(standby["member_cluster"], "hamburg");
-        for unknown in ["role", "lag_bytes", "position", "heard_ago_ms"] {
+        for unknown in ["role", "lag_bytes", "lag_s", "position", "heard_ago_ms"] {
             assert_eq!(standby[unknown], Value::Null, "{unknown}");
         }
         assert_eq!(all["plans"][0]["run"], Value::Null);
+    }
+
+    #[test]
+    fn programs_get_what_a_copy_warns_of() {
+        let mut status = status();
+        let told = status.copies[0].status.as_mut().unwrap();
+        told.warnings = vec!["it listens elsewhere".into()];
+        let all = to_json(&[status]);
+        let warnings = &all["plans"][0]["copies"][0]["warnings"];
+        assert_eq!(*warnings, json!(["it listens elsewhere"]));
     }
 
     #[test]

@@ -65,7 +65,7 @@ fn primary(status: &proto::PlanStatus) -> Cell {
     }
 }
 
-/// A standby, how much it lacks, and how old that word is.
+/// A standby, how much it lacks and since when, and how old that word is.
 fn standby(copy: &proto::CopyView) -> String {
     let place = match copy.node.as_str() {
         "" => copy.member_cluster.clone(),
@@ -80,11 +80,15 @@ fn standby(copy: &proto::CopyView) -> String {
         Some(bytes) => format!(", lacks {}", output::bytes(bytes)),
         None => String::new(),
     };
+    let behind = match copy.lag_s {
+        None | Some(0) => String::new(),
+        Some(lag_s) => format!(", {} behind", output::age(lag_s.saturating_mul(1000))),
+    };
     let heard = match output::age(copy.heard_ago_ms).as_str() {
         "now" => String::new(),
         age => format!(", heard {age} ago"),
     };
-    format!("{place}: {}{lag}{heard}", told.role)
+    format!("{place}: {}{lag}{behind}{heard}", told.role)
 }
 
 /// What is under way, in a few words.
@@ -157,6 +161,9 @@ fn remarks(status: &proto::PlanStatus) -> Vec<String> {
         let told = copy.status.clone().unwrap_or_default();
         if !told.trouble.is_empty() {
             lines.push(format!("! {plan}: {}: {}", copy.node, told.trouble));
+        }
+        for warning in &told.warnings {
+            lines.push(format!("! {plan}: {}: {warning}", copy.node));
         }
         if !told.progress.is_empty() {
             lines.push(format!("  {plan}: {}: {}", copy.node, told.progress));
@@ -410,5 +417,26 @@ pub(super) mod tests {
         });
         assert!(shown.contains("lacks 300 MiB, heard 42 s ago"), "{shown}");
         assert!(shown.contains("visby: not heard of yet"), "{shown}");
+    }
+
+    #[test]
+    fn a_standby_says_for_how_long_it_lags_and_nothing_if_it_does_not() {
+        let standby = |lag_s| shown(|status| status.copies[1].lag_s = lag_s);
+        let late = standby(Some(40));
+        assert!(late.contains("lacks nothing, 40 s behind"), "{late}");
+        for lag_s in [None, Some(0)] {
+            let shown = standby(lag_s);
+            assert!(!shown.contains("behind"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn what_a_copy_warns_of_stands_below_the_plan() {
+        let mut status = status();
+        let told = status.copies[0].status.as_mut().unwrap();
+        told.warnings = vec!["it listens elsewhere".into()];
+        let shown = text(&[status], false);
+        let line = "! orders: lubeck-1: it listens elsewhere";
+        assert!(shown.contains(line), "{shown}");
     }
 }

@@ -58,6 +58,7 @@ pub(super) async fn run(
         };
         let progress = report.progress.as_deref();
         let mut status = convert::copy_status_to_proto(&plan, &sight(&report), progress);
+        (status.lag_s, status.warnings) = (report.lag_s, report.warnings.clone());
         status.backup = report.backup.as_ref().map(convert::backup_status_to_proto);
         status.watchdog = Some(watchdog);
         let drill = drills.borrow_and_update().clone();
@@ -125,6 +126,8 @@ fn sight(report: &CopyReport) -> CopySight {
         set,
         trouble,
         progress: _,
+        lag_s: _,
+        warnings: _,
         backup: _,
     } = report.clone();
     CopySight {

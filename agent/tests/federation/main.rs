@@ -29,6 +29,7 @@ mod plans;
 #[allow(dead_code, reason = "other tests need the rest of it")]
 mod pve;
 mod redirects;
+mod remarks;
 mod revocation;
 mod rotation;
 mod route53;

@@ -29,6 +29,10 @@ pub struct CopyReport {
     pub trouble: Option<String>,
     /// How far a long step is, such as the copying of all data; nothing is wrong meanwhile.
     pub progress: Option<String>,
+    /// By how many seconds a standby lags at most; none: it is none, or nobody can tell.
+    pub lag_s: Option<u64>,
+    /// What somebody should know of, although nothing is wrong, each in one sentence.
+    pub warnings: Vec<String>,
     /// How the backups are; none: this copy makes none.
     pub backup: Option<BackupSight>,
 }
@@ -46,6 +50,8 @@ impl Default for CopyReport {
             set: SyncSet::default(),
             trouble: None,
             progress: None,
+            lag_s: None,
+            warnings: Vec::new(),
             backup: None,
         }
     }

@@ -126,6 +126,8 @@ pub fn copy_status_to_proto(
         progress: progress.unwrap_or_default().to_owned(),
         backup: None,
         watchdog: None,
+        lag_s: None,
+        warnings: Vec::new(),
     }
 }
 

@@ -22,11 +22,13 @@ use super::super::caller::Caller;
 use super::super::enroll::calling_node;
 use super::super::voter::{Voter, failed, invalid};
 use super::conductor::glance;
-use super::drills;
+use super::{Remarks, drills};
 use crate::preshared::PresharedKeys;
 
 /// The longest sentence that is kept of a copy, in characters.
 const SENTENCE_LENGTH_MAX: usize = 500;
+/// How many warnings are kept of a copy at most.
+const WARNINGS_MAX: usize = 8;
 
 /// Keeps what a node tells of a copy of its own. Yields what its copies have to be, if it lags.
 pub(in super::super) fn report(
@@ -53,10 +55,7 @@ pub(in super::super) fn report(
                 .progress
                 .insert(key.clone(), shortened(&status.progress)),
         };
-        match status.watchdog {
-            None => memory.watchdogs.remove(&key),
-            Some(is_there) => memory.watchdogs.insert(key.clone(), is_there),
-        };
+        memory.remarks.insert(key.clone(), read_remarks(&status));
         match &status.backup {
             None => memory.backups.remove(&key),
             Some(backup) => memory.backups.insert(key, read_backup(backup)),
@@ -121,6 +120,15 @@ fn read_backup(status: &proto::BackupStatus) -> BackupSight {
     backup.trouble = backup.trouble.map(|trouble| shortened(&trouble));
     backup.progress = backup.progress.map(|progress| shortened(&progress));
     backup
+}
+
+fn read_remarks(status: &proto::CopyStatus) -> Remarks {
+    let warnings = status.warnings.iter().take(WARNINGS_MAX);
+    Remarks {
+        lag_s: status.lag_s,
+        watchdog: status.watchdog,
+        warnings: warnings.map(|warning| shortened(warning)).collect(),
+    }
 }
 
 /// Renews the lease of a plan whose primary is the caller's.
@@ -356,4 +364,25 @@ fn refused(kind: RefusalKind, summary: &str, detail: &str) -> Status {
 
 fn malformed(findings: &[Finding]) -> Status {
     refusal::to_status(RefusalKind::Invalid, findings)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_node_tells_for_people_is_bounded() {
+        let status = proto::CopyStatus {
+            lag_s: Some(3),
+            watchdog: Some(true),
+            warnings: vec!["w".repeat(2 * SENTENCE_LENGTH_MAX); 2 * WARNINGS_MAX],
+            ..Default::default()
+        };
+        let expected = Remarks {
+            lag_s: Some(3),
+            watchdog: Some(true),
+            warnings: vec!["w".repeat(SENTENCE_LENGTH_MAX); WARNINGS_MAX],
+        };
+        assert_eq!(read_remarks(&status), expected);
+    }
 }

@@ -51,8 +51,8 @@ struct Memory {
     progress: BTreeMap<(PlanName, ClusterName), String>,
     /// How backups are, by the copy that makes them.
     backups: BTreeMap<(PlanName, ClusterName), BackupSight>,
-    /// Whether a watchdog resets the hosts of copies, where their nodes tell.
-    watchdogs: BTreeMap<(PlanName, ClusterName), bool>,
+    /// What else copies told for people alone.
+    remarks: BTreeMap<(PlanName, ClusterName), Remarks>,
     /// What plans wait for.
     waits: BTreeMap<PlanName, String>,
     /// Fences from outside that are under way or failed.
@@ -65,13 +65,24 @@ struct Memory {
     held_at: BTreeMap<PlanName, u64>,
 }
 
+/// What a copy told for people alone.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Remarks {
+    /// By how many seconds it lags at most.
+    lag_s: Option<u64>,
+    /// Whether a watchdog resets its host, where its node tells.
+    watchdog: Option<bool>,
+    /// What somebody should know of, in sentences.
+    warnings: Vec<String>,
+}
+
 impl Memory {
     /// Forgets plans that are there no more.
     fn keep_only(&mut self, is_there: impl Fn(&PlanName) -> bool) {
         self.lookout.keep_only(&is_there);
         self.progress.retain(|(plan, _), _| is_there(plan));
         self.backups.retain(|(plan, _), _| is_there(plan));
-        self.watchdogs.retain(|(plan, _), _| is_there(plan));
+        self.remarks.retain(|(plan, _), _| is_there(plan));
         self.waits.retain(|plan, _| is_there(plan));
         self.outside.retain(|plan, _| is_there(plan));
         self.redirects.retain(|(plan, _), _| is_there(plan));

@@ -68,7 +68,13 @@ fn show(voter: &Voter, plan: &PlanName, glance: &Glance, with_reports: bool) -> 
         if let Some(status) = &mut view.status {
             let backup = memory.backups.get(&key);
             status.backup = backup.map(convert::backup_status_to_proto);
-            status.watchdog = memory.watchdogs.get(&key).copied();
+            if let Some(remarks) = memory.remarks.get(&key) {
+                status.watchdog = remarks.watchdog;
+                status.warnings.clone_from(&remarks.warnings);
+                // What leads now may have told that when it followed.
+                let follows = record.primary.as_ref() != Some(cluster);
+                view.lag_s = remarks.lag_s.filter(|_| follows);
+            }
         }
         view
     };
@@ -158,6 +164,7 @@ fn view(glance: &Glance, cluster: &ClusterName, progress: Option<&str>) -> proto
         status: copy.map(|copy| convert::copy_status_to_proto(&glance.plan.name, copy, progress)),
         heard_ago_ms: copy.map_or(0, |copy| milliseconds(copy.ago)),
         lag_bytes,
+        lag_s: None,
     }
 }
 

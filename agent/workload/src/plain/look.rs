@@ -109,6 +109,8 @@ impl<W: Works> Keeper<W> {
             set: SyncSet::default(),
             trouble,
             progress,
+            lag_s: None,
+            warnings: Vec::new(),
             backup: None,
         }
     }

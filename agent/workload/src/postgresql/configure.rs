@@ -20,6 +20,7 @@ use super::command::run;
 use super::files::{Configuration, Written, read_whole};
 use super::hba;
 use super::layout::Server;
+use super::listen::Wanted;
 use super::memory::Lineage;
 use super::names;
 use super::provide::password;
@@ -32,7 +33,8 @@ use crate::trouble::Trouble;
 
 /// Slots and senders: one for each copy, one more for a base backup of each.
 const SENDERS_MIN: u64 = 10;
-/// A dead standby keeps no more of the log than this share of the disk.
+/// A dead standby keeps no more of the log than this share of the disk, unless the server's own
+/// configuration says how much.
 const SLOT_SHARE: u64 = 4;
 const SLOT_KEEP_MIN_MB: u64 = 1024;
 const ANSWER_MAX: Duration = Duration::from_secs(2);
@@ -129,10 +131,12 @@ impl Server {
         let mut files: Vec<_> = ours.collect();
         files.push(Written::over(hba, hba_theirs, hba_text)?);
         files.push(Written::over(main, main_theirs, main_text)?);
+        let listens = own.get(self, "listen_addresses").await?;
         Ok(Configuration {
             files,
             stale: archiving.stale,
             digest,
+            listens_elsewhere: Wanted::of(plan).elsewhere(&listens),
             archive_trouble: archiving.trouble,
         })
     }
@@ -148,7 +152,7 @@ impl Server {
             ("port", self.port.to_string()),
             (
                 "listen_addresses",
-                listen(&own.get(self, "listen_addresses").await?, plan),
+                Wanted::of(plan).listen(&own.get(self, "listen_addresses").await?),
             ),
             (
                 "wal_level",
@@ -162,7 +166,7 @@ impl Server {
             ("wal_retrieve_retry_interval", "1s".to_owned()),
             (
                 "max_slot_wal_keep_size",
-                format!("{}MB", self.slot_keep_mb()?),
+                format!("{}MB", self.slot_keep_mb(own).await?),
             ),
             ("recovery_target_timeline", "latest".to_owned()),
             ("synchronous_standby_names", names::show_set(&aim.set)),
@@ -215,7 +219,11 @@ impl Server {
             .map_err(|error| Trouble::io("write", &path, &error))
     }
 
-    fn slot_keep_mb(&self) -> Result<u64, Trouble> {
+    async fn slot_keep_mb(&self, own: &mut Own) -> Result<u64, Trouble> {
+        // By itself there is no limit, which is -1.
+        if let Ok(own_mb) = own.get(self, "max_slot_wal_keep_size").await?.parse() {
+            return Ok(own_mb);
+        }
         let disk_mb = Space::of(&self.data)?.total_bytes >> 20;
         let keep_mb = (disk_mb / SLOT_SHARE).max(SLOT_KEEP_MIN_MB);
         // A disk may be as large as its neighbours let it be (ZFS): the settings don't follow each change.
@@ -262,36 +270,6 @@ pub(crate) fn others(plan: &CopyPlan) -> impl Iterator<Item = (&ClusterName, Opt
         .values()
         .filter(|place| place.cluster != plan.cluster);
     others.map(|place| (&place.cluster, place.address))
-}
-
-/// Where the server listens: where it did, and where copies and clients look for it.
-fn listen(here: &str, plan: &CopyPlan) -> String {
-    if here.split(',').any(|address| address.trim() == "*") {
-        return "*".to_owned();
-    }
-    let own = plan
-        .places
-        .values()
-        .find(|place| place.cluster == plan.cluster);
-    let own = own
-        .and_then(|place| place.address)
-        .map(|address| address.to_string());
-    let service = plan
-        .service
-        .as_ref()
-        .map(|service| service.address.to_string());
-    let mut all: Vec<String> = Vec::new();
-    let here = here.split(',').map(|address| address.trim().to_owned());
-    for address in here
-        .chain(own)
-        .chain(service)
-        .chain(["localhost".to_owned()])
-    {
-        if !address.is_empty() && !all.contains(&address) {
-            all.push(address);
-        }
-    }
-    all.join(",")
 }
 
 /// Lets the server listen on an address that is not here yet.

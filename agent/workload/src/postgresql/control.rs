@@ -15,10 +15,14 @@ pub(crate) struct Control {
     pub(crate) state: State,
     /// Where the latest checkpoint's record begins.
     pub(crate) checkpoint: u64,
+    /// From where the log is gone through after that.
+    pub(crate) redo: u64,
     /// PostgreSQL's timeline of it.
     pub(crate) timeline: u32,
     /// The timeline that a standby had got to at least; 0: it was none.
     pub(crate) recovery_timeline: u32,
+    /// How far a standby has to get before it lets anybody in; 0: it was none.
+    pub(crate) recovery_end: u64,
     pub(crate) paging: Paging,
     /// Hint bits are in the log, or pages have checksums: `pg_rewind` can work.
     pub(crate) is_rewindable: bool,
@@ -66,8 +70,10 @@ impl Control {
             system: number("Database system identifier")?,
             state,
             checkpoint: lsn::parse(value("Latest checkpoint location")?)?,
+            redo: lsn::parse(value("Latest checkpoint's REDO location")?)?,
             timeline: value("Latest checkpoint's TimeLineID")?.parse().ok()?,
             recovery_timeline: value("Min recovery ending loc's timeline")?.parse().ok()?,
+            recovery_end: lsn::parse(value("Minimum recovery ending location")?)?,
             paging: Paging {
                 page_bytes: number("WAL block size").filter(|bytes| *bytes > 0)?,
                 segment_bytes: number("Bytes per WAL segment").filter(|bytes| *bytes > 0)?,
@@ -128,7 +134,9 @@ mod tests {
 Database system identifier:           7642011472967116994
 Database cluster state:               shut down
 Latest checkpoint location:           0/1500718
+Latest checkpoint's REDO location:    0/1500600
 Latest checkpoint's TimeLineID:       3
+Minimum recovery ending location:     0/1700000
 Min recovery ending loc's timeline:   0
 wal_log_hints setting:                off
 WAL block size:                       8192
@@ -142,6 +150,8 @@ Data page checksum version:           1
         assert_eq!(control.system, 7_642_011_472_967_116_994);
         assert_eq!(control.state, State::ShutDown);
         assert_eq!(control.checkpoint, 0x0150_0718);
+        let recovery = (control.redo, control.recovery_end);
+        assert_eq!(recovery, (0x0150_0600, 0x0170_0000));
         assert_eq!(control.latest_timeline(), 3);
         assert!(control.is_rewindable);
     }

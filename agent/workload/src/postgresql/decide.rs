@@ -10,7 +10,7 @@ use crate::process::Run;
 
 mod scene;
 
-pub(crate) use scene::{Data, Ordered, Scene, Seen, Source, Step};
+pub(crate) use scene::{Course, Data, Ordered, Scene, Seen, Source, Step};
 
 /// What to do next.
 pub(crate) fn decide(scene: &Scene<'_>) -> Step {
@@ -110,7 +110,9 @@ fn follow(scene: &Scene<'_>, primary: &str, epoch: u64) -> Step {
     // One that was made anew under the same lease has to show first that it is whole.
     let is_known = scene.memory.branch == epoch && scene.memory.is_whole();
     let follows_already = is_known && is_standby && scene.is_configured;
-    if follows_already && scene.seen.is_some_and(|seen| seen.receives) {
+    // One that is cut off connects now and then, and receives nothing.
+    let receives = scene.seen.is_some_and(|seen| seen.receives) && scene.course != Course::CutOff;
+    if follows_already && receives {
         return match scene.is_provided {
             true => Step::Rest,
             false => Step::Provide,
@@ -125,8 +127,7 @@ fn follow(scene: &Scene<'_>, primary: &str, epoch: u64) -> Step {
              copied from there"
         ));
     }
-    let offset_bytes = scene.seen.map(|seen| seen.offset_bytes);
-    let fit = fit(scene.memory, timeline, offset_bytes, source);
+    let fit = fit_now(scene, timeline, source);
     match (fit, scene.process == Run::Stopped) {
         (Fit::Follows, _) => {}
         // A server that stands still doesn't tell how far it is.
@@ -163,6 +164,14 @@ fn follow(scene: &Scene<'_>, primary: &str, epoch: u64) -> Step {
     if let Some(step) = run_standby(scene) {
         return step;
     }
+    if let Course::Stands { place } = scene.course {
+        return Step::AskLog { place };
+    }
+    arrive(scene, primary, (epoch, source))
+}
+
+/// A copy receives, and counts as being on the primary's branch once it has what that began with.
+fn arrive(scene: &Scene<'_>, primary: &str, (epoch, source): (u64, &Source)) -> Step {
     match scene.seen {
         None => Step::Wait("the server does not answer yet".to_owned()),
         Some(seen)
@@ -185,6 +194,17 @@ pub(crate) enum Fit {
     Rewind,
     /// Not at all: it is made anew.
     Copy,
+}
+
+/// How a copy gets there as things are. One that fits and can't go on by itself is made anew: it has
+/// nothing that the primary doesn't have.
+fn fit_now(scene: &Scene<'_>, timeline: u32, source: &Source) -> Fit {
+    let offset_bytes = scene.seen.map(|seen| seen.offset_bytes);
+    let fit = fit(scene.memory, timeline, offset_bytes, source);
+    match (fit, scene.course) {
+        (Fit::Follows, Course::CutOff) => Fit::Copy,
+        (fit, Course::Open | Course::Stands { .. } | Course::CutOff) => fit,
+    }
 }
 
 /// How a copy gets to where it can receive from a primary. `offset_bytes`: how far it is, if known.

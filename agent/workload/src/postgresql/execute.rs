@@ -1,18 +1,20 @@
 //! Takes the steps. Nothing is decided here.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use hanse_core::dr::duty::Duty;
+use hanse_core::dr::duty::{CopyPlan, Duty};
 use hanse_core::dr::sight::CopyRole;
 use hanse_guard::{Order, Program, StopSignal};
+use tokio::sync::watch;
 
 use super::backup::inherit;
+use super::behind::Behind;
 use super::decide::{Ordered, Step};
 use super::keeper::{Here, Keeper};
 use super::look::{Look, followed, followers};
 use super::{
-    Primary, STOP_MAX, Server, Session, ask, connection, let_listen_early, others, provide, reload,
-    slot,
+    Control, Primary, STOP_MAX, Server, Session, ask, connection, let_listen_early, others,
+    provide, reload, slot,
 };
 use crate::away::away;
 use crate::seams;
@@ -75,7 +77,8 @@ impl Keeper {
                 self.provided = Some(look.provision.clone());
                 Ok(())
             }
-            Step::Ask => self.ask(at).await,
+            Step::Ask => self.ask(at, None).await.map(|_| ()),
+            Step::AskLog { place } => self.ask_log(at, *place).await,
             Step::Seed => self.seed(at).await,
             Step::Recover => at.server.recover().await,
             Step::Rewind => self.rewind(at, look).await,
@@ -147,19 +150,51 @@ impl Keeper {
         }
     }
 
-    async fn ask(&mut self, at: &Here) -> Result<(), Trouble> {
+    /// Asks the primary what it is, unless the duty changes meanwhile: a host that is gone answers late.
+    /// Yields whether it lacks its log at a place.
+    async fn ask(&mut self, at: &Here, place: Option<u64>) -> Result<bool, Trouble> {
         let Duty::Follow { primary, epoch } = &at.plan.duty else {
-            return Ok(());
+            return Ok(false);
         };
         at.server.write_passwords(&at.plan)?;
-        let told = ask(&at.server, &self.connection(at)?).await?;
+        let connection = self.connection(at)?;
+        let asks = ask(&at.server, &connection, place);
+        let told = unless_changed(self.plans.clone(), &at.plan.duty, asks).await;
+        let Some(told) = told.transpose()? else {
+            return Ok(false);
+        };
         if told.epoch != Some(*epoch) {
             return Err(Trouble(format!(
                 "`{primary}` does not write under lease {epoch} yet"
             )));
         }
+        let lacks_log = told.lacks_log;
         self.source = Some((primary.clone(), *epoch, told));
+        Ok(lacks_log)
+    }
+
+    /// Asks the primary whether this copy can go on. One that doesn't say so is asked again later.
+    async fn ask_log(&mut self, at: &Here, place: u64) -> Result<(), Trouble> {
+        self.behind.asks(Instant::now());
+        match self.ask(at, Some(place)).await {
+            Ok(true) => {
+                let has_archive = self.has_archive(at).await?;
+                tracing::warn!(place, has_archive, "the primary lacks the log from here on");
+                if let Duty::Follow { epoch, .. } = &at.plan.duty {
+                    self.behind
+                        .lacks((*epoch, place), has_archive, Instant::now());
+                }
+            }
+            Ok(false) => {}
+            Err(trouble) => tracing::debug!(%trouble, "whether it has the log is not known"),
+        }
         Ok(())
+    }
+
+    /// Whether the server reads an archive of its own, which may have what the primary lacks.
+    async fn has_archive(&mut self, at: &Here) -> Result<bool, Trouble> {
+        let command = self.own.get(&at.server, "restore_command").await?;
+        Ok(!command.is_empty())
     }
 
     fn connection(&self, at: &Here) -> Result<String, Trouble> {
@@ -196,14 +231,11 @@ impl Keeper {
             })
         };
         let copies = server.seed(&primary, &connection, &slot, progress, before);
-        let mut plans = self.plans.clone();
-        let was = at.plan.duty.clone();
-        let changes =
-            plans.wait_for(|heard| heard.as_ref().is_none_or(|(_, plan)| plan.duty != was));
-        tokio::select! {
-            copied = copies => copied?,
-            _ = changes => return Ok(()),
+        let copied = unless_changed(self.plans.clone(), &at.plan.duty, copies).await;
+        if copied.transpose()?.is_none() {
+            return Ok(());
         }
+        self.behind = Behind::default();
         at.kept.change(|memory| {
             (memory.may_diverge, memory.promotes) = (false, false);
             memory.is_half_rewound = false;
@@ -216,17 +248,23 @@ impl Keeper {
         let Some(control) = &look.control else {
             return Ok(());
         };
-        let must = match control.is_rewindable {
+        let mut must = match control.is_rewindable {
             true => at.server.must_rewind(&connection).await,
             false => Err(Trouble(
                 "neither checksums nor wal_log_hints were on".to_owned(),
             )),
         };
+        if matches!(must, Ok(true)) && self.lacks_branch(at, control, &primary).await? {
+            must = Err(Trouble(
+                "the primary no longer has the log since it began to lead".to_owned(),
+            ));
+        }
         if !matches!(must, Ok(false))
             && let Some((bytes, folder)) = at.server.keep_divergent(control, &primary.source)?
         {
             let folder = folder.display();
             tracing::warn!(%folder, bytes, "what the primary does not have is kept for 7 days");
+            self.tell_kept(at);
         }
         match must {
             Ok(true) => {
@@ -236,7 +274,7 @@ impl Keeper {
             Ok(false) => at.server.mark_standby()?,
             Err(trouble) => {
                 // If the primary answers, it is not because of the way to it.
-                ask(&at.server, &connection).await?;
+                ask(&at.server, &connection, None).await?;
                 tracing::warn!(%trouble, "this copy can't be rewound, and is made anew");
                 return at.kept.change(|memory| memory.is_half_rewound = true);
             }
@@ -247,6 +285,55 @@ impl Keeper {
             memory.is_being_made = true;
             memory.lineage = primary.source.lineage;
         })
+    }
+
+    /// Whether the primary lacks the log since it left this copy's: what is rewound goes on from there.
+    async fn lacks_branch(
+        &mut self,
+        at: &Here,
+        control: &Control,
+        primary: &Primary,
+    ) -> Result<bool, Trouble> {
+        let timeline = control.latest_timeline();
+        let mut forks = primary.source.forks.iter();
+        let Some((_, fork)) = forks.find(|(number, _)| *number == timeline) else {
+            return Ok(false);
+        };
+        if self.has_archive(at).await? || !self.ask(at, Some(*fork)).await? {
+            return Ok(false);
+        }
+        if let Duty::Follow { epoch, .. } = &at.plan.duty {
+            self.behind.lacks((*epoch, *fork), false, Instant::now());
+        }
+        Ok(true)
+    }
+
+    /// Tells of what was given up before it is gone from the data.
+    fn tell_kept(&mut self, at: &Here) {
+        self.kept_aside.look_again();
+        let folder = &at.server.setup.folder;
+        let kept = self.kept_aside.sentences(folder, Instant::now()).to_vec();
+        self.report.send_modify(|report| {
+            report.progress = Some("it gives up what the primary does not have".to_owned());
+            for sentence in kept {
+                if !report.warnings.contains(&sentence) {
+                    report.warnings.push(sentence);
+                }
+            }
+        });
+    }
+}
+
+/// Does what may take long, unless the duty changes meanwhile; none: it did.
+async fn unless_changed<T>(
+    mut plans: watch::Receiver<Option<(u64, CopyPlan)>>,
+    was: &Duty,
+    work: impl Future<Output = T>,
+) -> Option<T> {
+    let changes = plans.wait_for(|heard| heard.as_ref().is_none_or(|(_, plan)| plan.duty != *was));
+    tokio::select! {
+        done = work => Some(done),
+        _ = changes => None,
     }
 }
 

@@ -25,6 +25,8 @@ pub(crate) struct Configuration {
     pub(super) stale: Vec<PathBuf>,
     /// What our settings are known by, once they are in effect.
     pub(crate) digest: String,
+    /// Where clients may connect past the service address, in a sentence.
+    pub(crate) listens_elsewhere: Option<String>,
     /// Why the log is not archived, although it is to be.
     pub(crate) archive_trouble: Option<Trouble>,
 }
@@ -146,6 +148,7 @@ mod tests {
             files: vec![file],
             stale: Vec::new(),
             digest: String::new(),
+            listens_elsewhere: None,
             archive_trouble: None,
         }
     }

@@ -11,7 +11,10 @@ use tokio::sync::watch;
 
 use super::announced::Announced;
 use super::backup::Backups;
+use super::behind::Behind;
 use super::decide::{Ordered, Step, decide};
+use super::kept_aside::KeptAside;
+use super::lag::Lag;
 use super::memory::Memory;
 use super::{Observer, Own, Primary, Server};
 use crate::keeper::{self, Desk, Pace};
@@ -38,6 +41,11 @@ pub(crate) struct Keeper {
     pub(crate) set: Announced,
     /// The end of the log of a server that stands still, by its last checkpoint.
     pub(crate) end: Option<(u64, u64)>,
+    /// Whether a copy that receives nothing can go on.
+    pub(crate) behind: Behind,
+    pub(crate) lag: Lag,
+    /// What was given up and is kept for a while.
+    pub(crate) kept_aside: KeptAside,
     /// The backups, which are made while this copy leads.
     pub(crate) backups: Backups,
     obeyed: u64,
@@ -64,7 +72,9 @@ impl keeper::Keeper for Keeper {
         self.here = Some(at);
         Ok(match step? {
             Step::Rest => Pace::Calm,
-            Step::Wait(_) | Step::Configure | Step::Promote | Step::Ask => Pace::Soon,
+            Step::Wait(_) | Step::Configure | Step::Promote | Step::Ask | Step::AskLog { .. } => {
+                Pace::Soon
+            }
             Step::Trouble(_) => Pace::Retry,
             _ => Pace::Now,
         })
@@ -84,6 +94,9 @@ impl Keeper {
             provided: None,
             set: Announced::default(),
             end: None,
+            behind: Behind::default(),
+            lag: Lag::default(),
+            kept_aside: KeptAside::default(),
             backups: Backups::new(),
             obeyed: 0,
             here: None,

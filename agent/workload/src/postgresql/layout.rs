@@ -8,6 +8,7 @@ use std::process::Command;
 
 use hanse_core::object::dr_plan::Postgresql;
 
+use super::command::run;
 use crate::file::Owner;
 use crate::folder;
 use crate::setup::Setup;
@@ -86,6 +87,16 @@ impl Server {
     pub(crate) fn version(&self) -> Result<u32, Trouble> {
         let version = version_of(&self.data)?;
         version.ok_or_else(|| Trouble(format!("{} has no database", self.data.display())))
+    }
+
+    /// Refuses to copy a server of another version than the programs here.
+    pub(crate) async fn check_version(&self, primary: u32) -> Result<(), Trouble> {
+        let what = "ask which version the programs here are of";
+        let told = run(what, self.program("postgres").arg("--version")).await?;
+        match other_version(&self.bin, version_told(&told), primary) {
+            None => Ok(()),
+            Some(trouble) => Err(trouble),
+        }
     }
 
     /// Whether there is a database.
@@ -196,10 +207,25 @@ fn newest() -> Option<u32> {
 /// The version of the programs in a folder, by asking one.
 fn version_in(bin: &Path) -> Option<u32> {
     let output = Command::new(bin.join("postgres")).arg("--version").output();
-    let text = String::from_utf8_lossy(&output.ok()?.stdout).into_owned();
+    version_told(&String::from_utf8_lossy(&output.ok()?.stdout))
+}
+
+/// The version in what a program says of it: `postgres (PostgreSQL) 15.18`.
+fn version_told(text: &str) -> Option<u32> {
     let number = text.split_once("(PostgreSQL)")?.1.trim_start();
     let digits: String = number.chars().take_while(char::is_ascii_digit).collect();
     digits.parse().ok()
+}
+
+/// What is wrong with programs for what is to be copied. `here`: their version; none: they tell none that
+/// is known.
+fn other_version(bin: &Path, here: Option<u32>, primary: u32) -> Option<Trouble> {
+    let here = here.filter(|here| *here != primary)?;
+    Some(Trouble(format!(
+        "{} has PostgreSQL {here}, and the primary is of {primary}: run `apt-get install \
+         postgresql-{primary}`, and set bin_directory to where that is, or leave it out",
+        bin.display()
+    )))
 }
 
 /// The configuration file that a server was started with, in its `postmaster.opts`.
@@ -267,6 +293,30 @@ mod tests {
         let expected = PathBuf::from("/etc/postgresql/15/main/postgresql.conf");
         assert_eq!(configuration_in(options), Some(expected));
         assert_eq!(configuration_in("postgres \"-D\" \"/data\""), None);
+    }
+
+    #[test]
+    fn a_server_of_another_major_version_is_refused_before_it_is_copied() {
+        let page = include_str!("../../../../docs/dr-errors.md");
+        let said = |text: &str, primary| {
+            let bin = Path::new("/usr/lib/postgresql/16/bin");
+            other_version(bin, version_told(text), primary).map(|trouble| trouble.0)
+        };
+        for (text, primary, refused) in [
+            (
+                "postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)",
+                15,
+                false,
+            ),
+            ("postgres (PostgreSQL) 16.3", 15, true),
+            ("postgres (PostgreSQL) 14.2", 15, true),
+            ("postgres (PostgreSQL) 16devel", 16, false),
+            ("something else", 15, false),
+        ] {
+            assert_eq!(said(text, primary).is_some(), refused, "{text}");
+        }
+        let said = said("postgres (PostgreSQL) 16.3", 15).unwrap();
+        assert!(page.contains(&format!("| {said} |")), "{said}");
     }
 
     #[test]

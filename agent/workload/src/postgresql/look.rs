@@ -1,8 +1,6 @@
 //! What is seen of a copy in one turn, and what is told of it.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::path::Path;
 use std::time::Instant;
 
 use hanse_core::dr::backup::BackupSight;
@@ -13,9 +11,11 @@ use hanse_core::dr::sight::CopyRole;
 use hanse_core::name::ClusterName;
 use hanse_guard::Status;
 
-use super::decide::{Data, Ordered, Scene, Seen, Source, Step};
+use super::decide::{Course, Data, Ordered, Scene, Seen, Source, Step};
 use super::files::Configuration;
 use super::keeper::{Here, Keeper};
+use super::log_files::log_timeline;
+use super::provide::keeps_all;
 use super::room::no_room;
 use super::{Aim, Answer, Control, Holder, Primary, State, others};
 use crate::process::Run;
@@ -36,6 +36,7 @@ pub(crate) struct Look {
     seen: Option<Seen>,
     is_configured: bool,
     is_provided: bool,
+    pub(super) course: Course,
     pub(crate) control: Option<Control>,
     pub(crate) configuration: Option<Configuration>,
     pub(crate) provision: String,
@@ -56,6 +57,7 @@ impl Look {
             is_configured: self.is_configured,
             is_provided: self.is_provided,
             source,
+            course: self.course,
         }
     }
 }
@@ -108,6 +110,13 @@ impl Keeper {
                 && (answer.is_none() || in_effect == Some(configuration.digest.as_str()))
         });
         let provision = provision(at);
+        let mut is_provided = self.provided.as_ref() == Some(&provision);
+        if is_provided && answer.as_ref().is_some_and(|answer| answer.writes) {
+            let kept = keeps_all(&mut at.observer.session, &followers(&at.plan)).await;
+            // What can't be told now is asked again in the next turn.
+            is_provided = kept.unwrap_or(true);
+        }
+        let course = self.course(at, &process, (answer.as_ref(), control.as_ref()));
         let followed = followed(&at.plan);
         let seen = answer.as_ref().map(|answer| Seen {
             writes: answer.writes,
@@ -138,7 +147,8 @@ impl Keeper {
             unanswered,
             seen,
             is_configured,
-            is_provided: self.provided.as_ref() == Some(&provision),
+            is_provided,
+            course,
             control,
             configuration,
             provision,
@@ -208,6 +218,11 @@ impl Keeper {
         };
         let (trouble, progress) = match step {
             Step::Trouble(trouble) => (Some(trouble.clone()), None),
+            // Until the primary answers, all is as it was.
+            Step::AskLog { .. } => {
+                let told = self.report.borrow();
+                (told.trouble.clone(), told.progress.clone())
+            }
             Step::Wait(why) if follows => (Some(waits(why)), None),
             Step::Wait(why) => (None, Some(waits(why))),
             Step::Rest => (None, None),
@@ -217,6 +232,7 @@ impl Keeper {
             ),
             _ => (None, None),
         };
+        let (warnings, lag_s) = (self.warnings(at, look), self.lag_s(look));
         let told = self.guard.status();
         let trouble = trouble
             .or_else(|| told.borrow().as_ref().and_then(|told| told.trouble.clone()))
@@ -241,6 +257,8 @@ impl Keeper {
             set: self.set.in_effect().clone(),
             trouble,
             progress,
+            lag_s,
+            warnings,
             backup: None,
         })
     }
@@ -303,24 +321,6 @@ impl Keeper {
         self.end = Some((control.checkpoint, end));
         Ok(end)
     }
-}
-
-/// The latest timeline that any of the log here is of: what was received lies there before anything
-/// else tells of it.
-fn log_timeline(log: &Path) -> u32 {
-    let Ok(entries) = fs::read_dir(log) else {
-        return u32::MAX;
-    };
-    let timeline = |entry: std::io::Result<fs::DirEntry>| {
-        let name = entry.ok()?.file_name();
-        let name = name.to_str()?;
-        let digits = name
-            .get(..24)
-            .filter(|_| name.len() == 24 || name.ends_with(".partial"))?;
-        u64::from_str_radix(&digits[8..], 16).ok()?;
-        u32::from_str_radix(&digits[..8], 16).ok()
-    };
-    entries.filter_map(timeline).max().unwrap_or(0)
 }
 
 fn role(look: &Look, is_whole: bool) -> CopyRole {

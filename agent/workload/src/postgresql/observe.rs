@@ -20,6 +20,8 @@ const EXHAUSTED: &str = "RecoveryRetrieveRetryInterval";
 /// The checkpointer waits so for its next work.
 const RESTS: &str = "CheckpointerMain";
 
+// Both times of the last message are the same before the first one: what the primary told of is older
+// then than the connection.
 const QUESTION: &str = "
 select not pg_is_in_recovery() as writes,
   (case when pg_is_in_recovery()
@@ -29,8 +31,12 @@ select not pg_is_in_recovery() as writes,
     then greatest(receiver.received_tli, recovery.min_recovery_end_timeline, checkpoint.timeline_id)
     else ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int
     end as timeline,
+  pg_last_wal_receive_lsn() is not null as has_asked,
   receiver.status = 'streaming' as streams, receiver.pid as receiver,
   receiver.sender_host, receiver.sender_port,
+  receiver.status = 'streaming' and pg_last_wal_replay_lsn() >= receiver.latest_end_lsn
+    and receiver.last_msg_send_time <> receiver.last_msg_receipt_time as has_all,
+  extract(epoch from clock_timestamp() - pg_last_xact_replay_timestamp())::bigint as replayed_s,
   current_setting('synchronous_standby_names') as names,
   current_setting('primary_conninfo') as conninfo,
   current_setting('hanse.settings', true) as settings,
@@ -50,6 +56,10 @@ pub(crate) struct Answer {
     pub(crate) receives_from: Option<(String, u16)>,
     /// Nothing reaches it any more, and it has gone through all that did.
     pub(crate) is_settled: bool,
+    /// It has gone through all that is here and asked a primary for more, and receives nothing.
+    pub(crate) waits_for_log: bool,
+    /// What a standby has gone through.
+    pub(crate) replayed: Replayed,
     /// Who has each commit, as it is in effect; none: it was not we who said so.
     pub(crate) set: Option<SyncSet>,
     /// The checkpointer waits for something to do, so it has read what it was to read.
@@ -57,6 +67,15 @@ pub(crate) struct Answer {
     /// The digest of our settings that are in effect.
     pub(crate) settings: Option<String>,
     pub(crate) system: u64,
+}
+
+/// What a standby has gone through of what its primary wrote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Replayed {
+    /// It is connected and has gone through all that its primary told of.
+    pub(crate) is_all: bool,
+    /// How old the last commit of it is, by the clocks of both; none: it has gone through none yet.
+    pub(crate) age_s: Option<u64>,
 }
 
 /// Asks one server again and again, over one connection.
@@ -116,6 +135,10 @@ impl Watch for PostgresqlWatch {
 
 fn read(row: &SimpleQueryRow) -> Option<Answer> {
     let writes = row.get("writes")? == "t";
+    let receives_from: Option<(String, u16)> = match (row.get("streams"), row.get("sender_host")) {
+        (Some("t"), Some(host)) => Some((host.to_owned(), row.get("sender_port")?.parse().ok()?)),
+        (_, _) => None,
+    };
     let is_cut = row.get("conninfo")?.is_empty() && row.get("receiver").is_none();
     Some(Answer {
         writes,
@@ -124,16 +147,34 @@ fn read(row: &SimpleQueryRow) -> Option<Answer> {
             .get("bytes")
             .map_or(Some(0), |bytes| bytes.parse().ok())?,
         timeline: row.get("timeline")?.parse().ok()?,
-        receives_from: match (row.get("streams"), row.get("sender_host")) {
-            (Some("t"), Some(host)) => {
-                Some((host.to_owned(), row.get("sender_port")?.parse().ok()?))
-            }
-            (_, _) => None,
-        },
         is_settled: !writes && is_cut && row.get("waits") == Some(EXHAUSTED),
+        waits_for_log: row.get("has_asked") == Some("t") && receives_from.is_none(),
+        receives_from,
+        replayed: Replayed {
+            is_all: row.get("has_all") == Some("t"),
+            age_s: row.get("replayed_s").and_then(age),
+        },
         set: names::read_set(row.get("names")?),
         checkpointer_rests: row.get("checkpointer") == Some(RESTS),
         settings: row.get("settings").map(str::to_owned),
         system: row.get("system")?.parse().ok()?,
     })
+}
+
+/// An age in whole seconds. One by two clocks may be before it began.
+fn age(text: &str) -> Option<u64> {
+    let age_s: i64 = text.parse().ok()?;
+    Some(u64::try_from(age_s).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_age_by_two_clocks_is_never_less_than_none() {
+        for (text, expected) in [("42", Some(42)), ("-3", Some(0)), ("", None)] {
+            assert_eq!(age(text), expected, "{text}");
+        }
+    }
 }

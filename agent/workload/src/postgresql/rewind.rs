@@ -2,18 +2,15 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::adopt::make_for;
 use super::command::words_of;
 use super::control::Control;
 use super::decide::Source;
+use super::kept_aside::{FOLDER, UNFINISHED, size_of};
 use super::layout::Server;
 use super::lsn::Paging;
 use crate::trouble::Trouble;
-
-/// How long what was given up is kept.
-const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 
 impl Server {
     /// Whether the data has to go back to where it left the primary's, and can; changes nothing.
@@ -50,14 +47,10 @@ impl Server {
         let Some((_, fork)) = source.forks.iter().find(|(number, _)| *number == timeline) else {
             return Ok(None);
         };
-        let folder = self.folder()?.join("divergent");
+        let folder = self.folder()?.join(FOLDER);
         if !folder.is_dir() {
             make_for(self, &folder)?;
         }
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        forget_old(&folder, now);
         // The same fork is kept once, however often this is begun.
         let name = format!("{}-{timeline}-{fork:X}", control.system);
         let target = folder.join(&name);
@@ -65,7 +58,7 @@ impl Server {
         if target.is_dir() {
             return Ok(Some((size_of(&files), target)));
         }
-        let beside = folder.join(format!("{name}.new"));
+        let beside = folder.join(format!("{name}.{UNFINISHED}"));
         let _ = fs::remove_dir_all(&beside);
         make_for(self, &beside)?;
         for file in &files {
@@ -90,24 +83,6 @@ fn since(log: &Path, paging: Paging, timeline: u32, fork: u64) -> Vec<PathBuf> {
         .collect();
     files.sort();
     files
-}
-
-fn size_of(files: &[PathBuf]) -> u64 {
-    let sizes = files.iter().filter_map(|file| fs::metadata(file).ok());
-    sizes.map(|metadata| metadata.len()).sum()
-}
-
-/// Removes what was kept long enough.
-pub(crate) fn forget_old(folder: &Path, now: Duration) {
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let modified = entry.metadata().and_then(|metadata| metadata.modified());
-        let since = modified
-            .ok()
-            .and_then(|at| at.duration_since(UNIX_EPOCH).ok());
-        if since.is_some_and(|since| now.saturating_sub(since) >= KEPT) {
-            let _ = fs::remove_dir_all(entry.path());
-        }
-    }
 }
 
 #[cfg(test)]
@@ -135,17 +110,5 @@ mod tests {
         let expected = [log.path().join(names[1]), log.path().join(names[2])];
         assert_eq!(files, expected);
         assert_eq!(size_of(&files), 8);
-    }
-
-    #[test]
-    fn what_was_kept_is_forgotten_after_a_week_and_not_before() {
-        let folder = tempfile::tempdir().unwrap();
-        let kept = folder.path().join("kept");
-        fs::create_dir(&kept).unwrap();
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-        forget_old(folder.path(), now + KEPT - Duration::from_secs(60));
-        assert!(kept.is_dir());
-        forget_old(folder.path(), now + KEPT + Duration::from_secs(60));
-        assert!(!kept.is_dir());
     }
 }

@@ -23,6 +23,7 @@ impl Server {
         mut progress: impl FnMut(String),
         before: impl FnOnce() -> Result<(), Trouble>,
     ) -> Result<(), Trouble> {
+        self.check_version(primary.version).await?;
         self.check_unheld()?;
         self.clear_beside().await?;
         let parent = self.data.parent().unwrap_or(&self.data);

@@ -31,6 +31,8 @@ pub(crate) struct Primary {
     pub(crate) source: Source,
     pub(crate) version: u32,
     pub(crate) size_bytes: u64,
+    /// It no longer has the log at the place that it was asked for.
+    pub(crate) lacks_log: bool,
 }
 
 /// How a copy connects to another. The password is in a file.
@@ -42,8 +44,12 @@ pub(crate) fn connection(address: IpAddr, port: u16, passwords: &Path) -> String
     )
 }
 
-/// Asks a primary what it is.
-pub(crate) async fn ask(server: &Server, connection: &str) -> Result<Primary, Trouble> {
+/// Asks a primary what it is. `place`: and whether it still has the log from there on.
+pub(crate) async fn ask(
+    server: &Server,
+    connection: &str,
+    place: Option<u64>,
+) -> Result<Primary, Trouble> {
     let psql = |options: &str, question: &str| {
         let mut command = server.program("psql");
         command
@@ -58,7 +64,11 @@ pub(crate) async fn ask(server: &Server, connection: &str) -> Result<Primary, Tr
             .args(["--command", question]);
         command
     };
-    let asked = run("ask the primary", &mut psql("", QUESTION)).await;
+    let question = match place {
+        Some(place) => format!("{QUESTION},\n{}", has_log(place)),
+        None => QUESTION.to_owned(),
+    };
+    let asked = run("ask the primary", &mut psql("", &question)).await;
     let text = asked.map_err(with_advice)?;
     let mut primary = read(&text)
         .ok_or_else(|| Trouble("what the primary answers can't be understood".to_owned()))?;
@@ -69,6 +79,20 @@ pub(crate) async fn ask(server: &Server, connection: &str) -> Result<Primary, Tr
         primary.source.forks = read_history(&text);
     }
     Ok(primary)
+}
+
+/// Whether the file is there that a place of the log is in, of whatever timeline. What is not written
+/// yet lacks nowhere.
+fn has_log(place: u64) -> String {
+    // Versions differ in which file has the place between two.
+    let (at, within) = (lsn::show(place), lsn::show(place.saturating_add(1)));
+    format!(
+        "  case when pg_is_in_recovery() then null
+    when '{at}'::pg_lsn >= pg_current_wal_flush_lsn() then true
+    else exists (select from pg_ls_dir('pg_wal', true, false) as file
+      where length(file) = 24
+        and substr(file, 9) = substr(pg_walfile_name('{within}'::pg_lsn), 9)) end"
+    )
 }
 
 /// PostgreSQL says the same of a password that is wrong, that was removed and that expired.
@@ -99,6 +123,7 @@ fn read(text: &str) -> Option<Primary> {
         },
         version: fields.get(6)?.parse().ok()?,
         size_bytes: number(7)?,
+        lacks_log: fields.get(9) == Some(&"f"),
     })
 }
 
@@ -142,7 +167,12 @@ mod tests {
         assert_eq!(primary.source.noted_timeline, 2);
         assert_eq!(primary.source.lineage, Lineage::from([(2, 5), (3, 7)]));
         assert_eq!(show_lineage(&primary.source.lineage), "2:5,3:7");
+        assert!(!primary.lacks_log, "it was not asked for any");
         assert_eq!(read("7|t|42|0|0||15|1000|1").unwrap().epoch, None);
+        for (told, lacks) in [("f", true), ("t", false), ("", false)] {
+            let text = format!("7|f|42|3|83886080||15|1000|3|{told}\n");
+            assert_eq!(read(&text).unwrap().lacks_log, lacks, "{told}");
+        }
         assert_eq!(read("7|f|42|3|83886080|2:x|15|1000|3"), None);
         assert_eq!(read(""), None);
     }

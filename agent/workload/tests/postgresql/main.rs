@@ -7,6 +7,7 @@
     reason = "a test that fails may panic"
 )]
 
+mod absence;
 mod adoption;
 mod backup_hang;
 mod backup_trouble;
@@ -17,6 +18,7 @@ mod drills;
 mod guard;
 mod interruption;
 mod laboratory;
+mod lags;
 mod moves;
 #[path = "../shared/patience.rs"]
 mod patience;

@@ -102,6 +102,11 @@ async fn a_plan_begins_at_home_and_moves_after_its_primary_died_and_back() {
         "it was rewound, and not made anew"
     );
     assert_eq!(lab.copies[0].kept(), 1);
+    let is_kept = |told: &CopyReport| {
+        let mut warnings = told.warnings.iter();
+        warnings.any(|warning| warning.contains("are kept for 7 days in"))
+    };
+    lab.copies[0].until("it tells of that", is_kept).await;
     lab.copies[1].sql("insert into orders values (4)");
     let end = lab.copies[1].sql("select pg_current_wal_flush_lsn() - '0/0'");
     let end: u64 = end.parse().unwrap();

@@ -27,6 +27,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) is_provided: bool,
     /// What the primary that is to be followed told of itself, under the lease of the duty.
     pub(crate) source: Option<&'a Source>,
+    /// Whether what is to follow can go on by itself.
+    pub(crate) course: Course,
 }
 
 /// What lies in the data directory.
@@ -72,6 +74,17 @@ pub(crate) struct Seen {
     pub(crate) log_timeline: u32,
 }
 
+/// Whether a copy that is to follow can go on by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Course {
+    /// Nothing tells that it can't.
+    Open,
+    /// It has stood still for a while, and needs the log from this place on.
+    Stands { place: u64 },
+    /// Nobody has the log any more that it needs next.
+    CutOff,
+}
+
 /// What a primary tells of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Source {
@@ -112,6 +125,10 @@ pub(crate) enum Step {
     Provide,
     /// Ask the primary what it is.
     Ask,
+    /// Ask it whether it still has the log from this place on.
+    AskLog {
+        place: u64,
+    },
     Seed,
     /// Bring a server that ended by force to where it can be told how far it was.
     Recover,

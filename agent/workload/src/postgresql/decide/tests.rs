@@ -31,6 +31,7 @@ struct Stage {
     is_configured: bool,
     is_provided: bool,
     source: Option<Source>,
+    course: Course,
 }
 
 fn duty(name: &str) -> Duty {
@@ -99,6 +100,7 @@ fn standby(name: &str) -> Stage {
         is_configured: true,
         is_provided: true,
         source: Some(source()),
+        course: Course::Open,
     }
 }
 
@@ -149,6 +151,7 @@ impl Stage {
             is_configured: self.is_configured,
             is_provided: self.is_provided,
             source: self.source.as_ref(),
+            course: self.course,
         });
         match step {
             Step::Wait(_) => "Wait".to_owned(),

@@ -197,3 +197,104 @@ fn a_copy_follows_only_what_it_is_a_part_of() {
         ),
     ]);
 }
+
+#[test]
+fn a_copy_is_made_anew_once_nobody_has_the_log_any_more_that_it_needs() {
+    let pointed = |stage: &mut Stage| {
+        stage.memory.lineage = source().lineage;
+        stage.memory.pointed = Some(POINTED);
+    };
+    let follows = |stage: &mut Stage| {
+        (stage.memory.branch, stage.memory.pointed) = (7, None);
+        stage.memory.lineage = source().lineage;
+        stage.data = Data::Whole {
+            system: 1,
+            is_standby: true,
+            is_clean: false,
+            timeline: 2,
+        };
+    };
+    let stands = |stage: &mut Stage| stage.course = Course::Stands { place: 90 };
+    let cut_off = |stage: &mut Stage| stage.course = Course::CutOff;
+    let receives = |stage: &mut Stage| stage.seen.as_mut().unwrap().receives = true;
+    let unasked = |stage: &mut Stage| stage.source = None;
+    let rests = |stage: &mut Stage| {
+        (stage.process, stage.ordered, stage.seen) = (Run::Stopped, Some(NOTHING), None);
+    };
+    let ask = "AskLog { place: 90 }";
+    table(vec![
+        (
+            "one that stands still has its primary asked",
+            standby("follow").but(follows).but(stands),
+            ask,
+        ),
+        (
+            "also one that never had what the primary began with",
+            standby("follow").but(pointed).but(stands),
+            ask,
+        ),
+        (
+            "and one that doesn't answer",
+            standby("follow")
+                .but(follows)
+                .but(stands)
+                .but(|s| s.seen = None),
+            ask,
+        ),
+        (
+            "one that receives goes on, however long it stood still",
+            standby("follow").but(follows).but(stands).but(receives),
+            "Rest",
+        ),
+        (
+            "one that is cut off stops",
+            standby("follow").but(follows).but(cut_off),
+            "Stop",
+        ),
+        (
+            "even while it connects",
+            standby("follow").but(follows).but(cut_off).but(receives),
+            "Stop",
+        ),
+        (
+            "but not before its primary told under its lease",
+            standby("follow").but(follows).but(cut_off).but(unasked),
+            "Ask",
+        ),
+        (
+            "in its time",
+            standby("follow").but(follows).but(cut_off).but(|s| {
+                (s.process, s.ordered) = (Run::Stopping, Some(NOTHING));
+            }),
+            "Wait",
+        ),
+        (
+            "and is copied",
+            standby("follow").but(follows).but(cut_off).but(rests),
+            "Seed",
+        ),
+        (
+            "one that has what the primary lacks is rewound all the same",
+            stopped("follow").but(cut_off),
+            "Rewind",
+        ),
+        (
+            "somebody else's data is never copied over",
+            standby("follow").but(follows).but(cut_off).but(|s| {
+                s.source = Some(Source {
+                    system: 2,
+                    ..source()
+                });
+            }),
+            "Trouble",
+        ),
+        (
+            "one that is to detach tells how far it is",
+            standby("detach")
+                .but(cut_off)
+                .but(|s| s.memory.barrier = 6)
+                .but(|s| s.seen.as_mut().unwrap().is_settled = true),
+            "Rest",
+        ),
+    ]);
+}
