@@ -6,6 +6,7 @@
 //! [`ask`] what an operator may ask for; [`drill`] proves a plan before it is needed. Nothing here reads a clock, and no failover is faster than
 //! the proof that the old primary can't write.
 
+mod answers;
 pub mod ask;
 pub mod backup;
 pub mod change;

@@ -109,7 +109,7 @@ impl World {
             }
             Next::FenceOutside(cluster) => {
                 self.tell(format!("{cluster} is fenced from outside"));
-                self.fenced_outside = true;
+                self.fenced_outside = Some(self.tick);
                 let number = cluster.as_str().trim_start_matches('c').parse();
                 let number: usize = number.unwrap();
                 if self.hosts[number].is_up {
@@ -177,7 +177,7 @@ impl World {
             copies,
             in_effect_at,
             is_heard: self.is_primary_heard(),
-            fenced_outside: self.fenced_outside,
+            fenced_outside: self.fenced_outside.map(|at| TICK * (self.tick - at)),
             redirected: true,
             drill: self.drill_told.clone(),
             now_unix_s: self.now_unix_s(),
@@ -216,7 +216,7 @@ impl World {
             change,
             PlanChange::Begun { .. } | PlanChange::Fencing { .. }
         ) {
-            self.fenced_outside = false;
+            self.fenced_outside = None;
         }
         let step = |record: &PlanRecord| {
             record

@@ -35,8 +35,8 @@ pub(super) struct World {
     pub(super) stalled: BTreeSet<usize>,
     /// Why nothing may be done by itself.
     pub(super) quorum_trouble: Option<String>,
-    /// Whether the primary's site was fenced from outside in this run.
-    pub(super) fenced_outside: bool,
+    /// When the primary's site was fenced from outside in this run.
+    pub(super) fenced_outside: Option<u32>,
     /// What was told last of a drill.
     pub(super) drill_told: Option<DrillSight>,
     pub(super) terms: Terms,
@@ -171,7 +171,7 @@ impl World {
             favourite: None,
             stalled: BTreeSet::new(),
             quorum_trouble: None,
-            fenced_outside: false,
+            fenced_outside: None,
             drill_told: None,
             random,
         }
