@@ -129,7 +129,9 @@ fn fenced_ago(sight: &Sight, run: &Run) -> Duration {
 /// no longer than one that its lease stops, even if the voters' leader died with it.
 pub(super) fn untold_max(terms: &Terms) -> Duration {
     let timings = &terms.timings;
-    let dead_after = timings.silence_max().max(ends_after(timings.lease_ttl.value()));
+    let dead_after = timings
+        .silence_max()
+        .max(ends_after(timings.lease_ttl.value()));
     [dead_after, timings.lately()]
         .into_iter()
         .fold(ELECTION, Duration::saturating_add)

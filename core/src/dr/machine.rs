@@ -191,10 +191,8 @@ fn demoting(terms: &Terms, record: &PlanRecord, sight: &Sight, run: &Run) -> Nex
             has_ended: true, ..
         } => fence(format!("`{from}` died while it stopped")),
         LeaseSight::Held { .. } if sight.step_for >= DEMOTION_MAX => end(Outcome::Cancelled),
-        LeaseSight::Held { .. } => mark_in_run(terms, record, sight).map_or_else(
-            || Next::Wait(format!("`{from}` is stopping")),
-            Next::Commit,
-        ),
+        LeaseSight::Held { .. } => mark_in_run(terms, record, sight)
+            .map_or_else(|| Next::Wait(format!("`{from}` is stopping")), Next::Commit),
         LeaseSight::Free => {
             // What it told before it was asked to stop is not the last.
             let is_last = |old: &&CopySight| {

@@ -64,11 +64,7 @@ fn mark(terms: &Terms, record: &PlanRecord, sight: &Sight, copy: &CopySight) -> 
 
 /// The same while a run is under way in which the primary writes on: one that takes long must not leave
 /// an old mark to the next leader.
-pub(super) fn mark_in_run(
-    terms: &Terms,
-    record: &PlanRecord,
-    sight: &Sight,
-) -> Option<PlanChange> {
+pub(super) fn mark_in_run(terms: &Terms, record: &PlanRecord, sight: &Sight) -> Option<PlanChange> {
     let copy = sight.copies.get(record.primary.as_ref()?)?;
     let writes = copy.role == CopyRole::Primary && copy.epoch == record.epoch;
     let is_long = sight.step_for >= terms.timings.check_interval.value();

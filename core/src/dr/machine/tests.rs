@@ -52,6 +52,7 @@ pub(in super::super) fn detached(offset_bytes: u64) -> CopySight {
 }
 
 /// A plan at home in `a`, with standbys in `b` and `c`, whose primary is well.
+#[derive(Clone)]
 pub(in super::super) struct Case {
     pub(in super::super) terms: Terms,
     pub(in super::super) record: PlanRecord,

@@ -256,9 +256,7 @@ impl World {
         let (name, now) = (lease_name(), self.now());
         let run = self.record.run.as_ref();
         let is_confirmed = run.is_some_and(|run| run.fence_confirmed);
-        let taken = self
-            .book
-            .take(&name, self.lease.as_ref(), (self.term, now));
+        let taken = self.book.take(&name, self.lease.as_ref(), (self.term, now));
         assert!(taken.is_ok() || is_confirmed, "{}", self.story());
         let ttl = self.terms.timings.lease_ttl.value();
         self.lease = Some(Lease {

@@ -23,13 +23,23 @@ impl World {
             panic!("promotes without a run: {}", self.story());
         };
         // Nobody was primary before, or somebody said that data may be lost.
-        let Some(primary) = self.record.primary.as_ref().filter(|_| !run.allows_data_loss) else {
+        let Some(primary) = self
+            .record
+            .primary
+            .as_ref()
+            .filter(|_| !run.allows_data_loss)
+        else {
             return;
         };
         let has: BTreeSet<u64> = chosen.commits.iter().copied().collect();
         if self.terms.mode == ReplicationMode::Sync {
             let lost = self.acknowledged.difference(&has).next();
-            assert_eq!(lost, None, "lost though it was acknowledged: {}", self.story());
+            assert_eq!(
+                lost,
+                None,
+                "lost though it was acknowledged: {}",
+                self.story()
+            );
         }
         let lost = self.lost_of(primary, chosen, &has);
         if run.phase == Phase::Demoting {

@@ -374,7 +374,9 @@ impl World {
                 self.story()
             );
         }
-        let first = writers.iter().filter(|n| Some(self.hosts[**n].disk.epoch) == latest);
+        let first = writers
+            .iter()
+            .filter(|n| Some(self.hosts[**n].disk.epoch) == latest);
         assert!(first.count() <= 1, "{}", self.story());
     }
 
@@ -383,7 +385,11 @@ impl World {
     }
 
     pub(super) fn assert_serves(&mut self) {
-        assert!(self.is_soon(Self::serves), "nobody serves: {}", self.story());
+        assert!(
+            self.is_soon(Self::serves),
+            "nobody serves: {}",
+            self.story()
+        );
     }
 
     pub(super) fn assert_all_follow(&mut self) {
