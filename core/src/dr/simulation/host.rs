@@ -22,8 +22,8 @@ pub(super) const TICK: Duration = Duration::from_millis(100);
 pub(super) struct Database {
     pub(super) branch: u64,
     pub(super) commits: Vector<u64>,
-    /// It was rewound and has not got to the end of the branch that it follows: what it has of its own
-    /// is less than its position tells.
+    /// It was rewound and has not got to the end of a branch since: what it has of its own is less than
+    /// its position tells.
     pub(super) is_rewound: bool,
 }
 
@@ -315,7 +315,6 @@ impl Host {
                     self.received.clear();
                     if let Some(database) = &mut self.disk.database {
                         database.branch = epoch;
-                        database.is_rewound = false;
                     }
                     self.disk.epoch = epoch;
                     self.disk.may_diverge = true;

@@ -74,12 +74,13 @@ impl World {
         let Some(wrote) = self.database_in(primary) else {
             return 0;
         };
-        // What a copy has of its branch is less than it tells while it is rewound: of that, what the
-        // primary wrote since its own promotion is what it is said to lack.
-        let mark = self.record.mark.filter(|_| chosen.is_rewound);
+        // What a rewound copy has of its branch is less than it tells. What the primary wrote since its own
+        // promotion is told right even so.
+        let is_told_wrong = chosen.is_rewound || wrote.is_rewound;
+        let mark = self.record.mark.filter(|_| is_told_wrong);
         let from = mark.map_or(0, |mark| mark.fork.offset_bytes);
         let own = wrote.commits.iter().skip(usize::try_from(from).unwrap());
-        let lost = own.filter(|one| self.acknowledged.contains(one) && !has.contains(one));
+        let lost = own.filter(|one| self.acknowledged.contains(*one) && !has.contains(*one));
         lost.count() as u64
     }
 
