@@ -42,6 +42,9 @@ pub struct Demand<'a> {
     pub set: &'a SyncSet,
     /// The last that was known of the primary.
     pub mark: Option<&'a Mark>,
+    /// How old the record of that was when the run began to fence, in seconds, if the primary may have
+    /// written on for so long that it says nothing; none: it bounds what the primary wrote.
+    pub stale_s: Option<u64>,
     /// How many bytes may be missing, as far as is known; of no meaning while S is not empty.
     pub lag_bytes_max: u64,
     /// An operator said that data may be lost.
@@ -87,6 +90,13 @@ pub enum NoChoice {
     LagUnknown {
         /// The best that can be promoted.
         cluster: ClusterName,
+    },
+    /// What was known of the primary says nothing: it may have written for long since.
+    LagStale {
+        /// The best that can be promoted.
+        cluster: ClusterName,
+        /// How old the primary's last recorded position was when the run began to fence, in seconds.
+        stale_s: u64,
     },
     /// More would be lost than the plan allows.
     LagTooLarge {
@@ -139,20 +149,9 @@ impl SyncSet {
 ///
 /// Nobody may be promoted.
 pub fn choose(candidates: &[Candidate], demand: &Demand<'_>) -> Result<Choice, NoChoice> {
-    let answered = |candidate: &&Candidate| candidate.position.is_some();
-    if !demand.set.is_empty() {
-        let (have, lack): (Vec<_>, Vec<_>) = candidates
-            .iter()
-            .filter(|candidate| demand.set.members.contains(&candidate.cluster))
-            .partition(answered);
-        let needed = demand.set.answers_needed().saturating_sub(have.len());
-        if needed > 0 && !demand.allows_data_loss {
-            let missing = lack.into_iter().map(|candidate| candidate.cluster.clone());
-            return Err(NoChoice::HoldersMissing {
-                missing: missing.collect(),
-                needed,
-            });
-        }
+    let is_by_set = !demand.set.is_empty() && !demand.allows_data_loss;
+    if is_by_set {
+        holders_have_answered(candidates, demand.set)?;
     }
     let fit = candidates
         .iter()
@@ -174,7 +173,11 @@ pub fn choose(candidates: &[Candidate], demand: &Demand<'_>) -> Result<Choice, N
         });
     };
     let cluster = best.cluster.clone();
-    let lag_bytes = known_lag_bytes(candidates, demand, &position);
+    let lag_bytes = match demand.stale_s {
+        // What enough of S have is all that was acknowledged, however long the primary wrote on.
+        Some(_) if !is_by_set => None,
+        Some(_) | None => known_lag_bytes(candidates, demand, &position),
+    };
     let choice = Choice {
         cluster: cluster.clone(),
         position,
@@ -183,7 +186,7 @@ pub fn choose(candidates: &[Candidate], demand: &Demand<'_>) -> Result<Choice, N
     if demand.allows_data_loss {
         return Ok(choice);
     }
-    if !demand.set.is_empty() {
+    if is_by_set {
         let ahead = candidates
             .iter()
             .find(|other| other.position > Some(position));
@@ -192,15 +195,33 @@ pub fn choose(candidates: &[Candidate], demand: &Demand<'_>) -> Result<Choice, N
             None => Ok(choice),
         };
     }
-    match lag_bytes {
-        None => Err(NoChoice::LagUnknown { cluster }),
-        Some(lag_bytes) if lag_bytes > demand.lag_bytes_max => Err(NoChoice::LagTooLarge {
+    match (lag_bytes, demand.stale_s) {
+        (None, Some(stale_s)) => Err(NoChoice::LagStale { cluster, stale_s }),
+        (None, None) => Err(NoChoice::LagUnknown { cluster }),
+        (Some(lag_bytes), _) if lag_bytes > demand.lag_bytes_max => Err(NoChoice::LagTooLarge {
             cluster,
             lag_bytes,
             lag_bytes_max: demand.lag_bytes_max,
         }),
-        Some(_) => Ok(choice),
+        (Some(_), _) => Ok(choice),
     }
+}
+
+/// Whether so many of those that may have acknowledged commits have answered that one has each.
+fn holders_have_answered(candidates: &[Candidate], set: &SyncSet) -> Result<(), NoChoice> {
+    let (have, lack): (Vec<_>, Vec<_>) = candidates
+        .iter()
+        .filter(|candidate| set.members.contains(&candidate.cluster))
+        .partition(|candidate| candidate.position.is_some());
+    let needed = set.answers_needed().saturating_sub(have.len());
+    if needed == 0 {
+        return Ok(());
+    }
+    let missing = lack.into_iter().map(|candidate| candidate.cluster.clone());
+    Err(NoChoice::HoldersMissing {
+        missing: missing.collect(),
+        needed,
+    })
 }
 
 /// What somebody at a position lacks of what the primary, or any other, was heard to have.
@@ -265,6 +286,13 @@ impl fmt::Display for NoChoice {
                 f,
                 "what `{cluster}` lacks is not known: the primary's position was never heard, or it \
                      has missed more than one promotion"
+            ),
+            Self::LagStale { cluster, stale_s } => write!(
+                f,
+                "what `{cluster}` lacks is not known: the primary was not stopped by its lease and may \
+                 have written since it was heard last, and its last recorded position is from {stale_s} s \
+                 before this run began to fence it; `hanse failover --allow-data-loss` goes on all the \
+                 same"
             ),
             Self::LagTooLarge {
                 cluster,

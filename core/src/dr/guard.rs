@@ -1,9 +1,12 @@
 //! What a guard does at a moment: renew the lease of its primary, and end the workload in time.
 //!
 //! Everything is counted from *before* a renewal was sent, by a clock that runs on while the machine
-//! sleeps (`CLOCK_BOOTTIME`). A jump of the wall clock against that one, another boot, another
-//! generation of the virtual machine: somebody paused or copied this machine, and nobody can tell for
-//! how long. Then the lease counts as ended at once.
+//! sleeps (`CLOCK_BOOTTIME`). A guard that begins anew, after a boot too, holds nothing before its first
+//! answer. A jump of the wall clock against that one: the clock was set or the machine slept, and nobody can
+//! tell for how long, so the lease counts as ended at once.
+//!
+//! What stops all clocks of a machine is not noticed here: an emulator that pauses it, a snapshot that is
+//! gone back to. `sync` and a fence from outside are what holds then.
 
 use std::time::Duration;
 

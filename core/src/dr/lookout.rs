@@ -189,8 +189,8 @@ impl Lookout {
             told.filter(|told| told.number == drill.number).cloned()
         });
         let fenced = self.fenced.get(plan);
-        let fenced_outside =
-            fenced.is_some_and(|fenced| fenced.counts(run, terms.revision, &lease, now));
+        let fenced = fenced.filter(|fenced| fenced.counts(run, terms.revision, &lease, now));
+        let fenced_outside = fenced.map(|fenced| now.saturating_sub(fenced.at));
         let is_heard = self.is_heard(plan, record, (terms, now));
         let in_effect_at = self.in_effect_at(plan, record);
         let step = self

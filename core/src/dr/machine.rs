@@ -6,10 +6,11 @@
 
 use std::time::Duration;
 
+use super::answers::{awaited, candidates, known};
 use super::change::PlanChange;
-use super::choose::{self, Candidate, Demand};
+use super::choose::{self, Demand};
 use super::drill;
-use super::notes::{first_set_for, have_all_until, note};
+use super::notes::{first_set_for, have_all_until, mark_in_run, note};
 use super::position::Position;
 use super::record::{Outcome, Phase, PlanRecord, Run, RunKind};
 use super::sight::{CopyRole, CopySight, LeaseSight, Sight, Terms};
@@ -19,8 +20,6 @@ use crate::name::ClusterName;
 const DEMOTION_MAX: Duration = Duration::from_secs(30);
 /// How long a standby may take to receive the last that a stopped primary wrote.
 const CATCH_UP_MAX: Duration = Duration::from_secs(10);
-/// How long standbys that are there are waited for, where any of them may be promoted.
-const ANSWERS_MAX: Duration = Duration::from_secs(2);
 /// How long a standby that was promoted, and is heard, may take to renew its lease for the first time.
 const FIRST_RENEWAL_MAX: Duration = Duration::from_secs(10);
 /// How long clients' way to the new primary may take to be moved everywhere.
@@ -55,7 +54,7 @@ pub fn next(terms: &Terms, record: &PlanRecord, sight: &Sight) -> Next {
             Phase::Demoting => demoting(terms, record, sight, run),
             Phase::Fencing => fencing(terms, record, sight, run),
             Phase::Promoting => promoting(terms, record, sight, run),
-            Phase::Redirecting => redirecting(record, sight, run),
+            Phase::Redirecting => redirecting(terms, record, sight, run),
         },
     }
 }
@@ -192,7 +191,8 @@ fn demoting(terms: &Terms, record: &PlanRecord, sight: &Sight, run: &Run) -> Nex
             has_ended: true, ..
         } => fence(format!("`{from}` died while it stopped")),
         LeaseSight::Held { .. } if sight.step_for >= DEMOTION_MAX => end(Outcome::Cancelled),
-        LeaseSight::Held { .. } => Next::Wait(format!("`{from}` is stopping")),
+        LeaseSight::Held { .. } => mark_in_run(terms, record, sight)
+            .map_or_else(|| Next::Wait(format!("`{from}` is stopping")), Next::Commit),
         LeaseSight::Free => {
             // What it told before it was asked to stop is not the last.
             let is_last = |old: &&CopySight| {
@@ -250,38 +250,15 @@ fn fencing(terms: &Terms, record: &PlanRecord, sight: &Sight, run: &Run) -> Next
             (home, position.unwrap_or_default(), None),
         );
     }
-    if let LeaseSight::Held {
-        holder,
-        silent_for,
-        has_ended,
-        ..
-    } = &sight.lease
-    {
-        let is_outside = |it: &&ClusterName| terms.fenced_outside.contains(*it);
-        let outside = record.primary.as_ref().filter(is_outside);
-        // Where the end of a lease stops nobody, a machine that was stopped from outside does: one that
-        // is declared so now, whatever was so when the record was written.
-        let fences = (record.fences_itself && terms.is_guarded) || outside.is_some();
-        let has_stopped = (*has_ended && fences) || run.fence_confirmed;
-        let is_back = *silent_for < terms.timings.lately() && sight.is_heard;
-        if is_back && !run.asked && !has_stopped {
-            return end(Outcome::Recovered);
-        }
-        if !has_stopped {
-            let until = match fences {
-                true => "until its lease ends",
-                false => "until somebody runs `hanse dr confirm-fenced`",
-            };
-            return Next::Wait(format!("`{holder}` may write {until}"));
-        }
-        if let Some(primary) = outside.filter(|_| !sight.fenced_outside && !run.fence_confirmed) {
-            return Next::FenceOutside(primary.clone());
-        }
+    if let Some(first) = unfenced(terms, record, sight, run) {
+        return first;
     }
     let candidates = candidates(terms, record, sight, run);
+    let known = known(terms, record, sight, (run, &candidates));
     let demand = Demand {
         set: &record.set,
-        mark: record.mark.as_ref(),
+        mark: known.as_ref().map(|known| &known.mark),
+        stale_s: known.and_then(|known| known.stale_s),
         lag_bytes_max: terms.lag_bytes_max,
         allows_data_loss: run.allows_data_loss,
         only: run.to.as_ref(),
@@ -301,56 +278,37 @@ fn fencing(terms: &Terms, record: &PlanRecord, sight: &Sight, run: &Run) -> Next
     }
 }
 
-/// A standby that is there, has not answered yet, and may have more than whoever was chosen: it is
-/// waited for a little, unless the log says who has everything.
-fn awaited<'a>(
-    terms: &Terms,
-    record: &'a PlanRecord,
-    sight: &Sight,
-    run: &Run,
-) -> Option<&'a ClusterName> {
-    if !record.set.is_empty() || sight.step_for >= ANSWERS_MAX {
+/// What comes before anybody is promoted while the old primary may write; none: it can't.
+fn unfenced(terms: &Terms, record: &PlanRecord, sight: &Sight, run: &Run) -> Option<Next> {
+    let LeaseSight::Held {
+        holder,
+        silent_for,
+        has_ended,
+        ..
+    } = &sight.lease
+    else {
         return None;
+    };
+    let is_outside = |it: &&ClusterName| terms.fenced_outside.contains(*it);
+    let outside = record.primary.as_ref().filter(is_outside);
+    // Where the end of a lease stops nobody, a machine that was stopped from outside does: one that
+    // is declared so now, whatever was so when the record was written.
+    let fences = (record.fences_itself && terms.is_guarded) || outside.is_some();
+    let has_stopped = (*has_ended && fences) || run.fence_confirmed;
+    let is_back = *silent_for < terms.timings.lately() && sight.is_heard;
+    if is_back && !run.asked && !has_stopped {
+        return Some(end(Outcome::Recovered));
     }
-    let is_awaited = |copy: &CopySight| {
-        copy.role.is_whole() && copy.ago < terms.timings.lately() && !has_answered(run, copy)
-    };
-    let mut standbys = record.standbys().map(|(cluster, _)| cluster);
-    standbys.find(|cluster| sight.copies.get(*cluster).is_some_and(is_awaited))
-}
-
-/// Whether a copy cut its connection for this run: what it told since stays true, even if it is gone.
-fn has_answered(run: &Run, copy: &CopySight) -> bool {
-    copy.barrier >= run.began_revision && copy.is_detached()
-}
-
-/// Everybody with a copy, the primary's own among them, in the plan's order; whoever was tried in
-/// this run comes last.
-fn candidates(terms: &Terms, record: &PlanRecord, sight: &Sight, run: &Run) -> Vec<Candidate> {
-    let (tried, others): (Vec<_>, Vec<_>) = terms
-        .sites()
-        .filter(|cluster| record.nodes.contains_key(*cluster))
-        .partition(|cluster| run.failed.contains(cluster));
-    let candidate = |cluster: &ClusterName| {
-        let copy = sight.copies.get(cluster);
-        let answer = copy.filter(|copy| has_answered(run, copy));
-        let silent = |copy: &CopySight| {
-            let is_silent = copy.ago >= terms.timings.silence_max();
-            is_silent.then(|| "it is silent".to_owned())
+    if !has_stopped {
+        let until = match fences {
+            true => "until its lease ends",
+            false => "until somebody runs `hanse dr confirm-fenced`",
         };
-        // What it may have received beyond what it knows to have, it may have acknowledged.
-        let is_certain = |copy: &&CopySight| {
-            let branch = copy.position.map_or(0, |position| position.branch);
-            record.set.is_empty() || copy.received_epoch <= branch
-        };
-        let answer = answer.filter(is_certain);
-        Candidate {
-            cluster: cluster.clone(),
-            position: answer.and_then(|copy| copy.position),
-            unfit: copy.and_then(|copy| copy.trouble.clone().or_else(|| silent(copy))),
-        }
-    };
-    others.into_iter().chain(tried).map(candidate).collect()
+        return Some(Next::Wait(format!("`{holder}` may write {until}")));
+    }
+    let is_fenced = sight.fenced_outside.is_some() || run.fence_confirmed;
+    let primary = outside.filter(|_| !is_fenced)?;
+    Some(Next::FenceOutside(primary.clone()))
 }
 
 /// A standby has the lease, and is to become primary.
@@ -378,9 +336,12 @@ fn promoting(terms: &Terms, record: &PlanRecord, sight: &Sight, run: &Run) -> Ne
 }
 
 /// The new primary takes writes.
-fn redirecting(record: &PlanRecord, sight: &Sight, run: &Run) -> Next {
+fn redirecting(terms: &Terms, record: &PlanRecord, sight: &Sight, run: &Run) -> Next {
     if !sight.redirected && sight.step_for < REDIRECT_MAX {
-        return Next::Wait("clients are being led to the new primary".to_owned());
+        return mark_in_run(terms, record, sight).map_or_else(
+            || Next::Wait("clients are being led to the new primary".to_owned()),
+            Next::Commit,
+        );
     }
     end(match (&run.from, run.kind) {
         (Some(from), _) if Some(from) == record.primary.as_ref() => Outcome::RolledBack,

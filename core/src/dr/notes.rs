@@ -53,12 +53,22 @@ fn whole(record: &PlanRecord, sight: &Sight) -> Option<PlanChange> {
     Some(PlanChange::Whole { cluster })
 }
 
-/// How far the primary is, once in a while.
+/// How far the primary is, once in a while, and by what it told lately: the mark says when that was.
 fn mark(terms: &Terms, record: &PlanRecord, sight: &Sight, copy: &CopySight) -> Option<PlanChange> {
     let (position, mark) = (copy.position?, record.mark?);
     let since = Duration::from_secs(sight.now_unix_s.saturating_sub(mark.at_unix_s));
     let is_due = since >= terms.timings.check_interval.value();
-    (is_due && position > mark.position).then_some(PlanChange::Marked { position })
+    let is_fresh = copy.ago < terms.timings.lately();
+    (is_due && is_fresh && position > mark.position).then_some(PlanChange::Marked { position })
+}
+
+/// The same while a run is under way in which the primary writes on: one that takes long must not leave
+/// an old mark to the next leader.
+pub(super) fn mark_in_run(terms: &Terms, record: &PlanRecord, sight: &Sight) -> Option<PlanChange> {
+    let copy = sight.copies.get(record.primary.as_ref()?)?;
+    let writes = copy.role == CopyRole::Primary && copy.epoch == record.epoch;
+    let is_long = sight.step_for >= terms.timings.check_interval.value();
+    mark(terms, record, sight, copy).filter(|_| writes && is_long)
 }
 
 /// The way home, where that needs nobody's word.
@@ -186,3 +196,6 @@ fn set_of(
         },
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -112,13 +112,15 @@ fn of_moves() {
     unknown.position = None;
     is_on_the_page(&asked(&Case::new().copy("b", unknown), "b"));
 
-    let mut waits = Case::new().fenced();
-    waits.record.mark = None;
-    if let Some(run) = &mut waits.record.run {
-        run.to = Some("b".parse().unwrap());
-    }
-    match next(&waits.terms, &waits.record, &waits.sight) {
-        Next::Wait(reason) => is_on_the_page(&reason),
-        other => panic!("{other:?}"),
+    let mut unknown = Case::new().fenced();
+    unknown.record.mark = None;
+    for mut waits in [unknown, Case::new().written_on(3600)] {
+        if let Some(run) = &mut waits.record.run {
+            run.to = Some("b".parse().unwrap());
+        }
+        match next(&waits.terms, &waits.record, &waits.sight) {
+            Next::Wait(reason) => is_on_the_page(&reason),
+            other => panic!("{other:?}"),
+        }
     }
 }

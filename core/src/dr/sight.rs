@@ -56,8 +56,9 @@ pub struct Sight {
     pub in_effect_at: Option<Position>,
     /// Whether the primary's agent told lately that it leads, whatever its guard does.
     pub is_heard: bool,
-    /// Whether the primary's site was fenced from outside, since the run's fencing began.
-    pub fenced_outside: bool,
+    /// How long ago the fence from outside began that stopped the primary's site for this run; none:
+    /// none has.
+    pub fenced_outside: Option<Duration>,
     /// Whether every reachable node leads clients to the primary.
     pub redirected: bool,
     /// What the node of the drill that is under way told of it; none: nothing yet.

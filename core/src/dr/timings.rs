@@ -16,6 +16,7 @@ use crate::finding::{Finding, Path};
 use crate::lease::{self, TTL_MAX, TTL_MIN};
 use crate::object::words;
 
+pub(super) use prediction::ELECTION;
 pub use prediction::{Failure, Others, Prediction};
 
 /// The shortest time in which a guard can end all processes of a workload for sure.

@@ -42,6 +42,7 @@ fn demand<'a>(set: &'a SyncSet, mark: Option<&'a Mark>) -> Demand<'a> {
     Demand {
         set,
         mark,
+        stale_s: None,
         lag_bytes_max: 100,
         allows_data_loss: false,
         only: None,
@@ -84,6 +85,32 @@ fn no_promotion_without_a_known_lag() {
             cluster: cluster(0)
         }
     );
+}
+
+#[test]
+fn no_promotion_by_what_a_primary_told_before_it_wrote_on_alone() {
+    let (none, mark) = (SyncSet::default(), mark(500));
+    let mut demand = Demand {
+        stale_s: Some(3600),
+        ..demand(&none, Some(&mark))
+    };
+    let equal = [standby(0, Some(500))];
+    let refused = choose(&equal, &demand).unwrap_err();
+    let (cluster, stale_s) = (cluster(0), 3600);
+    assert_eq!(refused, NoChoice::LagStale { cluster, stale_s });
+    demand.allows_data_loss = true;
+    assert_eq!(choose(&equal, &demand).unwrap().lag_bytes, None);
+}
+
+#[test]
+fn a_synchronous_plan_needs_no_word_of_the_primary() {
+    let (any_one, mark) = (set(&[0, 1], 1), mark(500));
+    let demand = Demand {
+        stale_s: Some(3600),
+        ..demand(&any_one, Some(&mark))
+    };
+    let all = [standby(0, Some(490)), standby(1, Some(500))];
+    assert_eq!(choose(&all, &demand).unwrap().cluster, cluster(1));
 }
 
 #[test]
@@ -165,6 +192,35 @@ fn only_the_one_that_was_asked_for_is_promoted() {
 }
 
 proptest! {
+    #[test]
+    fn whoever_is_promoted_without_anybodys_word_lacks_no_more_than_is_known_and_allowed(
+        has in vec(proptest::option::of(0_u64..1000), 1..5),
+        unfit in vec(any::<bool>(), 5),
+        known in proptest::option::of(0_u64..1000),
+        stale_s in proptest::option::of(0_u64..1000),
+    ) {
+        let candidates: Vec<Candidate> = has
+            .iter()
+            .enumerate()
+            .map(|(number, offset)| Candidate {
+                unfit: unfit[number].then(|| "unfit".to_owned()),
+                ..standby(number, *offset)
+            })
+            .collect();
+        let (none, mark) = (SyncSet::default(), known.map(mark));
+        let demand = Demand {
+            stale_s,
+            ..demand(&none, mark.as_ref())
+        };
+        if let Ok(choice) = choose(&candidates, &demand) {
+            prop_assert_eq!(stale_s, None);
+            let most = has.iter().flatten().copied().chain(known).max().unwrap();
+            let lacks = most.saturating_sub(choice.position.offset_bytes);
+            prop_assert_eq!(choice.lag_bytes, Some(lacks));
+            prop_assert!(lacks <= demand.lag_bytes_max && known.is_some());
+        }
+    }
+
     /// Commits are acknowledged once k of S have them; each member has a prefix of the history.
     #[test]
     fn no_acknowledged_commit_is_lost_in_a_synchronous_plan(

@@ -12,7 +12,7 @@ use crate::object::federation::ReplicationMode;
 
 /// The lease of the primary in these tests, and the run that ends it.
 const EPOCH: u64 = 10;
-const RUN: u64 = 20;
+pub(in super::super) const RUN: u64 = 20;
 
 pub(in super::super) fn cluster(name: &str) -> ClusterName {
     name.parse().unwrap()
@@ -22,7 +22,7 @@ pub(in super::super) fn node(name: &str) -> NodeName {
     name.parse().unwrap()
 }
 
-fn at(branch: u64, offset_bytes: u64) -> Position {
+pub(in super::super) fn at(branch: u64, offset_bytes: u64) -> Position {
     Position {
         branch,
         offset_bytes,
@@ -44,7 +44,7 @@ pub(in super::super) fn copy(role: CopyRole, offset_bytes: u64) -> CopySight {
     }
 }
 
-fn detached(offset_bytes: u64) -> CopySight {
+pub(in super::super) fn detached(offset_bytes: u64) -> CopySight {
     CopySight {
         barrier: RUN,
         ..copy(CopyRole::Detached, offset_bytes)
@@ -52,6 +52,7 @@ fn detached(offset_bytes: u64) -> CopySight {
 }
 
 /// A plan at home in `a`, with standbys in `b` and `c`, whose primary is well.
+#[derive(Clone)]
 pub(in super::super) struct Case {
     pub(in super::super) terms: Terms,
     pub(in super::super) record: PlanRecord,
@@ -121,7 +122,7 @@ impl Case {
                     .map(|(name, copy)| (cluster(name), copy))
                     .collect(),
                 is_heard: true,
-                fenced_outside: false,
+                fenced_outside: None,
                 redirected: true,
                 drill: None,
                 now_unix_s: 1000,
@@ -150,7 +151,7 @@ impl Case {
         self
     }
 
-    fn free(mut self) -> Self {
+    pub(in super::super) fn free(mut self) -> Self {
         self.sight.lease = LeaseSight::Free;
         self
     }
@@ -188,17 +189,36 @@ impl Case {
             .running(RunKind::Failover, Phase::Fencing, None)
     }
 
-    fn change(mut self, change: impl FnOnce(&mut Self)) -> Self {
+    /// Nothing stops the primary at the end of its lease. It was heard last so long before somebody made
+    /// sure that it can't write, and the standbys have answered.
+    pub(in super::super) fn written_on(self, silent_s: u64) -> Self {
+        let heard = CopySight {
+            ago: Duration::from_secs(silent_s),
+            ..copy(CopyRole::Primary, 500)
+        };
+        self.fenced().copy("a", heard).change(|case| {
+            case.terms.automatic_failover = false;
+            case.record.fences_itself = false;
+            case.sight.now_unix_s = 1000 + silent_s;
+            let run = case.record.run.as_mut().unwrap();
+            run.step_unix_s = 1000 + silent_s;
+            let holder = node("a-1");
+            case.record
+                .apply(&PlanChange::FencedConfirmed { holder }, (RUN + 1, 0));
+        })
+    }
+
+    pub(in super::super) fn change(mut self, change: impl FnOnce(&mut Self)) -> Self {
         change(&mut self);
         self
     }
 
-    fn next(&self) -> Next {
+    pub(in super::super) fn next(&self) -> Next {
         next(&self.terms, &self.record, &self.sight)
     }
 
     /// What is to be committed, in short.
-    fn commits(&self) -> String {
+    pub(in super::super) fn commits(&self) -> String {
         match self.next() {
             Next::Commit(PlanChange::Begun { kind, phase, .. }) => format!("{kind} {phase}"),
             Next::Commit(PlanChange::Promoted { cluster, .. }) => format!("promote {cluster}"),
@@ -211,7 +231,7 @@ impl Case {
     }
 
     #[track_caller]
-    fn waits_because(&self, reason: &str) {
+    pub(in super::super) fn waits_because(&self, reason: &str) {
         let waits = self.commits();
         assert!(
             waits.starts_with("wait: ") && waits.contains(reason),
@@ -341,7 +361,7 @@ fn a_site_that_is_to_be_fenced_from_outside_is_before_anybody_is_promoted() {
             .change(|case| case.terms.fenced_outside = [cluster("a")].into())
     };
     assert_eq!(case().commits(), "fence a");
-    let done = case().change(|case| case.sight.fenced_outside = true);
+    let done = case().change(|case| case.sight.fenced_outside = Some(Duration::ZERO));
     assert_eq!(done.commits(), "promote b");
 }
 
@@ -359,7 +379,7 @@ fn where_no_lease_stops_anybody_a_fence_from_outside_does_once_the_lease_ended()
     let early = case(false).commits();
     assert!(early.contains("until its lease ends"), "{early}");
     assert_eq!(case(true).commits(), "fence a");
-    let done = case(true).change(|case| case.sight.fenced_outside = true);
+    let done = case(true).change(|case| case.sight.fenced_outside = Some(Duration::ZERO));
     assert_eq!(done.commits(), "promote b");
     let without = case(true).change(|case| case.terms.fenced_outside.clear());
     let without = without.commits();
@@ -490,6 +510,25 @@ fn whoever_is_heard_may_renew_its_first_lease_a_little_late() {
     for late in [promoting(10, 1), promoting(9, 6)] {
         assert!(late.commits().contains("Fencing"), "{}", late.commits());
     }
+}
+
+#[test]
+fn where_clients_are_led_says_nothing_of_who_may_write() {
+    for is_led in [false, true] {
+        let led = |case: Case| case.change(|case| case.sight.redirected = is_led);
+        led(Case::new().fenced().silent(9)).waits_because("may write until its lease ends");
+        assert_eq!(led(Case::new().fenced()).commits(), "promote b");
+    }
+    let leading = |step_s| {
+        Case::new()
+            .running(RunKind::Failover, Phase::Redirecting, None)
+            .change(|case| {
+                case.sight.redirected = false;
+                case.sight.step_for = Duration::from_secs(step_s);
+            })
+    };
+    leading(0).waits_because("clients are being led");
+    assert_eq!(leading(30).commits(), "end rolled-back");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use super::super::change::PlanChange;
 use super::super::drill::{self, DrillEnd, DrillOutcome, DrillSight};
 use super::super::record::PlanRecord;
 use super::host::Host;
-use super::world::{World, cluster};
+use super::world::World;
 use super::{ASYNC, SEMI_SYNC, SYNC, every_seed};
 
 /// How long a drill takes, in ticks.
@@ -23,7 +23,7 @@ pub(super) struct Practice {
 
 impl Host {
     /// What it is told; an order that is gone ends the drill.
-    fn hear_drill(&mut self, order: Option<u64>) {
+    pub(super) fn hear_drill(&mut self, order: Option<u64>) {
         let own = self.drill.as_ref().map(|drill| drill.number);
         match order {
             None => self.drill = None,
@@ -47,6 +47,16 @@ impl Host {
         }
     }
 
+    /// What it tells of the drill that it holds.
+    pub(super) fn drill_sight(&self) -> Option<DrillSight> {
+        let drill = self.drill.as_ref()?;
+        Some(DrillSight {
+            number: drill.number,
+            progress: String::new(),
+            end: drill.end.clone(),
+        })
+    }
+
     /// One tick of it.
     pub(super) fn practise(&mut self) {
         if let Some(drill) = self.drill.as_mut().filter(|drill| drill.end.is_none()) {
@@ -59,21 +69,6 @@ impl Host {
 }
 
 impl World {
-    /// A host that reaches the leader hears of the drill, and tells of it.
-    pub(super) fn drill_at(&mut self, number: usize) {
-        let drill = self.record.drill.as_ref();
-        let own = drill.filter(|drill| drill.cluster == cluster(number));
-        let own = own.map(|drill| drill.number);
-        self.hosts[number].hear_drill(own);
-        if let Some(drill) = self.hosts[number].drill.clone().filter(|_| own.is_some()) {
-            self.drill_told = Some(DrillSight {
-                number: drill.number,
-                progress: String::new(),
-                end: drill.end,
-            });
-        }
-    }
-
     /// Asks for a drill; it may be refused.
     fn ask_for_a_drill(&mut self) {
         if !self.leader.is_some_and(|leader| self.has_majority(leader)) {

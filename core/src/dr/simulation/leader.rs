@@ -1,20 +1,21 @@
 //! The federation: whoever leads it answers renewals, decides and commits.
 
-use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::super::change::PlanChange;
-use super::super::duty::duty;
+use super::super::drill::DrillSight;
+use super::super::duty::{Duty, duty};
+use super::super::lookout::{Circumstances, Lookout};
 use super::super::machine::{Next, next};
-use super::super::notes::has_it;
 use super::super::position::Position;
-use super::super::record::PlanRecord;
-use super::super::sight::{CopyRole, CopySight, LeaseSight, Sight};
+use super::super::record::Phase;
+use super::super::sight::{CopySight, LeaseSight, Sight};
 use super::drills::{all_but_drills, is_of_a_drill};
-use super::host::TICK;
-use super::world::{COPIES, VOTERS, World, cluster, lease_name, node};
+use super::host::{Renewal, TICK};
+use super::network::Message;
+use super::world::{COPIES, VOTERS, World, cluster, lease_name, node, plan_name};
 use crate::lease::Lease;
 use crate::name::ClusterName;
-use crate::object::federation::ReplicationMode;
 
 /// How long the voters are without a leader after theirs is gone, in ticks.
 const ELECTION_TICKS: u32 = 30;
@@ -22,239 +23,248 @@ const ELECTION_TICKS: u32 = 30;
 const BEGAN_UNIX_S: u64 = 1_000_000;
 
 impl World {
-    pub(super) fn renew(&mut self, number: usize) {
-        let Some(leader) = self.leader.filter(|leader| self.has_majority(*leader)) else {
-            return;
-        };
-        let Some(epoch) = self.hosts[number].guard.as_ref().map(|guard| guard.epoch()) else {
-            return;
-        };
-        if !self.reaches(number, leader) {
-            return;
+    /// By the clock of whoever leads.
+    fn now(&self) -> Duration {
+        match self.leader {
+            Some(leader) => self.clock(leader).now(),
+            None => TICK * self.tick,
         }
-        let (name, now) = (lease_name(), self.now());
-        let held = self.lease.as_ref();
-        let answer = self
-            .book
-            .renew((&name, epoch), held, &node(number), (self.term, now));
-        if answer.is_ok() {
-            self.renewed = self.tick;
-        }
-        // The answer may be lost on its way; then it counts for the leader and not for the guard.
-        if !self.once_in(10) {
-            self.hosts[number].renewed(epoch, answer.ok());
-        }
-    }
-
-    pub(super) fn lead(&mut self) {
-        let Some(leader) = self.leader.filter(|leader| self.has_majority(*leader)) else {
-            self.leader = None;
-            self.election = self.election.saturating_sub(1);
-            if self.election == 0 {
-                let first = match self.favourite {
-                    Some(favourite) => favourite,
-                    None => self.random.pick(VOTERS),
-                };
-                let able = (0..VOTERS)
-                    .map(|n| (n + first) % VOTERS)
-                    .find(|n| self.has_majority(*n));
-                if let Some(leader) = able {
-                    self.term += 1;
-                    self.leader = Some(leader);
-                    self.election = ELECTION_TICKS;
-                    self.book.begin(self.term, self.now(), self.revision);
-                    self.heard.clear();
-                    self.drill_told = None;
-                    self.in_effect = None;
-                    self.renewed = self.tick;
-                    self.step_since = self.tick;
-                    self.tell(format!("{leader} leads"));
-                }
-            }
-            return;
-        };
-        for number in 0..COPIES {
-            if !self.reaches(number, leader) {
-                continue;
-            }
-            // Reports and duties take their time.
-            if !self.once_in(2) {
-                let told = (self.tick, self.hosts[number].sight());
-                self.heard.insert(cluster(number), told);
-            }
-            if self.once_in(2) {
-                continue;
-            }
-            let wanted = duty(&self.terms, &self.record, &cluster(number));
-            let revision = self.revision;
-            self.hosts[number].hear(revision, wanted);
-            self.drill_at(number);
-            if let Some(epoch) = self.hosts[number].releases.take()
-                && let Some(lease) = self
-                    .lease
-                    .take_if(|lease| lease.holder == node(number) && lease.epoch == epoch)
-            {
-                self.revision += 1;
-                self.tell(format!("c{number} gives the lease {} back", lease.epoch));
-            }
-        }
-        let sight = self.sight();
-        match next(&self.terms, &self.record, &sight) {
-            Next::Rest => self.last_wait = None,
-            Next::Wait(why) => {
-                if self.last_wait.as_ref() != Some(&why) {
-                    self.last_wait = Some(why.clone());
-                    self.tell(format!("waits: {why}"));
-                }
-            }
-            Next::FenceOutside(cluster) => {
-                self.tell(format!("{cluster} is fenced from outside"));
-                self.fenced_outside = true;
-                let number = cluster.as_str().trim_start_matches('c').parse();
-                let number: usize = number.unwrap();
-                if self.hosts[number].is_up {
-                    self.crash(number);
-                }
-            }
-            Next::Commit(change) => self.commit(&change),
-        }
-    }
-
-    /// As the leader's lookout remembers it.
-    fn in_effect_at(&mut self) -> Option<Position> {
-        let primary = self.record.primary.as_ref()?;
-        let (_, told) = self.heard.get(primary)?;
-        let position = told.position.filter(|_| has_it(&self.record, told));
-        match (self.in_effect, position) {
-            (Some((revision, at)), _) if revision == self.record.wanted_revision => Some(at),
-            (_, Some(position)) => {
-                self.in_effect = Some((self.record.wanted_revision, position));
-                Some(position)
-            }
-            (_, None) => None,
-        }
-    }
-
-    /// As the leader's lookout tells.
-    fn is_primary_heard(&self) -> bool {
-        let primary = self.record.primary.as_ref();
-        let told = primary.and_then(|primary| self.heard.get(primary));
-        told.is_some_and(|(at, told)| {
-            let is_fresh = TICK * (self.tick - at) < self.terms.timings.lately();
-            is_fresh && told.role == CopyRole::Primary && told.epoch == self.record.epoch
-        })
     }
 
     pub(super) fn now_unix_s(&self) -> u64 {
         BEGAN_UNIX_S + u64::from(self.tick / 10)
     }
 
+    pub(super) fn hear_renewal(&mut self, from: usize, renewal: Renewal) {
+        let (name, now) = (lease_name(), self.now());
+        let held = self.lease.as_ref().filter(|_| !self.is_to_end());
+        let epoch = renewal.epoch;
+        let answer = self
+            .book
+            .renew((&name, epoch), held, &node(from), (self.term, now));
+        if let (Ok(_), Some(offset_bytes)) = (&answer, renewal.offset_bytes) {
+            let position = Position {
+                branch: epoch,
+                offset_bytes,
+            };
+            let copy = (&cluster(from), &node(from));
+            self.lookout.renewed(&plan_name(), copy, position, now);
+        }
+        // The answer may be lost on its way; then it counts for the leader and not for the guard.
+        if let Some(leader) = self.leader.filter(|_| !self.once_in(10)) {
+            let answer = Message::Renewed {
+                epoch,
+                sent: renewal.sent,
+                ttl: answer.ok(),
+            };
+            self.send(leader, from, answer);
+        }
+    }
+
+    /// As voters refuse it: nobody renews a lease whose end was asked for, or whose holder is fenced by
+    /// somebody's word.
+    fn is_to_end(&self) -> bool {
+        let (record, terms) = (&self.record, &self.terms);
+        let Some((run, primary)) = record.run.as_ref().zip(record.primary.as_ref()) else {
+            return false;
+        };
+        let may_end = record.fences_itself || terms.fenced_outside.contains(primary);
+        let is_asked = run.asked || run.failed.contains(primary);
+        run.phase == Phase::Fencing && (run.fence_confirmed || (may_end && is_asked))
+    }
+
+    pub(super) fn hear_report(&mut self, from: usize, copy: CopySight) {
+        let now = self.now();
+        let place = (&cluster(from), &node(from));
+        self.lookout.heard(&plan_name(), place, copy, now);
+    }
+
+    pub(super) fn hear_of_drill(&mut self, from: usize, drill: DrillSight) {
+        self.lookout.drilled(&plan_name(), &node(from), Some(drill));
+    }
+
+    pub(super) fn take_back(&mut self, from: usize, epoch: u64) {
+        let is_it = |lease: &mut Lease| lease.holder == node(from) && lease.epoch == epoch;
+        if self.lease.take_if(is_it).is_some() {
+            self.revision += 1;
+            self.tell(format!("c{from} gives the lease {epoch} back"));
+        }
+    }
+
+    /// What a host is told of its copy, and what it answers.
+    pub(super) fn hear_duty(
+        &mut self,
+        number: usize,
+        (revision, duty): (u64, Duty),
+        drill: Option<u64>,
+    ) {
+        let host = &mut self.hosts[number];
+        // What is older is not taken back.
+        if revision < host.disk.duty.0 {
+            return;
+        }
+        host.hear(revision, duty);
+        host.hear_drill(drill);
+        let drill = host.drill_sight();
+        let releases = host.releases.take();
+        let Some(leader) = self.leader else {
+            return;
+        };
+        if let Some(drill) = drill {
+            self.send(number, leader, Message::Drilled(drill));
+        }
+        if let Some(epoch) = releases {
+            self.send(number, leader, Message::Release(epoch));
+        }
+    }
+
+    pub(super) fn lead(&mut self) {
+        self.waits_for = None;
+        let Some(leader) = self.leader.filter(|leader| self.has_majority(*leader)) else {
+            self.leader = None;
+            self.elect();
+            return;
+        };
+        for number in 0..COPIES {
+            self.converse(number, leader);
+        }
+        let sight = self.sight();
+        match next(&self.terms, &self.record, &sight) {
+            Next::Rest => self.last_wait = None,
+            Next::Wait(why) => {
+                self.waits_for = Some(why.clone());
+                if self.last_wait.as_ref() != Some(&why) {
+                    self.held_as_stale += u32::from(why.contains("may have written since"));
+                    self.last_wait = Some(why.clone());
+                    self.tell(format!("waits: {why}"));
+                }
+            }
+            Next::FenceOutside(site) => self.fence_outside(&site),
+            Next::Commit(change) => self.commit(&change),
+        }
+    }
+
+    fn elect(&mut self) {
+        self.election = self.election.saturating_sub(1);
+        if self.election > 0 {
+            return;
+        }
+        let first = match self.favourite {
+            Some(favourite) => favourite,
+            None => self.random.pick(VOTERS),
+        };
+        let able = (0..VOTERS)
+            .map(|n| (n + first) % VOTERS)
+            .find(|n| self.has_majority(*n));
+        let Some(leader) = able else {
+            return;
+        };
+        self.term += 1;
+        self.leader = Some(leader);
+        self.election = ELECTION_TICKS;
+        self.book.begin(self.term, self.now(), self.revision);
+        self.lookout = Lookout::default();
+        self.tell(format!("{leader} leads"));
+        self.look();
+    }
+
+    /// A host tells how it is and is told what to be. Either takes its time.
+    fn converse(&mut self, number: usize, leader: usize) {
+        if self.hosts[number].is_awake() && !self.once_in(2) {
+            let copy = self.hosts[number].sight();
+            self.send(number, leader, Message::Report(copy));
+        }
+        if !self.once_in(2) {
+            let site = cluster(number);
+            let drill = self.record.drill.as_ref();
+            let drill = drill.filter(|drill| drill.cluster == site);
+            let told = Message::Duty {
+                revision: self.revision,
+                duty: duty(&self.terms, &self.record, &site),
+                drill: drill.map(|drill| drill.number),
+            };
+            self.send(leader, number, told);
+        }
+    }
+
+    /// Whoever runs the machine stops it, unless that fails this time.
+    fn fence_outside(&mut self, site: &ClusterName) {
+        if self.once_in(3) {
+            return;
+        }
+        self.tell(format!("{site} is fenced from outside"));
+        let run = self.record.run.as_ref().map_or(0, |run| run.began_revision);
+        let of = (run, self.terms.revision);
+        let now = self.now();
+        self.lookout.fenced(&plan_name(), of, now);
+        let host = (0..COPIES).find(|number| cluster(*number) == *site);
+        self.power_off(host.unwrap());
+    }
+
     pub(super) fn sight(&mut self) -> Sight {
         let (name, now) = (lease_name(), self.now());
+        let at = (self.term, now);
         let lease = match &self.lease {
             None => LeaseSight::Free,
             Some(lease) => LeaseSight::Held {
                 holder: lease.holder.clone(),
                 epoch: lease.epoch,
-                silent_for: TICK * (self.tick - self.renewed),
-                has_ended: self.book.has_ended(&name, lease, (self.term, now)),
+                silent_for: self.book.silent_for(&name, lease, at),
+                has_ended: self.book.has_ended(&name, lease, at),
             },
         };
-        let copies = self.heard.iter().map(|(cluster, (at, told))| {
-            let ago = TICK * (self.tick - at);
-            (
-                cluster.clone(),
-                CopySight {
-                    ago,
-                    ..told.clone()
-                },
-            )
-        });
-        let copies = copies.collect();
-        let in_effect_at = self.in_effect_at();
-        Sight {
+        let circumstances = Circumstances {
             lease,
-            copies,
-            in_effect_at,
-            is_heard: self.is_primary_heard(),
-            fenced_outside: self.fenced_outside,
-            redirected: true,
-            drill: self.drill_told.clone(),
+            redirected: !self.once_in(3),
             now_unix_s: self.now_unix_s(),
-            step_for: TICK * (self.tick - self.step_since),
             quorum_trouble: self.quorum_trouble.clone(),
-        }
+        };
+        let plan = (&plan_name(), &self.terms);
+        self.lookout.sight(plan, &self.record, circumstances, now)
+    }
+
+    /// The leader knows from now on when the latest step was committed.
+    fn look(&mut self) {
+        self.sight();
     }
 
     pub(super) fn commit(&mut self, change: &PlanChange) {
-        if let PlanChange::Promoted { cluster: to, .. } = change {
-            let (name, now) = (lease_name(), self.now());
-            let is_confirmed = self
-                .record
-                .run
-                .as_ref()
-                .is_some_and(|run| run.fence_confirmed);
-            let taken = self.book.take(&name, self.lease.as_ref(), (self.term, now));
-            assert!(taken.is_ok() || is_confirmed, "{}", self.story());
-            self.revision += 1;
-            self.lease = Some(Lease {
-                holder: self.record.nodes[to].clone(),
-                epoch: self.revision,
-                ttl_ms: u64::try_from(self.terms.timings.lease_ttl.value().as_millis()).unwrap(),
-                ttl_max_ms: 0,
-            });
-            self.book.granted(name, self.revision, (self.term, now));
-            self.renewed = self.tick;
-            self.check_promotion(to);
-        } else {
-            self.revision += 1;
+        self.revision += 1;
+        if let PlanChange::Promoted {
+            cluster: to,
+            lost_bytes,
+            ..
+        } = change
+        {
+            self.grant(to);
+            self.check_promotion(to, *lost_bytes);
         }
         if !change.is_mark() {
             self.tell(change.to_string());
         }
-        if matches!(
-            change,
-            PlanChange::Begun { .. } | PlanChange::Fencing { .. }
-        ) {
-            self.fenced_outside = false;
-        }
-        let step = |record: &PlanRecord| {
-            record
-                .run
-                .as_ref()
-                .map(|run| (run.phase, run.last_position))
-        };
-        let before = step(&self.record);
         let former = is_of_a_drill(change).then(|| all_but_drills(&self.record));
         let now_unix_s = self.now_unix_s();
         self.record.apply(change, (self.revision, now_unix_s));
         if let Some(former) = former {
             assert_eq!(former, all_but_drills(&self.record), "{}", self.story());
         }
-        if step(&self.record) != before {
-            self.step_since = self.tick;
-        }
+        self.look();
     }
 
-    fn check_promotion(&self, to: &ClusterName) {
-        let host = (0..COPIES).find(|n| cluster(*n) == *to).unwrap();
-        let Some(database) = &self.hosts[host].disk.database else {
-            panic!("promotes nothing: {}", self.story());
-        };
-        if self.terms.mode == ReplicationMode::Sync && self.record.primary.is_some() {
-            let has: BTreeSet<u64> = database.commits.iter().copied().collect();
-            let lost = self.acknowledged.difference(&has).next();
-            assert_eq!(
-                lost,
-                None,
-                "an acknowledged commit is lost: {}",
-                self.story()
-            );
-        }
-        assert!(
-            self.record.primary.is_none() || self.record.mark.is_some(),
-            "nobody knows the lag: {}",
-            self.story()
-        );
+    /// The lease goes to whoever is promoted, with the same entry.
+    fn grant(&mut self, to: &ClusterName) {
+        let (name, now) = (lease_name(), self.now());
+        let run = self.record.run.as_ref();
+        let is_confirmed = run.is_some_and(|run| run.fence_confirmed);
+        let taken = self.book.take(&name, self.lease.as_ref(), (self.term, now));
+        assert!(taken.is_ok() || is_confirmed, "{}", self.story());
+        let ttl = self.terms.timings.lease_ttl.value();
+        self.lease = Some(Lease {
+            holder: self.record.nodes[to].clone(),
+            epoch: self.revision,
+            ttl_ms: u64::try_from(ttl.as_millis()).unwrap(),
+            ttl_max_ms: 0,
+        });
+        self.book.granted(name, self.revision, (self.term, now));
     }
 }

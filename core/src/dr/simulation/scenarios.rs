@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use super::super::ask::{self, Ask};
 use super::super::timings::Preset;
-use super::world::{COPIES, VOTERS, World, WorldTerms};
-use crate::object::federation::ReplicationMode;
+use super::ASYNC;
+use super::world::{COPIES, VOTERS, World};
 
 const SEPARATOR: &str = "\n---\n";
 
@@ -30,10 +30,7 @@ fn number(word: &str) -> usize {
 }
 
 fn play(script: &str) -> String {
-    let mut world = World::calm(WorldTerms {
-        mode: ReplicationMode::Async,
-        automatic_failback: false,
-    });
+    let mut world = World::calm(ASYNC);
     world.story.clear();
     for line in script.lines() {
         let line = line.trim();
@@ -83,12 +80,12 @@ fn obey(world: &mut World, words: &[&str]) {
         ["die", who] if number(who) < COPIES => world.crash(number(who)),
         ["die", who] => {
             world.tell(format!("{who} dies"));
-            world.witnesses[number(who) - COPIES] = false;
+            world.witness_mut(number(who)).is_up = false;
         }
         ["start", who] if number(who) < COPIES => world.restart(number(who)),
         ["start", who] => {
             world.tell(format!("{who} starts"));
-            world.witnesses[number(who) - COPIES] = true;
+            world.witness_mut(number(who)).is_up = true;
         }
         ["freeze", who] => {
             world.tell(format!("{who} stands still"));
@@ -96,14 +93,11 @@ fn obey(world: &mut World, words: &[&str]) {
         }
         ["cut", from, to] => {
             world.tell(format!("nothing gets from {from} to {to}"));
-            world.cut[number(from)][number(to)] = true;
+            world.cut(number(from), number(to));
         }
         ["cut-off", who] => {
             world.tell(format!("{who} is cut off"));
-            for other in 0..VOTERS {
-                world.cut[number(who)][other] = true;
-                world.cut[other][number(who)] = true;
-            }
+            world.cut_off(number(who));
         }
         ["heal"] => world.heal(),
         ["stall", who] => {

@@ -16,7 +16,7 @@ use crate::object::words;
 /// How long voters are without a leader when theirs dies, at their default timing across sites: 1.5 s
 /// until it counts as gone, up to 1.5 s until one of the others stands, and a second in which that one
 /// is asked for, is elected and commits its first entry, each a round trip of up to 200 ms and an fsync.
-const ELECTION: Duration = Duration::from_secs(4);
+pub(in crate::dr) const ELECTION: Duration = Duration::from_secs(4);
 /// From a commit to the node that it concerns, and back.
 const ORDER: Duration = Duration::from_millis(500);
 /// A promotion or a start of PostgreSQL, as measured with nothing left to replay: the rest is bounded by
