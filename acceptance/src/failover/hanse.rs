@@ -326,7 +326,10 @@ impl Cluster for Hanse<'_> {
     }
 
     fn is_moving(&self) -> Result<bool> {
-        Ok(self.status().is_ok_and(|status| !status["run"].is_null()))
+        // One that is over by the time somebody looks has begun as well.
+        let has_begun =
+            |status: Value| !status["run"].is_null() || status["past"]["kind"] == "failover";
+        Ok(self.status().is_ok_and(has_begun))
     }
 
     fn restart_decider(&mut self, host: u8) -> Result<()> {

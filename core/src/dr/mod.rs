@@ -80,7 +80,8 @@
 //!      `a_run_always_ends_or_explains_itself`
 //! 9. **Rejoin.** What only the old primary had is kept for a while, it follows again, and a server is
 //!    started again where it was before anybody fails over.
-//!    - `agent/workload/src/postgresql/rewind.rs`: `what_is_kept_begins_with_the_file_of_the_fork`,
+//!    - `agent/workload/src/postgresql/rewind.rs`: `what_is_kept_begins_with_the_file_of_the_fork`
+//!    - `agent/workload/src/postgresql/kept_aside.rs`:
 //!      `what_was_kept_is_forgotten_after_a_week_and_not_before`
 //!    - `agent/workload/tests/postgresql/moves.rs`:
 //!      `an_old_primary_that_cannot_be_rewound_is_made_anew`

@@ -31,6 +31,9 @@ use crate::file;
 use crate::space::Space;
 use crate::trouble::Trouble;
 
+/// How long a copy's connection to its primary may be silent before it is given up. A server that stops in
+/// good order waits for each copy that is connected, and a planned move for the server, 30 s at most.
+const LINK_SILENCE_MAX: &str = "10s";
 /// Slots and senders: one for each copy, one more for a base backup of each.
 const SENDERS_MIN: u64 = 10;
 /// A dead standby keeps no more of the log than this share of the disk, unless the server's own
@@ -164,6 +167,8 @@ impl Server {
             ("hot_standby", "on".to_owned()),
             ("wal_log_hints", "on".to_owned()),
             ("wal_retrieve_retry_interval", "1s".to_owned()),
+            ("wal_sender_timeout", LINK_SILENCE_MAX.to_owned()),
+            ("wal_receiver_timeout", LINK_SILENCE_MAX.to_owned()),
             (
                 "max_slot_wal_keep_size",
                 format!("{}MB", self.slot_keep_mb(own).await?),

@@ -37,16 +37,16 @@ fn nobody_is_promoted_by_what_a_primary_told_long_before_it_was_fenced() {
 
 #[test]
 fn a_primary_that_was_heard_until_it_was_fenced_is_known_as_well_as_one_that_its_lease_stopped() {
-    assert_eq!(lacks(&Case::new().written_on(17)), Some(10));
-    Case::new().written_on(18).waits_because("is not known");
+    assert_eq!(lacks(&Case::new().written_on(18)), Some(10));
+    Case::new().written_on(19).waits_because("is not known");
     // Standbys may have taken long to answer since.
     let long_ago = |confirmed_s| {
         Case::new()
             .written_on(60)
             .change(|case| case.sight.step_for = Duration::from_secs(confirmed_s))
     };
-    assert_eq!(lacks(&long_ago(43)), Some(10));
-    long_ago(42).waits_because("is not known");
+    assert_eq!(lacks(&long_ago(42)), Some(10));
+    long_ago(41).waits_because("is not known");
 }
 
 #[test]
@@ -100,8 +100,8 @@ fn a_leader_that_heard_nothing_goes_by_the_age_of_the_mark() {
             case.sight.now_unix_s = now_unix_s;
         })
     };
-    assert_eq!(lacks(&unheard(1017)), Some(10));
-    unheard(1018).waits_because("is not known");
+    assert_eq!(lacks(&unheard(1018)), Some(10));
+    unheard(1019).waits_because("is not known");
 }
 
 #[test]
