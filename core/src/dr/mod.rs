@@ -75,6 +75,8 @@
 //!      `nobody_is_promoted_by_what_a_primary_told_long_before_it_was_fenced`,
 //!      `a_primary_that_told_where_it_stopped_is_known_however_long_it_was_away`
 //!    - `core/src/dr/machine/tests.rs`: `nobody_is_promoted_while_the_old_primary_may_write`
+//!    - `core/src/dr/hold.rs`:
+//!      `somebody_is_told_at_once_where_nothing_is_under_way_and_of_a_run_that_stands_still_later`
 //!    - `core/src/dr/ask.rs`: `a_fence_is_confirmed_only_where_somebody_waits_for_it`
 //!    - `core/src/dr/simulation/mod.rs`: `no_promotion_without_a_known_lag`,
 //!      `a_run_always_ends_or_explains_itself`
@@ -97,6 +99,7 @@ pub mod copies;
 pub mod drill;
 pub mod duty;
 pub mod guard;
+pub mod hold;
 pub mod lookout;
 pub mod machine;
 mod notes;

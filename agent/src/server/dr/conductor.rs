@@ -8,6 +8,7 @@ use hanse_client::client::request_id;
 use hanse_core::command::PlanRequest;
 use hanse_core::dr::change::PlanChange;
 use hanse_core::dr::copies::placement;
+use hanse_core::dr::hold::calls_somebody;
 use hanse_core::dr::lookout::Circumstances;
 use hanse_core::dr::machine::{Next, next};
 use hanse_core::dr::quorum;
@@ -92,7 +93,7 @@ async fn walk(voter: &Arc<Voter>, plan: &PlanName) {
             },
         };
         if let Some(reason) = &waits_for {
-            hold(voter, plan, &glance.record, reason);
+            hold(voter, plan, &glance, reason);
         }
         return wait(voter, plan, waits_for);
     }
@@ -113,13 +114,12 @@ fn with_what_lacks(voter: &Voter, glance: &Glance, reason: String) -> String {
     }
 }
 
-/// Tells others, once for each revision of the record, that somebody has to act: no run is under way,
-/// and what should happen does not.
-fn hold(voter: &Voter, plan: &PlanName, record: &PlanRecord, reason: &str) {
-    if record.run.is_some() || record.primary.is_none() {
+/// Tells others, once for each revision of the record, that somebody has to act.
+fn hold(voter: &Voter, plan: &PlanName, glance: &Glance, reason: &str) {
+    if !calls_somebody(&glance.record, &glance.sight) {
         return;
     }
-    let revision = record.revision;
+    let revision = glance.record.revision;
     let before = voter.desk.lock().held_at.insert(plan.clone(), revision);
     if before != Some(revision) {
         let id = format!("{plan}/{revision}/held");
