@@ -28,7 +28,7 @@
 //! 3. **Paused machines.** Where one could lose something, it is fenced from outside, or that is accepted.
 //!    - `core/src/check/dr_plan.rs`:
 //!      `a_virtual_machine_needs_a_fence_from_outside_or_somebody_who_accepts_the_risk`
-//!    - `core/src/dr/machine/tests.rs`:
+//!    - `core/src/dr/machine/tests/fencing.rs`:
 //!      `a_site_that_is_to_be_fenced_from_outside_is_before_anybody_is_promoted`
 //!    - `core/src/dr/simulation/mod.rs`:
 //!      `a_paused_machine_never_writes_beside_another_where_it_is_stopped_from_outside_first`,
@@ -36,7 +36,7 @@
 //!    - `acceptance/tests/paused_guest.rs`:
 //!      `a_paused_primary_that_goes_on_acknowledges_nothing_and_follows_the_one_in_its_place`
 //! 4. **Death.** Two things tell, and neither does alone.
-//!    - `core/src/dr/machine/tests.rs`:
+//!    - `core/src/dr/machine/tests/death.rs`:
 //!      `a_silent_guard_alone_kills_nobody_and_neither_does_a_silent_agent`,
 //!      `a_primary_that_answers_is_alive_where_the_end_of_its_lease_stops_nothing`
 //!    - `core/src/dr/notes/tests.rs`:
@@ -49,8 +49,9 @@
 //!      `whatever_a_set_promises_holds_under_each_that_implies_it`,
 //!      `the_standby_that_has_most_is_promoted_and_the_order_breaks_ties`,
 //!      `whoever_is_promoted_without_anybodys_word_lacks_no_more_than_is_known_and_allowed`
-//!    - `core/src/dr/machine/tests.rs`:
-//!      `a_position_counts_only_once_the_standby_cut_its_connection_for_this_run`,
+//!    - `core/src/dr/machine/tests/fencing.rs`:
+//!      `a_position_counts_only_once_the_standby_cut_its_connection_for_this_run`
+//!    - `core/src/dr/machine/tests/moves.rs`:
 //!      `what_the_log_promises_holds_before_and_after_the_server_is_told`
 //!    - `core/src/dr/simulation/mod.rs`:
 //!      `no_acknowledged_commit_is_lost_in_sync_mode_even_by_machines_that_are_paused`
@@ -58,10 +59,11 @@
 //!    stops nothing, and somebody's word is needed.
 //!    - `core/src/dr/quorum.rs`: `whatever_site_with_a_copy_is_lost_a_majority_is_left`,
 //!      `two_voters_and_two_of_three_in_one_site_do_not`
-//!    - `core/src/dr/machine/tests.rs`: `nothing_happens_by_itself_where_somebody_must_say_so`,
+//!    - `core/src/dr/machine/tests/death.rs`: `nothing_happens_by_itself_where_somebody_must_say_so`
+//!    - `core/src/dr/machine/tests/fencing.rs`:
 //!      `the_end_of_a_lease_proves_nothing_where_it_stops_nothing`
 //! 7. **Redirect is not fencing.** Where clients are led says nothing of who may write.
-//!    - `core/src/dr/machine/tests.rs`: `where_clients_are_led_says_nothing_of_who_may_write`
+//!    - `core/src/dr/machine/tests/moves.rs`: `where_clients_are_led_says_nothing_of_who_may_write`
 //!    - `core/src/state/plans.rs`: `whoever_is_promoted_has_the_lease_and_the_address_leads_there`
 //!    - `agent/guard/tests/guard/fences.rs`: `clients_leave_before_the_workload_is_ended`,
 //!      `an_address_that_is_stuck_keeps_no_workload_alive`
@@ -74,7 +76,7 @@
 //!    - `core/src/dr/answers/tests.rs`:
 //!      `nobody_is_promoted_by_what_a_primary_told_long_before_it_was_fenced`,
 //!      `a_primary_that_told_where_it_stopped_is_known_however_long_it_was_away`
-//!    - `core/src/dr/machine/tests.rs`: `nobody_is_promoted_while_the_old_primary_may_write`
+//!    - `core/src/dr/machine/tests/fencing.rs`: `nobody_is_promoted_while_the_old_primary_may_write`
 //!    - `core/src/dr/hold.rs`:
 //!      `somebody_is_told_at_once_where_nothing_is_under_way_and_of_a_run_that_stands_still_later`
 //!    - `core/src/dr/ask.rs`: `a_fence_is_confirmed_only_where_somebody_waits_for_it`
