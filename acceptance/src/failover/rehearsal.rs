@@ -70,6 +70,7 @@ impl Rehearsal {
         wait_until_true("the load writes", LOAD_TIMEOUT, || {
             Ok(!ledger::commits(&writer.log()?).is_empty())
         })?;
+        part(&laboratory, plan.primary()?)?;
         // What the filling left to do would be taken for the drill's, or for its absence.
         pause_before_fault(SETTLING);
         let mut moments = Vec::new();
@@ -104,6 +105,16 @@ impl Rehearsal {
     pub fn ratio(&self) -> f64 {
         self.during * 2.0 / (self.before + self.after)
     }
+}
+
+/// Gives the primary and its clients one processor, and the standbys another, as on machines of their own.
+fn part(laboratory: &Laboratory, primary: u8) -> Result<()> {
+    for host in laboratory.hosts() {
+        let number = host.number();
+        let is_standby = number != primary && number != HOSTS;
+        host.keep_to_processor(usize::from(is_standby))?;
+    }
+    Ok(())
 }
 
 /// Commits in a second, between two moments.

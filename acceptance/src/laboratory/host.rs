@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use super::anchor::Anchor;
 use super::invocation::{Invocation, Output};
@@ -258,6 +258,25 @@ impl Host {
     /// When the host has no power.
     pub fn thaw(&self) -> Result<()> {
         self.signal_all("CONT")
+    }
+
+    /// Keeps every process that the host has now, and what they start, to one of the machine's processors,
+    /// counted from 0.
+    ///
+    /// # Errors
+    ///
+    /// When the machine has no such processor, or the host no power.
+    pub fn keep_to_processor(&self, number: usize) -> Result<()> {
+        let count = std::thread::available_parallelism()?.get();
+        ensure!(number < count, "this machine has {count} processors");
+        // Those that ended meanwhile need none.
+        let script = format!(
+            "for folder in /proc/[0-9]*; do
+               taskset --all-tasks --cpu-list --pid {number} \"${{folder#/proc/}}\" >&2 || true
+             done"
+        );
+        self.exec(Invocation::script(&script))?.success()?;
+        Ok(())
     }
 
     /// Gives the host a LAN of its own with the network `cidr` (v4 or v6), and another host on it.
