@@ -75,13 +75,13 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
 
 /// Removes what was kept long enough.
 fn forget_old(folder: &Path, now: Duration) {
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let modified = entry.metadata().and_then(|metadata| metadata.modified());
+    for path in entries(folder) {
+        let modified = fs::symlink_metadata(&path).and_then(|metadata| metadata.modified());
         let since = modified
             .ok()
             .and_then(|at| at.duration_since(UNIX_EPOCH).ok());
         if since.is_some_and(|since| now.saturating_sub(since) >= KEPT) {
-            let _ = fs::remove_dir_all(entry.path());
+            let _ = fs::remove_dir_all(path);
         }
     }
 }
