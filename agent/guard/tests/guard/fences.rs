@@ -6,7 +6,7 @@ use hanse_guard::Process;
 use rustix::process::Signal;
 
 use crate::Scenario;
-use crate::world::{GROUP, NOBODY, World, eventually, lease, order, run, send};
+use crate::world::{GROUP, NOBODY, World, eventually, freeze_or_gone, lease, order, run, send};
 
 pub(crate) const ALL: &[Scenario] = &[
     ("a_guard_that_is_killed_takes_a_busy_workload_along", killed),
@@ -134,7 +134,7 @@ async fn freeze_everything(world: &World, keeper: u32) {
     send(world.guard(), Signal::STOP);
     send(keeper, Signal::STOP);
     for pid in world.alive() {
-        send(pid, Signal::STOP);
+        freeze_or_gone(pid);
     }
     world.lease_ended(TTL_MS).await;
     assert!(world.alive().is_empty(), "it outlives its lease");

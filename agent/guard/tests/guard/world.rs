@@ -12,6 +12,7 @@ use hanse_guard::{
     Client, Clock, LeaseTerms, Order, Process, Program, Status, StopSignal, SystemClock,
 };
 use rustix::fs::{CWD, FileType, Mode, mknodat};
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -313,8 +314,19 @@ pub(crate) async fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
 }
 
 pub(crate) fn send(pid: u32, signal: Signal) {
-    let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
-    kill_process(pid, signal).unwrap();
+    kill_process(process(pid), signal).unwrap();
+}
+
+/// Stops a process of the workload, of which the kernel may end any meanwhile: their lease is ending.
+pub(crate) fn freeze_or_gone(pid: u32) {
+    match kill_process(process(pid), Signal::STOP) {
+        Ok(()) | Err(Errno::SRCH) => {}
+        Err(errno) => panic!("could not stop process {pid}: {errno}"),
+    }
+}
+
+fn process(pid: u32) -> Pid {
+    Pid::from_raw(i32::try_from(pid).unwrap()).unwrap()
 }
 
 fn parent(pid: u32) -> Option<u32> {
