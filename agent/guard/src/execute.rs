@@ -17,9 +17,6 @@ use crate::store::{self, Back};
 /// A server that takes longer does not answer.
 const OBSERVATION_MAX: Duration = Duration::from_millis(1500);
 
-/// So many renewals may be without an answer at a time.
-const RENEWALS_MAX: usize = 4;
-
 impl Service {
     pub(super) fn execute(
         &mut self,
@@ -90,24 +87,22 @@ impl Service {
     }
 
     fn renew(&mut self, renewal: Renewal) {
-        // A slow answer is one all the same; one that comes after so many questions is none.
-        while self.renewals.len() >= RENEWALS_MAX
-            && let Some(earliest) = self.renewals.pop_front()
-        {
-            earliest.abort();
-        }
         let (federation, events) = (self.federation.clone(), self.events.clone());
         let sent = self.clock.boot();
-        let task = tokio::spawn(async move {
-            let epoch = renewal.epoch;
-            let result = federation.renew(renewal).await;
+        tokio::spawn(async move {
+            let (epoch, answer_max) = (renewal.epoch, renewal.answer_max);
+            let unanswered = |_| {
+                Err(RenewalError::Unanswered(format!(
+                    "no answer within {answer_max:?}"
+                )))
+            };
+            let result = timeout(answer_max, federation.renew(renewal)).await;
             let _ = events.send(Event::Renewed {
                 epoch,
                 sent,
-                result,
+                result: result.unwrap_or_else(unanswered),
             });
         });
-        self.renewals.push_back(task.abort_handle());
     }
 
     fn give_back(&mut self, epoch: u64) {

@@ -13,6 +13,10 @@ const INTERVAL_MIN: Duration = Duration::from_millis(50);
 /// For a plan that is no more it is asked several times in each of these.
 const ORPHAN_INTERVAL: Duration = Duration::from_secs(20);
 
+/// A renewal is waited for no longer than that, and no longer than the lease lasts. Until then each answer
+/// counts, however slow the voters are: whoever gave them up sooner would never be answered.
+const ANSWER_MAX: Duration = Duration::from_secs(5);
+
 /// A lease, and what became of it.
 #[derive(Debug)]
 pub(crate) struct Held {
@@ -91,6 +95,11 @@ impl Held {
     /// How long it lasts; none: it was never renewed.
     pub(crate) fn ttl(&self) -> Option<Duration> {
         self.ttl
+    }
+
+    /// How long a renewal is waited for.
+    pub(crate) fn answer_max(&self) -> Duration {
+        self.ttl.map_or(ANSWER_MAX, |ttl| ttl.min(ANSWER_MAX))
     }
 
     /// Whether it lasts for so long yet.

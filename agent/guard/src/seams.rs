@@ -47,6 +47,8 @@ pub struct Renewal {
     pub observed: Option<Observation>,
     /// Whether the end of the lease ends the workload.
     pub fences_itself: bool,
+    /// How long it is waited for: what is answered later is of no use.
+    pub answer_max: Duration,
 }
 
 /// Why a lease was not renewed.

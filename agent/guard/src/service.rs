@@ -3,7 +3,6 @@
 //! It waits in one place, for any event, and for nothing in particular: no renewal, disk, server or
 //! address keeps it from ending the workload in time.
 
-use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -99,7 +98,6 @@ pub struct Service {
     pub(super) order: Option<Order>,
     pub(super) keeping: Option<(u64, Keeping)>,
     /// Those without an answer yet, the latest last.
-    pub(super) renewals: VecDeque<AbortHandle>,
     pub(super) giving_back: Option<AbortHandle>,
     /// A request that has no answer yet: the next waits.
     pub(super) is_busy: bool,
@@ -140,7 +138,6 @@ impl Service {
             turns: watch::Sender::new(0),
             order,
             keeping: None,
-            renewals: VecDeque::new(),
             giving_back: None,
             is_busy: false,
             releasing: None,

@@ -176,6 +176,7 @@ impl Machine {
                     epoch: held.epoch(),
                     observed,
                     fences_itself: held.terms().fences_itself,
+                    answer_max: held.answer_max(),
                 }));
             }
             GuardStep::Rest { .. } | GuardStep::Stop => {}

@@ -8,8 +8,8 @@ use hanse_client::{Client, ClientError};
 use super::line::Line;
 use crate::data::DataFolder;
 
-/// So many voters are asked in turn.
-const LINES: usize = 2;
+/// So many voters are asked in turn: one may be gone and another slow.
+const LINES: usize = 3;
 
 /// Connections to voters.
 pub struct Lines {
@@ -25,12 +25,22 @@ struct Turns {
     open: [AtomicUsize; LINES],
 }
 
-/// Until it is put down, a question that is given up counts as one without an answer.
+/// Until it is put down, a question that is given up counts as one that nobody heard.
 struct Asked<'a> {
     lines: &'a Lines,
     place: usize,
     connection: u64,
-    is_answered: bool,
+    end: End,
+}
+
+/// How a question ends.
+#[derive(Clone, Copy)]
+enum End {
+    Answered,
+    /// The voter can't help now. Its client goes to another by itself.
+    Turned,
+    /// It was given up: the connection may be dead.
+    Unheard,
 }
 
 impl Turns {
@@ -60,10 +70,11 @@ impl Turns {
 
 impl Drop for Asked<'_> {
     fn drop(&mut self) {
-        if !self.is_answered {
+        if matches!(self.end, End::Unheard) {
             self.lines.lines[self.place].is_broken(self.connection);
         }
-        self.lines.turns.put_down(self.place, self.is_answered);
+        let is_answered = matches!(self.end, End::Answered);
+        self.lines.turns.put_down(self.place, is_answered);
     }
 }
 
@@ -77,8 +88,9 @@ impl Lines {
         })
     }
 
-    /// Asks the voter that answered last. One that does not answer, or is given up, is left for
-    /// another the next time; so is one that has not answered yet.
+    /// Asks the voter that answered last. One that can't help, or is given up, is left for another the
+    /// next time; so is one that has not answered yet. Only a question that is given up costs its
+    /// connection: while the voters are slow, whoever connects again and again never gets an answer.
     pub async fn ask<T, F>(&self, question: impl FnOnce(Client) -> F) -> Result<T, String>
     where
         F: Future<Output = Result<T, ClientError>>,
@@ -87,18 +99,21 @@ impl Lines {
             lines: self,
             place: self.turns.take(),
             connection: 0,
-            is_answered: false,
+            end: End::Unheard,
         };
         let client;
         (asked.connection, client) = self.lines[asked.place].client()?;
         match question(client).await {
             Ok(answer) => {
-                asked.is_answered = true;
+                asked.end = End::Answered;
                 Ok(answer)
             }
             Err(error) => {
                 // Whoever refuses is there.
-                asked.is_answered = !error.is_transient();
+                asked.end = match error.is_transient() {
+                    true => End::Turned,
+                    false => End::Answered,
+                };
                 Err(error.to_string())
             }
         }
@@ -117,14 +132,17 @@ mod tests {
         assert_eq!(turns.take(), first);
         let other = turns.take();
         assert_ne!(other, first);
-        // Nobody is free: the first one has its turn still.
         let third = turns.take();
-        assert_eq!(third, first);
+        assert!(![first, other].contains(&third));
+        // Nobody is free: the first one has its turn still.
+        let fourth = turns.take();
+        assert_eq!(fourth, first);
         turns.put_down(other, true);
-        turns.put_down(first, false);
-        turns.put_down(third, false);
+        for unheard in [first, third, fourth] {
+            turns.put_down(unheard, false);
+        }
         assert_eq!(turns.take(), other, "what answered keeps its turn");
         turns.put_down(other, false);
-        assert_eq!(turns.take(), first);
+        assert_eq!(turns.take(), third);
     }
 }

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use crate::data::DataFolder;
 use crate::follower::Lines;
 
-/// How long one question may take; the next one is asked elsewhere long before.
+/// How long giving a lease back may take, until it is tried again elsewhere.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
 
 /// The voters, as a guard asks them.
@@ -38,12 +38,11 @@ impl Federation for Voters {
         let asked = self.lines.ask(|federation| async move {
             federation.renew_lease(&plan, epoch, offset_bytes).await
         });
-        match timeout(ANSWER_MAX, asked).await {
-            Ok(Ok(Renewed::Lasts(ttl))) => Ok(ttl),
-            Ok(Ok(Renewed::Lost)) => Err(RenewalError::Lost),
-            Ok(Ok(Renewed::NoPlan)) => Err(RenewalError::NoPlan),
-            Ok(Err(reason)) => Err(RenewalError::Unanswered(reason)),
-            Err(_) => Err(RenewalError::Unanswered("no answer".to_owned())),
+        match asked.await {
+            Ok(Renewed::Lasts(ttl)) => Ok(ttl),
+            Ok(Renewed::Lost) => Err(RenewalError::Lost),
+            Ok(Renewed::NoPlan) => Err(RenewalError::NoPlan),
+            Err(reason) => Err(RenewalError::Unanswered(reason)),
         }
     }
 

@@ -114,7 +114,12 @@ impl Federation for Files {
             Some("no plan") => Err(RenewalError::NoPlan),
             Some("lost") => Err(RenewalError::Lost),
             Some("silent") | None => std::future::pending().await,
-            Some(ttl) => Ok(Duration::from_millis(ttl.parse().unwrap())),
+            Some(rule) => {
+                let (ttl_ms, after_ms) = rule.split_once(" after ").unwrap_or((rule, "0"));
+                let milliseconds = |text: &str| Duration::from_millis(text.parse().unwrap());
+                tokio::time::sleep(milliseconds(after_ms)).await;
+                Ok(milliseconds(ttl_ms))
+            }
         }
     }
 

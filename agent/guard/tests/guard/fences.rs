@@ -38,6 +38,7 @@ pub(crate) const ALL: &[Scenario] = &[
         seal_outside,
     ),
     ("a_lease_that_is_not_renewed_ends_the_workload", silence),
+    ("a_slow_answer_is_one_all_the_same", slow_answer),
     ("a_lost_lease_ends_the_workload_until_another_order", lost),
     (
         "a_jump_of_the_wall_clock_ends_the_workload_until_the_next_renewal",
@@ -267,6 +268,19 @@ fn silence() {
         assert!(world.alive().is_empty());
         world.put("federation", "* 60000");
         world.said("up").await;
+    });
+}
+
+fn slow_answer() {
+    run(async {
+        let mut world = World::new();
+        // Of these, dozens are asked until the first one is answered.
+        world.put("federation", "* 60000 after 1000");
+        world
+            .order(order(Some(world.program()), Some(lease(7))))
+            .await;
+        world.said("up").await;
+        world.status("may write", |status| status.may_write).await;
     });
 }
 
