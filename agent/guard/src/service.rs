@@ -29,6 +29,8 @@ use crate::wire::{Reply, Request};
 const TURN_MAX: Duration = Duration::from_secs(1);
 /// A client that takes longer to hear the guard's last word doesn't.
 const FAREWELL_MAX: Duration = Duration::from_secs(1);
+/// That the federation does not answer is said again after so long: it is asked several times a second.
+const SILENCE_SAID_AGAIN: Duration = Duration::from_secs(10);
 
 /// Where a guard works, and how it starts its processes.
 #[derive(Debug, Clone)]
@@ -97,8 +99,9 @@ pub struct Service {
     pub(super) turns: watch::Sender<u64>,
     pub(super) order: Option<Order>,
     pub(super) keeping: Option<(u64, Keeping)>,
-    /// Those without an answer yet, the latest last.
     pub(super) giving_back: Option<AbortHandle>,
+    /// When it was said last that the federation does not answer.
+    pub(super) silence_said: Option<Duration>,
     /// A request that has no answer yet: the next waits.
     pub(super) is_busy: bool,
     pub(super) releasing: Option<oneshot::Sender<Reply>>,
@@ -139,6 +142,7 @@ impl Service {
             order,
             keeping: None,
             giving_back: None,
+            silence_said: None,
             is_busy: false,
             releasing: None,
         })
@@ -292,7 +296,13 @@ impl Service {
                         );
                     }
                 }
-                Err(error @ RenewalError::Unanswered(_)) => tracing::warn!(epoch, "{error}"),
+                Err(error @ RenewalError::Unanswered(_)) => {
+                    let is_said = |at: Duration| now < at.saturating_add(SILENCE_SAID_AGAIN);
+                    if !self.silence_said.is_some_and(is_said) {
+                        self.silence_said = Some(now);
+                        tracing::warn!(epoch, "{error}");
+                    }
+                }
             },
             // What is another's needn't go back.
             Event::WentBack(epoch, Ok(()) | Err(RenewalError::Lost)) => {
