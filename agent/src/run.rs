@@ -44,7 +44,7 @@ where
     let settings = Settings::read(&folder)?;
     let _lock = folder.lock()?;
     let (node, federation) = (settings.node.clone(), settings.federation.clone());
-    let mut serving = Serving::begin(&folder, settings, &stop).await?;
+    let mut serving = Serving::begin(&folder, settings).await?;
     let hands = Arc::new(start_hands().await?);
     let copies = watch::channel(Arc::new(Told::read_or_begin_anew(&folder)?)).0;
     notify::ready();
@@ -60,7 +60,7 @@ where
             }
         }
         let settings = Settings::read(&folder)?;
-        serving = Serving::begin(&folder, settings, &stop).await?;
+        serving = Serving::begin(&folder, settings).await?;
     }
 }
 
@@ -75,16 +75,13 @@ struct Serving {
 }
 
 impl Serving {
-    async fn begin(
-        folder: &DataFolder,
-        settings: Settings,
-        stop: &CancellationToken,
-    ) -> anyhow::Result<Self> {
+    async fn begin(folder: &DataFolder, settings: Settings) -> anyhow::Result<Self> {
         let identity = NodeIdentity::open(folder)?;
         let current = identity.credentials()?;
         let (credentials, watched) = watch::channel(Arc::<Credentials>::new(current));
-        // The voter outlives the calls that its stop cuts off.
-        let stop = stop.child_token();
+        // The voter outlives the calls that its stop cuts off, and hands over before.
+        let stop = CancellationToken::new();
+        let unfinished = stop.clone().drop_guard();
         let (mut voter, mut server) = (None, None);
         if let Some(listen) = settings.listen {
             let opened =
@@ -100,7 +97,7 @@ impl Serving {
             credentials,
             voter,
             server,
-            stop,
+            stop: unfinished.disarm(),
         })
     }
 }
@@ -120,6 +117,7 @@ async fn live<H: Hands>(
         mut server,
         stop,
     } = serving;
+    let _ended = stop.clone().drop_guard();
     let clock: Arc<dyn Clock> = match &voter {
         Some(voter) => voter.clock.clone(),
         None => Arc::new(FollowerClock::start(folder, 0)),
@@ -164,7 +162,7 @@ async fn live<H: Hands>(
     // A part that dies takes the agent along: systemd starts a whole one again.
     let died = tokio::select! {
         biased;
-        () = stop.cancelled() => Ok(None),
+        () = stopped.cancelled() => Ok(None),
         next = duty.next() => Ok(Some(next)),
         _ = &mut following => Err("the follower died; see the log above".to_owned()),
         _ = &mut caring => Err("the care of copies died; see the log above".to_owned()),
@@ -180,6 +178,9 @@ async fn live<H: Hands>(
         notify::stopping();
         tracing::info!("stopping; the meshes stay up");
     }
+    if let Some(voter) = &voter {
+        voter.replica.step_aside().await;
+    }
     stop.cancel();
     following.await.context("the follower failed")?;
     caring.await.context("the care of copies failed")??;
@@ -187,8 +188,8 @@ async fn live<H: Hands>(
         .await
         .context("the renewal of certificates failed")?;
     if let Some(voter) = voter {
-        // Another voter leads from here on, and the calls that still run can be forwarded to it.
-        voter.replica.stop().await;
+        // Another voter leads by now, and the calls that still run can be forwarded to it.
+        voter.replica.abandon().await;
         ended(&mut server).await;
     }
     match next {

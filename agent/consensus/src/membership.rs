@@ -3,6 +3,7 @@
 //! Which step is next is for `hanse-core` to say. A change of voters is itself an entry of the
 //! log, so nothing here can leave two majorities behind (joint consensus).
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -149,12 +150,18 @@ impl<R: AsyncRuntime> Replica<R> {
         handed_over.await.is_ok()
     }
 
-    /// Takes part no more, after handing over. On return the file is closed.
-    pub async fn stop(&self) {
+    /// Has another voter lead, if this one does and is not alone: before it stops, and while the others
+    /// still reach it, from which it hears who leads.
+    pub async fn step_aside(&self) {
         let is_alone = self.survey().members.len() < 2;
         if !is_alone && self.is_leader() && !self.hand_over().await {
             tracing::info!("no other voter could take over; they will elect one");
         }
+    }
+
+    /// Takes part no more, after stepping aside. On return the file is closed.
+    pub async fn stop(&self) {
+        self.step_aside().await;
         self.abandon().await;
     }
 
@@ -164,7 +171,8 @@ impl<R: AsyncRuntime> Replica<R> {
         self.journal().close().await;
     }
 
-    /// The voter that is the least behind and was heard of lately.
+    /// The voter that is the least behind and was heard of lately. Of several, each has its turn: the next
+    /// by its id.
     fn heir(&self) -> Option<VoterId> {
         let survey = self.survey();
         if survey.leader != Some(survey.voter) {
@@ -173,8 +181,11 @@ impl<R: AsyncRuntime> Replica<R> {
         let others = survey.members.iter().filter(|(id, member)| {
             **id != survey.voter && member.is_voter && member.silent_for.is_some()
         });
-        let heir = others
-            .max_by_key(|(_, member)| (member.matched_index, std::cmp::Reverse(member.silent_for)));
+        let heir = others.max_by_key(|(id, member)| {
+            let silent_s = member.silent_for.map(|silent| silent.as_secs());
+            let turn = (**id > survey.voter, Reverse(**id));
+            (member.matched_index, Reverse(silent_s), turn)
+        });
         heir.map(|(id, _)| *id)
     }
 
