@@ -280,9 +280,18 @@ impl<'l> Agent<'l> {
     ///
     /// When it does not run, or does not end.
     pub fn stop(&mut self) -> Result<ExitStatus> {
+        self.stop_and_tell().map(|(status, _)| status)
+    }
+
+    /// The same, and what its log says.
+    ///
+    /// # Errors
+    ///
+    /// When it doesn't run, or does not end.
+    pub fn stop_and_tell(&mut self) -> Result<(ExitStatus, String)> {
         let mut process = self.process.take().context("the agent does not run")?;
         process.terminate()?;
-        process.wait(STOP_TIMEOUT)
+        Ok((process.wait(STOP_TIMEOUT)?, process.log()?))
     }
 
     /// Waits until the federation calls this node live.

@@ -39,6 +39,23 @@ fn a_federation_of_three_voters_goes_on_when_its_leader_is_killed() -> Result<()
 }
 
 #[test]
+fn a_leader_that_is_stopped_hands_over_before_it_ends() -> Result<()> {
+    let laboratory = Laboratory::start(3)?;
+    let mut federation = Federation::raise_voters(&laboratory)?;
+    // One after the other, as an upgrade does.
+    for _ in 0..3 {
+        let leader = federation.leader()?;
+        let (status, log) = federation.agents[leader].stop_and_tell()?;
+        assert!(status.success(), "{log}");
+        assert!(!log.contains("no other voter could take over"), "{log}");
+        assert_ne!(federation.leader()?, leader);
+        federation.agents[leader].start()?;
+        federation.wait_until_voting(3)?;
+    }
+    Ok(())
+}
+
+#[test]
 fn nodes_become_voters_and_end_being_ones_while_the_federation_runs() -> Result<()> {
     let laboratory = Laboratory::start(3)?;
     let mut federation = Federation::raise(&laboratory)?;
